@@ -1,0 +1,50 @@
+# Flags that all our code shares, and the function that makes one component out of one folder.
+
+add_library(dygrad_flags INTERFACE)
+target_compile_features(dygrad_flags INTERFACE cxx_std_20)
+target_compile_options(dygrad_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor)
+if(DYGRAD_WERROR)
+  target_compile_options(dygrad_flags INTERFACE -Werror)
+endif()
+if(DYGRAD_NATIVE)
+  target_compile_options(dygrad_flags INTERFACE -march=native)
+endif()
+# Sums of products keep their written order and rounding on every machine unless a kernel says otherwise.
+target_compile_options(dygrad_flags INTERFACE -ffp-contract=off -fno-math-errno)
+if(DYGRAD_SANITIZE)
+  target_compile_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE})
+endif()
+if(DYGRAD_OPENMP)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
+
+# In the build tree <dygrad/...> is a folder of links to the source folders, so that tests, examples and installed
+# users write the same include lines.
+set(DYGRAD_BUILD_INCLUDE ${PROJECT_BINARY_DIR}/include)
+file(MAKE_DIRECTORY ${DYGRAD_BUILD_INCLUDE}/dygrad)
+foreach(folder core autograd layers backends)
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${DYGRAD_BUILD_INCLUDE}/dygrad/${folder} SYMBOLIC)
+endforeach()
+file(CREATE_LINK ${PROJECT_SOURCE_DIR}/layers/dygrad.h ${DYGRAD_BUILD_INCLUDE}/dygrad/dygrad.h SYMBOLIC)
+
+set_property(GLOBAL PROPERTY DYGRAD_COMPONENTS "")
+
+# dygrad_component(NAME [DEPENDS component...] [LIBRARIES private library...])
+# Compiles every .cpp below the current folder into dygrad_NAME. DEPENDS are the folders it may use.
+function(dygrad_component name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPENDS;LIBRARIES")
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(dygrad_${name} OBJECT ${sources})
+  target_include_directories(dygrad_${name} PUBLIC $<BUILD_INTERFACE:${DYGRAD_BUILD_INCLUDE}>)
+  target_link_libraries(dygrad_${name} PRIVATE dygrad_flags fmt::fmt ${arg_LIBRARIES})
+  if(DYGRAD_OPENMP)
+    target_link_libraries(dygrad_${name} PRIVATE OpenMP::OpenMP_CXX)
+  endif()
+  foreach(dependency ${arg_DEPENDS})
+    target_link_libraries(dygrad_${name} PRIVATE dygrad_${dependency})
+  endforeach()
+  set_target_properties(dygrad_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+                                                  VISIBILITY_INLINES_HIDDEN ON)
+  set_property(GLOBAL APPEND PROPERTY DYGRAD_COMPONENTS ${name})
+endfunction()

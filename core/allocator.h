@@ -1,0 +1,36 @@
+// Memory for tensors: 64-byte aligned, counted, and kept for reuse in size classes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <dygrad/core/export.h>
+
+namespace dygrad {
+
+inline constexpr std::size_t kAlignment = 64;  // bytes; one cache line, one AVX-512 register
+
+/// What the allocator has done so far in this process. Sizes in bytes.
+struct AllocatorStatistics {
+  std::int64_t live_bytes = 0;    ///< handed out and not yet returned
+  std::int64_t peak_bytes = 0;    ///< largest live_bytes since the start or the last reset_peak_bytes()
+  std::int64_t cached_bytes = 0;  ///< returned, and kept for reuse
+  std::int64_t allocations = 0;   ///< calls that were served so far
+};
+DYGRAD_API AllocatorStatistics allocator_statistics();
+DYGRAD_API void reset_peak_bytes();
+
+/// Most bytes kept for reuse in the shared cache; more go back to the system at once. Default 512 MiB.
+DYGRAD_API void set_allocator_cache_limit(std::int64_t num_bytes);
+
+/// Returns the shared cache to the system. Safe at any time, from any thread.
+DYGRAD_API void release_cached_memory();
+
+namespace detail {
+/// At least `num_bytes` bytes, aligned to kAlignment. Throws OutOfMemory naming the size. Thread-safe.
+DYGRAD_API void* allocate(std::size_t num_bytes);
+/// `num_bytes` as passed to `allocate`. Any thread may return any block.
+DYGRAD_API void deallocate(void* block, std::size_t num_bytes) noexcept;
+}  // namespace detail
+
+}  // namespace dygrad

@@ -1,0 +1,85 @@
+#include <dygrad/core/copy.h>
+
+#include <atomic>
+#include <cassert>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include <dygrad/core/elementwise.h>
+
+namespace dygrad::raw {
+
+namespace {
+
+std::atomic<std::int64_t> conversions{0};
+
+/// Truncates towards zero; out-of-range values saturate and NaN becomes 0, where plain C++ would be undefined.
+template <class To, class From>
+To convert(From value) {
+  if constexpr (std::is_same_v<To, bool>) {
+    return value != From{0};
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    if (std::isnan(value)) return To{0};
+    if (value <= static_cast<From>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+    if (value >= static_cast<From>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
+    return static_cast<To>(value);
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
+bool follows_channels_last(const Tensor& x) {
+  return x.rank() == 4 && !x.is_contiguous() && x.is_contiguous(MemoryFormat::channels_last);
+}
+
+}  // namespace
+
+void copy(const Tensor& source, const Tensor& destination) {
+  assert(source.shape() == destination.shape());
+  dispatch_all(destination.dtype(), [&]<class To>() {
+    dispatch_all(source.dtype(), [&]<class From>() {
+      map_into<To, From>([](From v) { return convert<To>(v); }, destination, source);
+    });
+  });
+}
+
+void fill(const Tensor& destination, double value) {
+  dispatch_all(destination.dtype(), [&]<class T>() {
+    const T v = convert<T>(value);
+    map_into<T>([v] { return v; }, destination);
+  });
+}
+
+Tensor clone(const Tensor& x) {
+  Tensor result = empty_like(x, x.dtype());
+  copy(x, result);
+  return result;
+}
+
+Tensor clone(const Tensor& x, MemoryFormat format) {
+  Tensor result = Tensor::empty(x.shape(), x.dtype(), format);
+  copy(x, result);
+  return result;
+}
+
+Tensor contiguous(const Tensor& x, MemoryFormat format) {
+  if (x.is_contiguous(format)) return x;
+  conversions.fetch_add(1, std::memory_order_relaxed);
+  return clone(x, format);
+}
+
+Tensor cast(const Tensor& x, DType dtype) {
+  if (x.dtype() == dtype) return x;
+  Tensor result = empty_like(x, dtype);
+  copy(x, result);
+  return result;
+}
+
+Tensor empty_like(const Tensor& x, DType dtype) {
+  return Tensor::empty(x.shape(), dtype, follows_channels_last(x) ? MemoryFormat::channels_last : MemoryFormat::row_major);
+}
+
+std::int64_t layout_conversions() { return conversions.load(std::memory_order_relaxed); }
+
+}  // namespace dygrad::raw

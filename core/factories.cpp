@@ -1,0 +1,150 @@
+#include <dygrad/core/factories.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <dygrad/core/copy.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+namespace {
+
+Shape shape_of(const NestedList& list) {
+  Shape shape;
+  for (const NestedList* at = &list; at->is_list(); at = &at->items().front()) {
+    shape.push_back(static_cast<std::int64_t>(at->items().size()));
+    if (at->items().empty()) break;
+  }
+  return shape;
+}
+
+/// Calls f(leaf) for every number in row-major order; checks that the list is a full grid of `shape`.
+template <class F>
+void for_each_leaf(const NestedList& list, const Shape& shape, int depth, F&& f) {
+  const bool fits = depth == shape.rank() ? !list.is_list()
+                                          : list.is_list() && static_cast<std::int64_t>(list.items().size()) == shape[depth];
+  if (!fits) {
+    throw ShapeError(Message("tensor", "the nested list is ragged.")
+                         .expected("lists of equal length at each level, like shape {}", shape)
+                         .got("a different {} at depth {}", list.is_list() ? "list" : "number", depth));
+  }
+  if (!list.is_list()) return f(list);
+  for (const NestedList& item : list.items()) for_each_leaf(item, shape, depth + 1, f);
+}
+
+int width(DType dtype) { return dtype == DType::boolean ? 0 : dtype == DType::int64 ? 1 : 2; }
+
+}  // namespace
+
+Tensor tensor(const NestedList& values) {
+  DType dtype = DType::boolean;
+  bool any = false;
+  for_each_leaf(values, shape_of(values), 0, [&](const NestedList& leaf) {
+    any = true;
+    if (width(leaf.dtype()) > width(dtype)) dtype = leaf.dtype();
+  });
+  return tensor(values, any ? dtype : DType::float32);
+}
+
+Tensor tensor(const NestedList& values, DType dtype) {
+  Tensor result = Tensor::empty(shape_of(values), dtype);
+  dispatch_all(dtype, [&]<class T>() {
+    T* out = result.mutable_data<T>();
+    for_each_leaf(values, result.shape(), 0, [&](const NestedList& leaf) {
+      if constexpr (std::is_floating_point_v<T>) *out++ = static_cast<T>(leaf.number());
+      else if constexpr (std::is_same_v<T, bool>) *out++ = leaf.number() != 0;
+      else *out++ = static_cast<T>(leaf.integer());
+    });
+  });
+  return result;
+}
+
+template <class T>
+Tensor from_span(std::span<const T> values, const Shape& shape) {
+  if (num_elements(shape) != static_cast<std::int64_t>(values.size())) {
+    throw ShapeError(Message("from_span", "the number of values does not fit the shape.")
+                         .expected("{} values for shape {}", num_elements(shape), shape)
+                         .got("{}", values.size()));
+  }
+  Tensor result = Tensor::empty(shape, dtype_of<T>());
+  std::copy(values.begin(), values.end(), result.mutable_data<T>());
+  return result;
+}
+template DYGRAD_API Tensor from_span(std::span<const float>, const Shape&);
+template DYGRAD_API Tensor from_span(std::span<const double>, const Shape&);
+template DYGRAD_API Tensor from_span(std::span<const std::int64_t>, const Shape&);
+template DYGRAD_API Tensor from_span(std::span<const std::uint8_t>, const Shape&);
+template DYGRAD_API Tensor from_span(std::span<const bool>, const Shape&);
+
+Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter) {
+  const std::int64_t bytes = num_bytes(shape, size_of(dtype));
+  if (!data && bytes > 0) throw InvalidArgument(Message("from_memory", "the pointer is null.").line("shape {}, {} bytes", shape, bytes));
+  if (reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0) {
+    throw InvalidArgument(Message("from_memory", "the pointer is not aligned for its element type.").expected("a multiple of {} bytes", size_of(dtype)).got("{}", data));
+  }
+  return Tensor(make_ref<TensorImpl>(Storage::borrow(data, static_cast<std::size_t>(bytes), std::move(deleter)), shape,
+                                     dense_strides(shape), 0, dtype));
+}
+
+Tensor full(const Shape& shape, double value, DType dtype) {
+  Tensor result = Tensor::empty(shape, dtype);
+  raw::fill(result, value);
+  return result;
+}
+Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
+Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
+
+Tensor full_like(const Tensor& x, double value) {
+  Tensor result = raw::empty_like(x, x.dtype());
+  raw::fill(result, value);
+  return result;
+}
+Tensor zeros_like(const Tensor& x) { return full_like(x, 0); }
+Tensor ones_like(const Tensor& x) { return full_like(x, 1); }
+
+Tensor arange(double start, double stop, double step, DType dtype) {
+  const double count = std::ceil((stop - start) / step);
+  if (step == 0 || !std::isfinite(count)) {
+    throw InvalidArgument(Message("arange", "needs finite bounds and a step other than 0.").got("start {}, stop {}, step {}", start, stop, step));
+  }
+  if (count < 0) {
+    throw InvalidArgument(Message("arange", "the step leads away from stop.")
+                              .got("start {}, stop {}, step {}", start, stop, step)
+                              .fix("change the sign of step"));
+  }
+  const Shape shape(static_cast<std::int64_t>(count));
+  Tensor result = Tensor::empty(shape, dtype);
+  dispatch_numeric(dtype, "arange", [&]<class T>() {
+    T* out = result.mutable_data<T>();
+    for (std::int64_t i = 0; i < shape[0]; ++i) out[i] = static_cast<T>(start + static_cast<double>(i) * step);
+  });
+  return result;
+}
+
+Tensor linspace(double start, double stop, std::int64_t count, DType dtype) {
+  if (count < 0) throw InvalidArgument(Message("linspace", "the number of values is negative.").expected("count >= 0").got("{}", count));
+  Tensor result = Tensor::empty(Shape(count), dtype);
+  dispatch_float(dtype, "linspace", [&]<class T>() {
+    T* out = result.mutable_data<T>();
+    const double last = static_cast<double>(std::max<std::int64_t>(count - 1, 1));
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double t = static_cast<double>(i) / last;
+      out[i] = static_cast<T>(start * (1 - t) + stop * t);  // exact at both ends
+    }
+  });
+  return result;
+}
+
+Tensor eye(std::int64_t rows, std::int64_t columns, DType dtype) {
+  if (columns == -1) columns = rows;
+  Tensor result = zeros({rows, columns}, dtype);
+  dispatch_all(dtype, [&]<class T>() {
+    T* out = result.mutable_data<T>();
+    for (std::int64_t i = 0; i < std::min(rows, columns); ++i) out[i * columns + i] = T{1};
+  });
+  return result;
+}
+
+}  // namespace dygrad

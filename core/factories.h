@@ -1,0 +1,76 @@
+// Making tensors: from values, from memory, from rules. Everything here starts with stop_gradient() true.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <initializer_list>
+#include <span>
+#include <vector>
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// A number or a nested list of them: what `tensor({{1, 2}, {3, 4}})` takes.
+class DYGRAD_API NestedList {
+ public:
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  NestedList(T value)
+      : dtype_(std::is_same_v<T, bool> ? DType::boolean
+               : std::is_same_v<T, double> || std::is_same_v<T, float> ? DType::float32
+                                                                       : DType::int64),
+        number_(static_cast<double>(value)),
+        integer_(static_cast<std::int64_t>(value)) {}
+  NestedList(std::initializer_list<NestedList> items) : is_list_(true), items_(items) {}
+
+  bool is_list() const { return is_list_; }
+  DType dtype() const { return dtype_; }
+  double number() const { return number_; }
+  std::int64_t integer() const { return integer_; }
+  const std::vector<NestedList>& items() const { return items_; }
+
+ private:
+  bool is_list_ = false;
+  DType dtype_ = DType::float32;
+  double number_ = 0;
+  std::int64_t integer_ = 0;
+  std::vector<NestedList> items_;
+};
+
+/// `tensor({{1., 2.}, {3., 4.}})`. Without a dtype: floating numbers give float32, integers int64, bools bool;
+/// a mixed list takes the widest. Throws ShapeError for a ragged list.
+DYGRAD_API Tensor tensor(const NestedList& values);
+DYGRAD_API Tensor tensor(const NestedList& values, DType dtype);
+
+/// A copy of `values`, in row-major order. Throws ShapeError if their number does not fit the shape.
+template <class T>
+Tensor from_span(std::span<const T> values, const Shape& shape);
+template <class T>
+Tensor from_vector(const std::vector<T>& values, const Shape& shape) {
+  return from_span(std::span<const T>(values), shape);
+}
+template <class T>
+Tensor from_vector(const std::vector<T>& values) {
+  return from_span(std::span<const T>(values), Shape(static_cast<std::int64_t>(values.size())));
+}
+
+/// Borrows row-major memory without copying; `deleter(data)` runs when the last tensor on it goes.
+DYGRAD_API Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter = {});
+
+DYGRAD_API Tensor full(const Shape& shape, double value, DType dtype = DType::float32);
+DYGRAD_API Tensor zeros(const Shape& shape, DType dtype = DType::float32);
+DYGRAD_API Tensor ones(const Shape& shape, DType dtype = DType::float32);
+DYGRAD_API Tensor full_like(const Tensor& x, double value);
+DYGRAD_API Tensor zeros_like(const Tensor& x);
+DYGRAD_API Tensor ones_like(const Tensor& x);
+
+/// start, start + step, ... before stop. Throws InvalidArgument if step is 0 or leads away from stop.
+DYGRAD_API Tensor arange(double start, double stop, double step = 1, DType dtype = DType::int64);
+inline Tensor arange(std::int64_t stop, DType dtype = DType::int64) { return arange(0, static_cast<double>(stop), 1, dtype); }
+/// `count` evenly spaced values, both ends included.
+DYGRAD_API Tensor linspace(double start, double stop, std::int64_t count, DType dtype = DType::float32);
+/// Ones on the main diagonal of a rows x columns matrix; square without the second number.
+DYGRAD_API Tensor eye(std::int64_t rows, std::int64_t columns = -1, DType dtype = DType::float32);
+
+}  // namespace dygrad

@@ -1,0 +1,1 @@
+#include <dygrad/core/print.h>

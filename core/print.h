@@ -1,0 +1,31 @@
+// Text forms of tensors, shapes and dtypes.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+
+#include <dygrad/core/dtype.h>
+#include <dygrad/core/shape.h>
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// How `to_string(Tensor)` prints: like numpy, long dimensions shortened.
+struct PrintOptions {
+  int precision = 4;                 ///< digits after the point
+  std::int64_t threshold = 1000;     ///< more elements than this are summarised
+  std::int64_t edge_items = 3;       ///< items kept at each end of a summarised dimension
+  std::string::size_type line_width = 88;  ///< characters
+};
+
+/// "[2, 3]".
+DYGRAD_API std::string to_string(const Dims& dims);
+
+/// Values in nested brackets, then shape and dtype: `tensor([[1., 2.]], shape=[1, 2], dtype=float32)`.
+DYGRAD_API std::string to_string(const Tensor& tensor, const PrintOptions& options = {});
+
+DYGRAD_API std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
+DYGRAD_API std::ostream& operator<<(std::ostream& out, const Dims& dims);
+DYGRAD_API std::ostream& operator<<(std::ostream& out, DType dtype);
+
+}  // namespace dygrad

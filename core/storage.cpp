@@ -1,0 +1,66 @@
+#include <dygrad/core/storage.h>
+
+#include <new>
+
+#include <dygrad/core/allocator.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+namespace {
+constexpr std::size_t kHeader = (sizeof(Storage) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+Ref<Storage> Storage::allocate(std::size_t num_bytes, Device device) {
+  if (num_bytes > SIZE_MAX / 2) {
+    throw OutOfMemory(Message("allocate", "the request is larger than the address space.").line("asked for {} bytes", num_bytes));
+  }
+  auto* block = static_cast<std::byte*>(detail::allocate(kHeader + num_bytes));
+  return Ref<Storage>(new (block) Storage(block + kHeader, num_bytes, device));
+}
+
+Ref<Storage> Storage::borrow(void* data, std::size_t num_bytes, Deleter deleter, Device device) {
+  // The caller's promise is to us from here on, so the deleter must run even if this allocation fails.
+  struct RunUnlessKept {
+    void* data;
+    Deleter* deleter;
+    ~RunUnlessKept() {
+      if (deleter && *deleter) (*deleter)(data);
+    }
+  } guard{data, &deleter};
+  void* block = detail::allocate(kHeader);
+  auto* storage = new (block) Storage(static_cast<std::byte*>(data), num_bytes, device);
+  Ref<Storage> result(storage);
+  storage->deleter_ = new Deleter(std::move(deleter));
+  guard.deleter = nullptr;
+  return result;
+}
+
+void Storage::destroy() const noexcept {
+  auto* self = const_cast<Storage*>(this);
+  Deleter* deleter = self->deleter_;
+  void* data = self->data_;
+  const bool inside = data_ == reinterpret_cast<std::byte*>(self) + kHeader;
+  const std::size_t block_bytes = kHeader + (deleter || !inside ? 0 : num_bytes_);
+  self->~Storage();
+  detail::deallocate(self, block_bytes);
+  if (deleter) {
+    if (*deleter) (*deleter)(data);
+    delete deleter;
+  }
+}
+
+Ref<RefCounted> Storage::backend_slot() const {
+  if (!has_slot_.load(std::memory_order_acquire)) return nullptr;
+  const std::scoped_lock lock(slot_mutex_);
+  return slot_;
+}
+
+void Storage::set_backend_slot(Ref<RefCounted> slot) {
+  const std::scoped_lock lock(slot_mutex_);
+  has_slot_.store(static_cast<bool>(slot), std::memory_order_release);
+  slot_ = std::move(slot);
+}
+
+}  // namespace dygrad

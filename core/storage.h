@@ -1,0 +1,52 @@
+// Storage: the bytes that tensors and their views share, with a device, a version counter and one slot for a backend.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+
+#include <dygrad/core/device.h>
+#include <dygrad/core/export.h>
+#include <dygrad/core/ref.h>
+
+namespace dygrad {
+
+class DYGRAD_API Storage final : public RefCounted {
+ public:
+  using Deleter = std::function<void(void*)>;
+
+  /// Uninitialised bytes, 64-byte aligned, in one allocation with this header. Throws OutOfMemory.
+  static Ref<Storage> allocate(std::size_t num_bytes, Device device = {});
+
+  /// Somebody else's bytes; `deleter(data)` runs when the last owner goes. An empty deleter means "outlives us".
+  static Ref<Storage> borrow(void* data, std::size_t num_bytes, Deleter deleter, Device device = {});
+
+  std::byte* data() const { return data_; }
+  std::size_t num_bytes() const { return num_bytes_; }
+  Device device() const { return device_; }
+
+  /// Number of in-place writes so far. Saved values compare it to notice that they changed.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+  void bump_version() { version_.fetch_add(1, std::memory_order_acq_rel); }
+
+  /// One opaque object a backend may hang here, such as weights in its own layout; it dies with the storage.
+  Ref<RefCounted> backend_slot() const;
+  void set_backend_slot(Ref<RefCounted> slot);
+
+ private:
+  Storage(std::byte* data, std::size_t num_bytes, Device device) : data_(data), num_bytes_(num_bytes), device_(device) {}
+  void destroy() const noexcept override;
+
+  std::byte* data_;
+  std::size_t num_bytes_;
+  Device device_;
+  std::atomic<std::uint64_t> version_{0};
+  Deleter* deleter_ = nullptr;  // only for borrowed memory
+  std::atomic<bool> has_slot_{false};
+  mutable std::mutex slot_mutex_;
+  Ref<RefCounted> slot_;
+};
+
+}  // namespace dygrad

@@ -1,0 +1,79 @@
+#include <dygrad/core/strided_loop.h>
+
+#include <cassert>
+#include <cstdlib>
+
+namespace dygrad::raw {
+
+namespace {
+bool all_dense_alike(std::initializer_list<const Tensor*> operands) {
+  const Tensor& first = **operands.begin();
+  for (const Tensor* operand : operands) {
+    if (operand->strides() != first.strides()) return false;
+  }
+  return first.is_contiguous() || first.is_contiguous(MemoryFormat::channels_last);
+}
+}  // namespace
+
+StridedLoop::StridedLoop(std::initializer_list<const Tensor*> operands)
+    : operands_(static_cast<int>(operands.size())), num_elements_((*operands.begin())->num_elements()) {
+  assert(operands_ <= kMaxOperands);
+  const Tensor& first = **operands.begin();
+  extent_[0] = num_elements_;
+  if (num_elements_ == 0) return;
+  if (num_elements_ == 1 || all_dense_alike(operands)) {
+    stride_[0].fill(1);
+    return;
+  }
+
+  // Order dimensions by operand 0's strides, sparse to dense; insertion sort keeps the logical order among equals.
+  std::array<int, kMaxRank> order{};
+  int rank = 0;
+  const auto step = [&](int dim) { return std::abs(first.strides()[dim]); };
+  for (int dim = 0; dim < first.rank(); ++dim) {
+    if (first.shape()[dim] == 1) continue;
+    int place = rank++;
+    for (; place > 0 && step(order[static_cast<std::size_t>(place - 1)]) < step(dim); --place) {
+      order[static_cast<std::size_t>(place)] = order[static_cast<std::size_t>(place - 1)];
+    }
+    order[static_cast<std::size_t>(place)] = dim;
+  }
+
+  // Merge a dimension into the denser one before it whenever every operand steps through both evenly.
+  rank_ = 0;
+  for (int i = 0; i < rank; ++i) {
+    const int dim = order[static_cast<std::size_t>(i)];
+    const std::int64_t extent = first.shape()[dim];
+    Offsets strides{};
+    int k = 0;
+    for (const Tensor* operand : operands) {
+      assert(operand->shape() == first.shape());
+      strides[static_cast<std::size_t>(k++)] = operand->strides()[dim];
+    }
+    bool merges = rank_ > 0;
+    for (k = 0; merges && k < operands_; ++k) {
+      const auto operand = static_cast<std::size_t>(k);
+      merges = stride_[static_cast<std::size_t>(rank_ - 1)][operand] == strides[operand] * extent;
+    }
+    if (merges) {
+      extent_[static_cast<std::size_t>(rank_ - 1)] *= extent;
+      stride_[static_cast<std::size_t>(rank_ - 1)] = strides;
+    } else {
+      extent_[static_cast<std::size_t>(rank_)] = extent;
+      stride_[static_cast<std::size_t>(rank_++)] = strides;
+    }
+  }
+}
+
+StridedLoop::Offsets StridedLoop::seek(std::int64_t outer_index, Index& index) const {
+  Offsets at{};
+  for (int d = rank_ - 2; d >= 0; --d) {
+    const auto dim = static_cast<std::size_t>(d);
+    index[dim] = outer_index % extent_[dim];
+    outer_index /= extent_[dim];
+    for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] += index[dim] * stride_[dim][static_cast<std::size_t>(k)];
+  }
+  return at;
+}
+
+}  // namespace dygrad::raw

@@ -1,0 +1,111 @@
+#include <dygrad/core/tensor.h>
+
+#include <dygrad/core/copy.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/view.h>
+
+namespace dygrad {
+
+Tensor Tensor::empty(const Shape& shape, DType dtype, MemoryFormat format) {
+  const std::int64_t bytes = dygrad::num_bytes(shape, size_of(dtype));
+  return Tensor(make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape, dense_strides(shape, format),
+                                     0, dtype));
+}
+
+std::int64_t Tensor::dim(int axis) const { return shape()[normalize_axis(axis, rank(), "dim")]; }
+
+std::int64_t Tensor::num_elements() const {
+  std::int64_t product = 1;
+  for (std::int64_t extent : shape()) product *= extent;  // sound: checked when the tensor was made
+  return product;
+}
+
+std::int64_t Tensor::num_bytes() const { return num_elements() * static_cast<std::int64_t>(size_of(dtype())); }
+
+bool Tensor::is_contiguous(MemoryFormat format) const {
+  if (format == MemoryFormat::channels_last && rank() != 4) return false;
+  return is_dense(shape(), strides(), format);
+}
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  const Tensor dense = raw::contiguous(raw::cast(*this, dtype_of<T>()));
+  const std::span<const T> values = dense.read<T>();
+  return {values.begin(), values.end()};
+}
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<double> Tensor::to_vector() const;
+template std::vector<std::int64_t> Tensor::to_vector() const;
+template std::vector<std::uint8_t> Tensor::to_vector() const;
+template std::vector<bool> Tensor::to_vector() const;
+
+void Tensor::set_value(const Tensor& source) {
+  if (source.shape() != shape()) {
+    throw ShapeError(Message("set_value", "shapes differ.").expected("{}", shape()).got("{}", source.shape()));
+  }
+  if (source.dtype() != dtype()) {
+    throw DtypeError(Message("set_value", "dtypes differ.")
+                         .expected("{}", dtype())
+                         .got("{}", source.dtype())
+                         .fix("convert first: source.to(dygrad::{})", dtype()));
+  }
+  impl_->storage->bump_version();
+  raw::copy(source, *this);
+}
+
+void Tensor::fill(double value) {
+  checked().storage->bump_version();
+  raw::fill(*this, value);
+}
+
+void Tensor::fail_undefined() {
+  throw InvalidArgument(Message("tensor", "used before it was given a value.").fix("assign a tensor to it first, or test defined()"));
+}
+
+void Tensor::check_access(DType dtype) const {
+  if (dtype != this->dtype()) {
+    throw DtypeError(Message("tensor access", "read or written as the wrong type.")
+                         .expected("{}", this->dtype())
+                         .got("{}", dtype)
+                         .fix("use the matching C++ type, or convert with to()"));
+  }
+  if (!is_contiguous()) {
+    throw ShapeError(Message("tensor access", "only contiguous tensors can be seen as a span.")
+                         .line("shape {}, strides {}", shape(), strides())
+                         .fix("call contiguous() first"));
+  }
+  if (!device().is_host()) throw BackendError(Message("tensor access", "the tensor is not in host memory."));
+}
+
+namespace {
+void check_one_element(const Tensor& tensor) {
+  if (tensor.num_elements() != 1) {
+    throw ShapeError(Message("item", "needs a tensor of one element.")
+                         .expected("1 element")
+                         .got("shape {}", tensor.shape())
+                         .fix("select an element with at({{...}}), or reduce first"));
+  }
+}
+}  // namespace
+
+double Tensor::item_as_double() const {
+  check_one_element(*this);
+  return dispatch_all(dtype(), [&]<class T>() { return static_cast<double>(*data<T>()); });
+}
+
+std::int64_t Tensor::item_as_int64() const {
+  check_one_element(*this);
+  return dispatch_all(dtype(), [&]<class T>() { return static_cast<std::int64_t>(*data<T>()); });
+}
+
+Tensor Tensor::element(const Dims& indices) const {
+  if (indices.rank() != rank()) {
+    throw ShapeError(Message("at", "needs one index per dimension.").expected("{} indices for shape {}", rank(), shape()).got("{}", indices));
+  }
+  Tensor result = *this;
+  for (std::int64_t index : indices) result = view::select(result, 0, index);
+  return result;
+}
+
+}  // namespace dygrad

@@ -1,0 +1,40 @@
+// DYGRAD_VERBOSE=1: one line per kernel call, telling op, problem, backend, algorithm and microseconds.
+// The library prints nothing else, ever; programs may send these lines elsewhere.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <dygrad/core/export.h>
+
+namespace dygrad {
+
+/// Receives each line, without newline. Default: standard error. An empty sink restores the default. Thread-safe.
+using VerboseSink = std::function<void(std::string_view line)>;
+DYGRAD_API void set_verbose(bool on);
+DYGRAD_API void set_verbose_sink(VerboseSink sink);
+/// As set, or DYGRAD_VERBOSE from the environment.
+DYGRAD_API bool verbose();
+
+namespace detail {
+
+/// Times one kernel call. Does nothing unless verbose() was on when it was made.
+class DYGRAD_API VerboseCall {
+ public:
+  VerboseCall() : on_(verbose()) {
+    if (on_) start_ = std::chrono::steady_clock::now();
+  }
+  explicit operator bool() const { return on_; }
+  /// Writes "dygrad,<op>,<problem>,<backend>,<algorithm>,<microseconds>".
+  void done(std::string_view op, std::string_view problem, std::string_view backend, std::string_view algorithm) const;
+
+ private:
+  bool on_;
+  std::chrono::steady_clock::time_point start_{};
+};
+
+}  // namespace detail
+
+}  // namespace dygrad
