@@ -11,10 +11,10 @@
 #include <dygrad/core/message.h>
 
 // Note [How blocks are kept]
-// Sizes are rounded up to a class: multiples of 64 bytes up to 1 KiB, then four classes per doubling (at most 25 % slack)
-// up to 1 GiB; larger blocks are never kept. A thread keeps a few small blocks for itself, without a lock; everything else
-// goes through one shared, bounded cache. A free block's first bytes hold the link to the next one of its class.
-// Under the address sanitizer nothing is kept, so that it sees every use after free.
+// Sizes are rounded up to a class: multiples of 64 bytes up to 1 KiB, then four classes per doubling (at most 25 %
+// slack) up to 1 GiB; larger blocks are never kept. A thread keeps a few small blocks for itself, without a lock;
+// everything else goes through one shared, bounded cache. A free block's first bytes hold the link to the next one of
+// its class. Under the address sanitizer nothing is kept, so that it sees every use after free.
 
 namespace dygrad::detail {
 

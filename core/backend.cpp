@@ -22,14 +22,16 @@ struct Registry {
   }
 
   Backend& find(std::string_view name) const {
-    const auto at = std::find_if(backends.begin(), backends.end(), [&](const auto& backend) { return backend->name() == name; });
+    const auto at =
+        std::find_if(backends.begin(), backends.end(), [&](const auto& backend) { return backend->name() == name; });
     if (at != backends.end()) return **at;
     std::vector<std::string_view> names;
     for (const auto& backend : backends) names.push_back(backend->name());
     Message message("backend", "not compiled in.");
     auto&& facts = std::move(message).expected("one of {}", fmt::join(names, ", ")).got("\"{}\"", name);
     if (name == "onednn" || name == "gemm") {
-      throw BackendError(std::move(facts).fix("configure with -D{}=ON and its library installed", name == "onednn" ? "DYGRAD_ONEDNN" : "DYGRAD_BLAS"));
+      throw BackendError(std::move(facts).fix("configure with -D{}=ON and its library installed",
+                                              name == "onednn" ? "DYGRAD_ONEDNN" : "DYGRAD_BLAS"));
     }
     throw BackendError(std::move(facts).fix("use one of the names above"));
   }
@@ -75,7 +77,8 @@ Backend& select_backend(const Problem& problem) {
   for (const auto& backend : all.backends) {
     if (backend->supports(problem)) return *backend;
   }
-  throw BackendError(Message(name_of(problem.kind), "no backend computes this problem.").line("dtype {}", problem.dtype));
+  throw BackendError(
+      Message(name_of(problem.kind), "no backend computes this problem.").line("dtype {}", problem.dtype));
 }
 
 BackendGuard::BackendGuard(std::string_view name) : previous_(forced_here) { forced_here = &backend(name); }

@@ -38,8 +38,9 @@ struct Problem {
 };
 DYGRAD_API std::string_view name_of(Problem::Kind kind);
 
-/// A way to compute kernels. Shapes and dtypes were checked by the op; implementations assert. Inputs may have any strides;
-/// results are fresh and dense, in a stride order of the backend's choice. No kernel records or reads gradients.
+/// A way to compute kernels. Shapes and dtypes were checked by the op; implementations assert. Inputs may have any
+/// strides; results are fresh and dense, in a stride order of the backend's choice. No kernel records or reads
+/// gradients.
 class DYGRAD_API Backend {
  public:
   virtual ~Backend() = default;
@@ -53,7 +54,8 @@ class DYGRAD_API Backend {
   /// B(g, w): the adjoint of D in x, which is the ordinary convolution of g. Shape of x.
   virtual Tensor deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w) = 0;
   /// W(x, g): the adjoint of D in w. `kernel` is {kh, kw}, which extents alone do not determine. Shape of w.
-  virtual Tensor deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g, std::array<std::int64_t, 2> kernel) = 0;
+  virtual Tensor deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
+                                  std::array<std::int64_t, 2> kernel) = 0;
   /// a [B..., M, K] times b [B..., K, N] with equal batch dimensions; strides of 0 and transposed views are welcome.
   virtual Tensor matmul(const Tensor& a, const Tensor& b) = 0;
 };

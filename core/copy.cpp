@@ -38,9 +38,8 @@ bool follows_channels_last(const Tensor& x) {
 void copy(const Tensor& source, const Tensor& destination) {
   assert(source.shape() == destination.shape());
   dispatch_all(destination.dtype(), [&]<class To>() {
-    dispatch_all(source.dtype(), [&]<class From>() {
-      map_into<To, From>([](From v) { return convert<To>(v); }, destination, source);
-    });
+    dispatch_all(source.dtype(),
+                 [&]<class From>() { map_into<To, From>([](From v) { return convert<To>(v); }, destination, source); });
   });
 }
 
@@ -77,7 +76,8 @@ Tensor cast(const Tensor& x, DType dtype) {
 }
 
 Tensor empty_like(const Tensor& x, DType dtype) {
-  return Tensor::empty(x.shape(), dtype, follows_channels_last(x) ? MemoryFormat::channels_last : MemoryFormat::row_major);
+  return Tensor::empty(x.shape(), dtype,
+                       follows_channels_last(x) ? MemoryFormat::channels_last : MemoryFormat::row_major);
 }
 
 std::int64_t layout_conversions() { return conversions.load(std::memory_order_relaxed); }

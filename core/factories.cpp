@@ -23,8 +23,9 @@ Shape shape_of(const NestedList& list) {
 /// Calls f(leaf) for every number in row-major order; checks that the list is a full grid of `shape`.
 template <class F>
 void for_each_leaf(const NestedList& list, const Shape& shape, int depth, F&& f) {
-  const bool fits = depth == shape.rank() ? !list.is_list()
-                                          : list.is_list() && static_cast<std::int64_t>(list.items().size()) == shape[depth];
+  const bool fits = depth == shape.rank()
+                        ? !list.is_list()
+                        : list.is_list() && static_cast<std::int64_t>(list.items().size()) == shape[depth];
   if (!fits) {
     throw ShapeError(Message("tensor", "the nested list is ragged.")
                          .expected("lists of equal length at each level, like shape {}", shape)
@@ -80,9 +81,12 @@ template DYGRAD_API Tensor from_span(std::span<const bool>, const Shape&);
 
 Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter) {
   const std::int64_t bytes = num_bytes(shape, size_of(dtype));
-  if (!data && bytes > 0) throw InvalidArgument(Message("from_memory", "the pointer is null.").line("shape {}, {} bytes", shape, bytes));
+  if (!data && bytes > 0)
+    throw InvalidArgument(Message("from_memory", "the pointer is null.").line("shape {}, {} bytes", shape, bytes));
   if (reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0) {
-    throw InvalidArgument(Message("from_memory", "the pointer is not aligned for its element type.").expected("a multiple of {} bytes", size_of(dtype)).got("{}", data));
+    throw InvalidArgument(Message("from_memory", "the pointer is not aligned for its element type.")
+                              .expected("a multiple of {} bytes", size_of(dtype))
+                              .got("{}", data));
   }
   return Tensor(make_ref<TensorImpl>(Storage::borrow(data, static_cast<std::size_t>(bytes), std::move(deleter)), shape,
                                      dense_strides(shape), 0, dtype));
@@ -107,7 +111,8 @@ Tensor ones_like(const Tensor& x) { return full_like(x, 1); }
 Tensor arange(double start, double stop, double step, DType dtype) {
   const double count = std::ceil((stop - start) / step);
   if (step == 0 || !std::isfinite(count)) {
-    throw InvalidArgument(Message("arange", "needs finite bounds and a step other than 0.").got("start {}, stop {}, step {}", start, stop, step));
+    throw InvalidArgument(Message("arange", "needs finite bounds and a step other than 0.")
+                              .got("start {}, stop {}, step {}", start, stop, step));
   }
   if (count < 0) {
     throw InvalidArgument(Message("arange", "the step leads away from stop.")
@@ -124,7 +129,9 @@ Tensor arange(double start, double stop, double step, DType dtype) {
 }
 
 Tensor linspace(double start, double stop, std::int64_t count, DType dtype) {
-  if (count < 0) throw InvalidArgument(Message("linspace", "the number of values is negative.").expected("count >= 0").got("{}", count));
+  if (count < 0)
+    throw InvalidArgument(
+        Message("linspace", "the number of values is negative.").expected("count >= 0").got("{}", count));
   Tensor result = Tensor::empty(Shape(count), dtype);
   dispatch_float(dtype, "linspace", [&]<class T>() {
     T* out = result.mutable_data<T>();

@@ -15,9 +15,8 @@ namespace dygrad {
 class DYGRAD_API NestedList {
  public:
   template <class T>
-    requires std::is_arithmetic_v<T>
-  NestedList(T value)
-      : dtype_(std::is_same_v<T, bool> ? DType::boolean
+  requires std::is_arithmetic_v<T> NestedList(T value)
+      : dtype_(std::is_same_v<T, bool>                                 ? DType::boolean
                : std::is_same_v<T, double> || std::is_same_v<T, float> ? DType::float32
                                                                        : DType::int64),
         number_(static_cast<double>(value)),
@@ -67,7 +66,9 @@ DYGRAD_API Tensor ones_like(const Tensor& x);
 
 /// start, start + step, ... before stop. Throws InvalidArgument if step is 0 or leads away from stop.
 DYGRAD_API Tensor arange(double start, double stop, double step = 1, DType dtype = DType::int64);
-inline Tensor arange(std::int64_t stop, DType dtype = DType::int64) { return arange(0, static_cast<double>(stop), 1, dtype); }
+inline Tensor arange(std::int64_t stop, DType dtype = DType::int64) {
+  return arange(0, static_cast<double>(stop), 1, dtype);
+}
 /// `count` evenly spaced values, both ends included.
 DYGRAD_API Tensor linspace(double start, double stop, std::int64_t count, DType dtype = DType::float32);
 /// Ones on the main diagonal of a rows x columns matrix; square without the second number.

@@ -1,5 +1,5 @@
-// fmt support: fmt::format("{}", tensor) prints what `std::cout << tensor` does. Shapes print as [2, 3], dtypes by name.
-// Not part of the umbrella header, which stays free of fmt: include it where you format.
+// fmt support: fmt::format("{}", tensor) prints what `std::cout << tensor` does. Shapes print as [2, 3], dtypes by
+// name. Not part of the umbrella header, which stays free of fmt: include it where you format.
 #pragma once
 
 #include <fmt/format.h>

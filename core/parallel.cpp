@@ -6,7 +6,9 @@
 namespace dygrad {
 
 void set_num_threads(int count) {
-  if (count < 1) throw InvalidArgument(Message("set_num_threads", "needs at least one thread.").expected("count >= 1").got("{}", count));
+  if (count < 1)
+    throw InvalidArgument(
+        Message("set_num_threads", "needs at least one thread.").expected("count >= 1").got("{}", count));
 #if defined(_OPENMP)
   omp_set_num_threads(count);
 #endif

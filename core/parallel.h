@@ -25,7 +25,7 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   if (count > grain && !omp_in_parallel()) {
     const std::int64_t pieces = std::min<std::int64_t>(num_threads(), (count + grain - 1) / grain);
     if (pieces > 1) {
-#pragma omp parallel num_threads(static_cast<int>(pieces))
+#pragma omp parallel num_threads(static_cast <int>(pieces))
       {
         // The runtime may grant fewer threads than asked for; each then takes several pieces.
         for (std::int64_t piece = omp_get_thread_num(); piece < pieces; piece += omp_get_num_threads()) {

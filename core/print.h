@@ -12,9 +12,9 @@ namespace dygrad {
 
 /// How `to_string(Tensor)` prints: like numpy, long dimensions shortened.
 struct PrintOptions {
-  int precision = 4;                 ///< digits after the point
-  std::int64_t threshold = 1000;     ///< more elements than this are summarised
-  std::int64_t edge_items = 3;       ///< items kept at each end of a summarised dimension
+  int precision = 4;                       ///< digits after the point
+  std::int64_t threshold = 1000;           ///< more elements than this are summarised
+  std::int64_t edge_items = 3;             ///< items kept at each end of a summarised dimension
   std::string::size_type line_width = 88;  ///< characters
 };
 

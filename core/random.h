@@ -10,7 +10,8 @@
 
 namespace dygrad {
 
-/// A seed and a position in its stream. Each draw moves the position. Thread-safe; draws from several threads interleave.
+/// A seed and a position in its stream. Each draw moves the position. Thread-safe; draws from several threads
+/// interleave.
 class DYGRAD_API Generator {
  public:
   explicit Generator(std::uint64_t seed = 0) : seed_(seed) {}

@@ -57,7 +57,8 @@ std::int64_t num_elements(const Shape& shape) {
   bool empty = false;
   for (std::int64_t extent : shape) {
     if (extent < 0) {
-      throw ShapeError(Message("shape", "negative extent.").line("shape {}", shape).expected("extents >= 0").got("{}", extent));
+      throw ShapeError(
+          Message("shape", "negative extent.").line("shape {}", shape).expected("extents >= 0").got("{}", extent));
     }
     if (extent == 0) empty = true;
     else if (__builtin_mul_overflow(product, extent, &product)) {

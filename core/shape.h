@@ -24,8 +24,8 @@ class DYGRAD_API Dims {
  public:
   constexpr Dims() = default;
   template <Integer... Ints>
-    requires(sizeof...(Ints) >= 1 && sizeof...(Ints) <= kMaxRank)
-  constexpr Dims(Ints... values) : values_{static_cast<std::int64_t>(values)...}, rank_(sizeof...(Ints)) {}
+  requires(sizeof...(Ints) >= 1 && sizeof...(Ints) <= kMaxRank) constexpr Dims(Ints... values)
+      : values_{static_cast<std::int64_t>(values)...}, rank_(sizeof...(Ints)) {}
   Dims(std::span<const std::int64_t> values);
   Dims(const std::vector<std::int64_t>& values) : Dims(std::span<const std::int64_t>(values)) {}
   static Dims filled(int rank, std::int64_t value);
@@ -63,10 +63,12 @@ DYGRAD_API std::int64_t num_elements(const Shape& shape);
 /// Number of bytes of a dense tensor. Throws ShapeError on overflow.
 DYGRAD_API std::int64_t num_bytes(const Shape& shape, std::size_t element_size);
 
-/// `axis` brought into [0, rank). Throws ShapeError naming `op`. Rank 0 admits 0 and -1, as numpy's scalars do not, for reductions.
+/// `axis` brought into [0, rank). Throws ShapeError naming `op`. Rank 0 admits 0 and -1, as numpy's scalars do not, for
+/// reductions.
 DYGRAD_API int normalize_axis(std::int64_t axis, int rank, std::string_view op);
 
-/// Sorted, distinct, non-negative axes; an empty list means all of them. Throws ShapeError naming `op` on a repeated axis.
+/// Sorted, distinct, non-negative axes; an empty list means all of them. Throws ShapeError naming `op` on a repeated
+/// axis.
 DYGRAD_API Axes normalize_axes(const Axes& axes, int rank, std::string_view op);
 
 /// The shape both broadcast to, by numpy's rule. Throws ShapeError naming `op`.
@@ -75,7 +77,8 @@ DYGRAD_API Shape broadcast_shapes(const Shape& a, const Shape& b, std::string_vi
 /// True if a tensor of shape `from` can be expanded to `to` without copying.
 DYGRAD_API bool is_expandable(const Shape& from, const Shape& to);
 
-/// A named way to lay out memory. Nothing but a word for a stride order; strides remain the only statement about layout.
+/// A named way to lay out memory. Nothing but a word for a stride order; strides remain the only statement about
+/// layout.
 enum class MemoryFormat : std::uint8_t {
   row_major,      ///< last dimension densest
   channels_last,  ///< rank 4 only: N, H, W, C from sparse to dense, while the logical order stays N, C, H, W

@@ -14,7 +14,8 @@ constexpr std::size_t kHeader = (sizeof(Storage) + kAlignment - 1) / kAlignment 
 
 Ref<Storage> Storage::allocate(std::size_t num_bytes, Device device) {
   if (num_bytes > SIZE_MAX / 2) {
-    throw OutOfMemory(Message("allocate", "the request is larger than the address space.").line("asked for {} bytes", num_bytes));
+    throw OutOfMemory(
+        Message("allocate", "the request is larger than the address space.").line("asked for {} bytes", num_bytes));
   }
   auto* block = static_cast<std::byte*>(detail::allocate(kHeader + num_bytes));
   return Ref<Storage>(new (block) Storage(block + kHeader, num_bytes, device));

@@ -36,7 +36,8 @@ class DYGRAD_API Storage final : public RefCounted {
   void set_backend_slot(Ref<RefCounted> slot);
 
  private:
-  Storage(std::byte* data, std::size_t num_bytes, Device device) : data_(data), num_bytes_(num_bytes), device_(device) {}
+  Storage(std::byte* data, std::size_t num_bytes, Device device)
+      : data_(data), num_bytes_(num_bytes), device_(device) {}
   void destroy() const noexcept override;
 
   std::byte* data_;

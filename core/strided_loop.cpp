@@ -71,7 +71,8 @@ StridedLoop::Offsets StridedLoop::seek(std::int64_t outer_index, Index& index) c
     const auto dim = static_cast<std::size_t>(d);
     index[dim] = outer_index % extent_[dim];
     outer_index /= extent_[dim];
-    for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] += index[dim] * stride_[dim][static_cast<std::size_t>(k)];
+    for (int k = 0; k < operands_; ++k)
+      at[static_cast<std::size_t>(k)] += index[dim] * stride_[dim][static_cast<std::size_t>(k)];
   }
   return at;
 }

@@ -32,10 +32,12 @@ class DYGRAD_API StridedLoop {
 
   std::int64_t num_elements() const { return num_elements_; }
   /// Step of operand k along the innermost dimension, in elements.
-  std::int64_t inner_stride(int k) const { return stride_[static_cast<std::size_t>(rank_ - 1)][static_cast<std::size_t>(k)]; }
+  std::int64_t inner_stride(int k) const {
+    return stride_[static_cast<std::size_t>(rank_ - 1)][static_cast<std::size_t>(k)];
+  }
 
-  /// Calls body(offsets, n) for runs of n neighbours along the innermost dimension, on several threads for large tensors.
-  /// Offsets count from each tensor's first element.
+  /// Calls body(offsets, n) for runs of n neighbours along the innermost dimension, on several threads for large
+  /// tensors. Offsets count from each tensor's first element.
   template <class Body>
   void run(const Body& body, std::int64_t grain = kElementwiseGrain) const {
     if (num_elements_ == 0) return;
@@ -67,7 +69,8 @@ class DYGRAD_API StridedLoop {
       const auto dim = static_cast<std::size_t>(d);
       for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] += stride_[dim][static_cast<std::size_t>(k)];
       if (++index[dim] < extent_[dim]) return;
-      for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] -= extent_[dim] * stride_[dim][static_cast<std::size_t>(k)];
+      for (int k = 0; k < operands_; ++k)
+        at[static_cast<std::size_t>(k)] -= extent_[dim] * stride_[dim][static_cast<std::size_t>(k)];
       index[dim] = 0;
     }
   }

@@ -9,8 +9,8 @@ namespace dygrad {
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, MemoryFormat format) {
   const std::int64_t bytes = dygrad::num_bytes(shape, size_of(dtype));
-  return Tensor(make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape, dense_strides(shape, format),
-                                     0, dtype));
+  return Tensor(make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape,
+                                     dense_strides(shape, format), 0, dtype));
 }
 
 std::int64_t Tensor::dim(int axis) const { return shape()[normalize_axis(axis, rank(), "dim")]; }
@@ -60,7 +60,8 @@ void Tensor::fill(double value) {
 }
 
 void Tensor::fail_undefined() {
-  throw InvalidArgument(Message("tensor", "used before it was given a value.").fix("assign a tensor to it first, or test defined()"));
+  throw InvalidArgument(
+      Message("tensor", "used before it was given a value.").fix("assign a tensor to it first, or test defined()"));
 }
 
 void Tensor::check_access(DType dtype) const {
@@ -101,7 +102,9 @@ std::int64_t Tensor::item_as_int64() const {
 
 Tensor Tensor::element(const Dims& indices) const {
   if (indices.rank() != rank()) {
-    throw ShapeError(Message("at", "needs one index per dimension.").expected("{} indices for shape {}", rank(), shape()).got("{}", indices));
+    throw ShapeError(Message("at", "needs one index per dimension.")
+                         .expected("{} indices for shape {}", rank(), shape())
+                         .got("{}", indices));
   }
   Tensor result = *this;
   for (std::int64_t index : indices) result = view::select(result, 0, index);

@@ -1,6 +1,7 @@
 // Tensor: a value handle on shared, strided storage. Everybody uses it.
 // The verbs in its last section are ops: declared here so that `loss.backward()` and `x.reshape({6})` read naturally,
-// defined in autograd/tensor_methods.cpp, so that they record. Nothing in core calls them; see docs/design/tensor-verbs.md.
+// defined in autograd/tensor_methods.cpp, so that they record. Nothing in core calls them; see
+// docs/design/tensor-verbs.md.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +42,8 @@ class HookHandle;
 /// What a backward pass keeps.
 struct BackwardOptions {
   bool retain_graph = false;  ///< keep saved values, so that the graph can be used again
-  bool create_graph = false;  ///< record the backward pass too, so that gradients can be differentiated; implies retain_graph
+  bool create_graph =
+      false;  ///< record the backward pass too, so that gradients can be differentiated; implies retain_graph
 };
 
 /// A multi-dimensional array. Copying shares (8 bytes); a default-made one is undefined.
@@ -127,7 +129,8 @@ class DYGRAD_API Tensor {
   Tensor& set_stop_gradient(bool stop);
   bool is_leaf() const;
   /// Runs the chain rule from here: accumulates into `.grad()` of every leaf it reaches. `grad` is ones if undefined.
-  /// Does nothing if this tensor stops gradients. Throws GraphError if the graph was freed, ShapeError if `grad` does not fit.
+  /// Does nothing if this tensor stops gradients. Throws GraphError if the graph was freed, ShapeError if `grad` does
+  /// not fit.
   void backward(const Tensor& grad = {}, BackwardOptions options = {}) const;
   /// The gradient stored so far; undefined if none was produced. Intermediates keep one only after retain_grad().
   Tensor grad() const;

@@ -40,7 +40,8 @@ void set_verbose_sink(VerboseSink write) {
   sink().write = std::move(write);
 }
 
-void detail::VerboseCall::done(std::string_view op, std::string_view problem, std::string_view backend, std::string_view algorithm) const {
+void detail::VerboseCall::done(std::string_view op, std::string_view problem, std::string_view backend,
+                               std::string_view algorithm) const {
   const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start_;
   const std::string line = fmt::format("dygrad,{},{},{},{},{:.1f}", op, problem, backend, algorithm, time.count());
   const std::scoped_lock lock(sink().mutex);

@@ -49,14 +49,21 @@ Tensor select(const Tensor& x, int axis, std::int64_t index) {
 
 Tensor permute(const Tensor& x, const Axes& order) {
   if (order.rank() != x.rank()) {
-    throw ShapeError(Message("permute", "needs each dimension once.").line("x {}", x.shape()).expected("{} axes", x.rank()).got("{}", order));
+    throw ShapeError(Message("permute", "needs each dimension once.")
+                         .line("x {}", x.shape())
+                         .expected("{} axes", x.rank())
+                         .got("{}", order));
   }
   Shape shape = x.shape();
   Strides strides = x.strides();
   Axes seen;
   for (int i = 0; i < order.rank(); ++i) {
     const int from = normalize_axis(order[i], x.rank(), "permute");
-    if (seen.contains(from)) throw ShapeError(Message("permute", "an axis is given twice.").line("x {}", x.shape()).expected("each axis once").got("{}", order));
+    if (seen.contains(from))
+      throw ShapeError(Message("permute", "an axis is given twice.")
+                           .line("x {}", x.shape())
+                           .expected("each axis once")
+                           .got("{}", order));
     seen.push_back(from);
     shape[i] = x.shape()[from];
     strides[i] = x.strides()[from];
@@ -125,8 +132,10 @@ Shape resolve_shape(const Shape& from, const Shape& shape, const char* op) {
   std::int64_t known = 1;
   for (int i = 0; i < shape.rank(); ++i) {
     if (shape[i] == -1 && wildcard < 0) wildcard = i;
-    else if (shape[i] < 0) throw ShapeError(Message(op, "at most one extent may be -1, and none less.").line("x {}", from).got("{}", shape));
-    else if (__builtin_mul_overflow(known, shape[i], &known)) throw ShapeError(Message(op, "the new shape does not fit into 64 bits.").got("{}", shape));
+    else if (shape[i] < 0)
+      throw ShapeError(Message(op, "at most one extent may be -1, and none less.").line("x {}", from).got("{}", shape));
+    else if (__builtin_mul_overflow(known, shape[i], &known))
+      throw ShapeError(Message(op, "the new shape does not fit into 64 bits.").got("{}", shape));
   }
   const std::int64_t count = num_elements(from);
   if (wildcard >= 0 && known != 0 && count % known == 0) {

@@ -14,8 +14,8 @@ DYGRAD_API Tensor strided(const Tensor& x, const Shape& shape, const Strides& st
 /// A new handle on the same values, without autograd.
 DYGRAD_API Tensor alias(const Tensor& x);
 
-/// Elements start, start + step, ... before stop. Negative start and stop count from the back and are clamped, as in Python;
-/// step > 0.
+/// Elements start, start + step, ... before stop. Negative start and stop count from the back and are clamped, as in
+/// Python; step > 0.
 DYGRAD_API Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step = 1);
 
 /// One index of one dimension, which disappears. Negative indices count from the back.

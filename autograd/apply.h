@@ -1,0 +1,168 @@
+// apply: runs an op, and records it if a gradient may be asked for. Every differentiable op goes through here, the
+// library's and users' own alike. An op is a struct:
+//
+//   struct Square {
+//     static constexpr std::string_view name = "square";
+//     Tensor forward(const Tensor& x) { return ...; }                      // plain values; never records
+//     static Keep keep(Need) { return keep_input(0); }                     // optional: what vjp will look at
+//     Grads<1> vjp(const Tensor& g, const Saved& saved, Need need) const { // written with differentiable ops
+//       return {g * saved[0] * 2};
+//     }
+//   };
+//   Tensor square(const Tensor& x) { return apply(Square{}, x); }
+//
+// vjp returns one gradient per input, of the input's shape; undefined where need[i] is false or the gradient is zero.
+// forward may store shapes or indices in the struct for vjp. An op with a varying number of inputs takes and returns
+// spans and vectors instead: forward(std::span<const Tensor>), std::vector<Tensor> vjp(...).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <concepts>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <dygrad/autograd/anomaly.h>
+#include <dygrad/autograd/grad_mode.h>
+#include <dygrad/autograd/node.h>
+#include <dygrad/autograd/saved.h>
+#include <dygrad/core/view.h>
+
+namespace dygrad {
+
+template <std::size_t N>
+using Grads = std::array<Tensor, N>;
+
+/// The contract of an op with N tensor inputs.
+template <class Op, std::size_t N>
+concept DifferentiableOp = requires(const Op op, const Tensor& g, const Saved& saved, Need need) {
+  { Op::name } -> std::convertible_to<std::string_view>;
+  { op.vjp(g, saved, need) } -> std::same_as<Grads<N>>;
+};
+
+/// The contract of an op on a list of tensors.
+template <class Op>
+concept VariadicOp = requires(const Op op, const Tensor& g, const Saved& saved, Need need) {
+  { Op::name } -> std::convertible_to<std::string_view>;
+  { op.vjp(g, saved, need) } -> std::same_as<std::vector<Tensor>>;
+};
+
+namespace detail {
+
+template <class Op>
+Keep keep_of(Need need) {
+  if constexpr (requires { Op::keep(need); }) return Op::keep(need);
+  else return keep_nothing();
+}
+
+/// A recorded op: the struct, the edges and the kept values in one allocation. Storage is an array or a vector.
+template <class Op, template <class> class List>
+class OpNode final : public Node {
+ public:
+  OpNode(Op op, std::span<const Tensor* const> inputs, const Tensor& output)
+      : Node(output.shape(), output.dtype()), op_(std::move(op)), edges_(inputs.size()), saved_(inputs.size()) {
+    List<bool> need(inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      edges_[i] = Ref<Node>(gradient_node(*inputs[i]));
+      need[i] = static_cast<bool>(edges_[i]);
+    }
+    const Keep keep = keep_of<Op>(Need(need.data()));
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (keep.input(i)) saved_[i].save(*inputs[i]);
+    }
+    if (keep.output()) output_.save(view::alias(output));
+    set_inputs(edges_.data(), edges_.size());
+  }
+
+  std::string_view name() const override { return Op::name; }
+
+  void vjp(const Tensor& g, Need need, std::span<Tensor> grads) override {
+    if (released_.load(std::memory_order_acquire)) fail_released(*this);
+    List<Tensor> inputs(edges_.size());
+    for (std::size_t i = 0; i < edges_.size(); ++i) inputs[i] = saved_[i].get(Op::name, "input");
+    const Tensor output = attach_output(output_.get(Op::name, "output"), *this);
+    auto result = op_.vjp(g, Saved({inputs.data(), edges_.size()}, output), need);
+    for (std::size_t i = 0; i < edges_.size(); ++i) grads[i] = std::move(result[i]);
+  }
+
+  void release() override {
+    released_.store(true, std::memory_order_release);
+    for (std::size_t i = 0; i < edges_.size(); ++i) saved_[i].release();
+    output_.release();
+  }
+
+ private:
+  Op op_;
+  List<Ref<Node>> edges_;
+  List<SavedTensor> saved_;
+  SavedTensor output_;
+  std::atomic<bool> released_{false};
+};
+
+/// Fixed-size stand-in for std::vector, for ops with N inputs.
+template <std::size_t N>
+struct Inline {
+  template <class T>
+  struct List : std::array<T, N> {
+    explicit List(std::size_t) : std::array<T, N>{} {}
+  };
+};
+
+/// std::vector, but with one bool per byte.
+template <class T>
+struct Dynamic : std::vector<T> {
+  using std::vector<T>::vector;
+};
+template <>
+struct Dynamic<bool> {
+  explicit Dynamic(std::size_t count) : flags(std::make_unique<bool[]>(count)) {}
+  bool& operator[](std::size_t i) { return flags[i]; }
+  const bool* data() const { return flags.get(); }
+  std::unique_ptr<bool[]> flags;
+};
+
+template <class Op, template <class> class List>
+void record(Op op, std::span<const Tensor* const> inputs, Tensor& output) {
+  // An op may return an input, or a tensor that somebody keeps; the node needs a handle of its own to hang on.
+  if (output.impl()->autograd || output.impl()->ref_count() != 1) output = view::alias(output);
+  auto* node = new OpNode<Op, List>(std::move(op), inputs, output);
+  output.impl()->autograd = Ref<AutogradSlot>(node);
+  if (record_state().anomaly) note_origin(*node);
+}
+
+}  // namespace detail
+
+/// Runs the op on a fixed number of inputs.
+template <class Op, std::same_as<Tensor>... Inputs>
+requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
+  Tensor output = op.forward(inputs...);
+  if (is_grad_enabled() && (... || (gradient_node(inputs) != nullptr))) {
+    const Tensor* const list[] = {&inputs...};
+    detail::record<Op, detail::Inline<sizeof...(Inputs)>::template List>(std::move(op), list, output);
+  } else if (output.impl()->autograd) {
+    output = view::alias(output);  // an input handed through must not carry its graph out of a NoGrad
+  }
+  return output;
+}
+
+/// Runs the op on a list of inputs.
+template <VariadicOp Op>
+Tensor apply(Op op, std::span<const Tensor> inputs) {
+  Tensor output = op.forward(inputs);
+  std::vector<const Tensor*> list;
+  bool needed = false;
+  for (const Tensor& input : inputs) {
+    list.push_back(&input);
+    needed = needed || gradient_node(input);
+  }
+  if (is_grad_enabled() && needed) {
+    detail::record<Op, detail::Dynamic>(std::move(op), list, output);
+  } else if (output.impl()->autograd) {
+    output = view::alias(output);
+  }
+  return output;
+}
+
+}  // namespace dygrad

@@ -1,0 +1,107 @@
+#include <dygrad/autograd/backward.h>
+
+#include <dygrad/autograd/backward_pass.h>
+#include <dygrad/autograd/node.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+namespace {
+
+/// The gradient a pass starts from: as given, or ones.
+Tensor starting_grad(std::string_view op, const Tensor& output, std::span<const Tensor> grads, std::size_t i) {
+  if (grads.empty() || !grads[i].defined()) return ones_like(output);
+  const Tensor& grad = grads[i];
+  if (grad.shape() != output.shape()) {
+    throw ShapeError(Message(op, "the starting gradient has the wrong shape.")
+                         .expected("{}", output.shape())
+                         .got("{}", grad.shape()));
+  }
+  if (grad.dtype() != output.dtype()) {
+    throw DtypeError(Message(op, "the starting gradient has the wrong dtype.")
+                         .expected("{}", output.dtype())
+                         .got("{}", grad.dtype()));
+  }
+  return grad;
+}
+
+void check_count(std::string_view op, std::span<const Tensor> outputs, std::span<const Tensor> grads) {
+  if (!grads.empty() && grads.size() != outputs.size()) {
+    throw InvalidArgument(Message(op, "needs one starting gradient per output, or none.")
+                              .expected("{} or 0", outputs.size())
+                              .got("{}", grads.size()));
+  }
+}
+
+void check_distinct(std::string_view role, std::span<const Tensor> tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (!tensors[i].defined()) throw InvalidArgument(Message("grad", fmt::format("{}[{}] is undefined.", role, i)));
+    for (std::size_t j = 0; j < i; ++j) {
+      if (tensors[i].is_same(tensors[j])) {
+        throw InvalidArgument(Message("grad", fmt::format("{}[{}] and {}[{}] are the same tensor.", role, j, role, i))
+                                  .fix("name each tensor once"));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options) {
+  check_count("backward", roots, grads);
+  options.retain_graph = options.retain_graph || options.create_graph;
+  detail::BackwardPass pass(options);
+  for (std::size_t i = 0; i < roots.size(); ++i) {
+    Node* node = gradient_node(roots[i]);
+    if (!node) continue;
+    pass.add_root(*node, starting_grad("backward", roots[i], grads, i));
+  }
+  pass.run();
+}
+
+std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, const GradOptions& options) {
+  if (outputs.empty() || inputs.empty())
+    throw InvalidArgument(
+        Message("grad", "needs at least one output and one input.").got("{} and {}", outputs.size(), inputs.size()));
+  check_distinct("outputs", outputs);
+  check_distinct("inputs", inputs);
+  check_count("grad", outputs, options.grad_outputs);
+
+  detail::BackwardPass pass(
+      {.retain_graph = options.retain_graph.value_or(options.create_graph) || options.create_graph,
+       .create_graph = options.create_graph});
+  std::vector<std::size_t> target_of(inputs.size(), SIZE_MAX);
+  std::size_t targets = 0;
+  for (const Tensor& tensor : options.no_grad_vars) {
+    if (Node* node = gradient_node(tensor)) pass.add_cut(*node);
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (Node* node = gradient_node(inputs[i])) {
+      pass.add_target(*node);
+      target_of[i] = targets++;
+    }
+  }
+  if (targets > 0) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (Node* node = gradient_node(outputs[i]))
+        pass.add_root(*node, starting_grad("grad", outputs[i], options.grad_outputs, i));
+    }
+    pass.run();
+  }
+
+  std::vector<Tensor> result(inputs.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (target_of[i] != SIZE_MAX) result[i] = pass.target_grad(target_of[i]);
+    if (!result[i].defined() && !options.allow_unused) {
+      throw GraphError(
+          Message("grad", fmt::format("no output depends on inputs[{}].", i))
+              .line("input {}{}", inputs[i].shape(), inputs[i].stop_gradient() ? ", which stops gradients" : "")
+              .fix("pass allow_unused = true to get an undefined tensor for it"));
+    }
+  }
+  return result;
+}
+
+}  // namespace dygrad

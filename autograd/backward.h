@@ -1,0 +1,45 @@
+// Running the chain rule over a recorded graph: backward() fills leaves, grad() returns gradients.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// Runs the chain rule from all roots at once, accumulating into `.grad()` of every leaf that is reached.
+/// `grads` is empty (ones everywhere) or has one entry per root; an undefined entry means ones. Roots that stop
+/// gradients are skipped. After an exception every leaf is untouched or complete, and the graph counts as freed unless
+/// retained. Throws GraphError if the graph was freed or a saved value changed, ShapeError or DtypeError if a gradient
+/// does not fit.
+DYGRAD_API void backward(std::span<const Tensor> roots, std::span<const Tensor> grads = {},
+                         BackwardOptions options = {});
+
+struct GradOptions {
+  std::vector<Tensor> grad_outputs;  ///< one per output, undefined entries mean ones; empty means ones everywhere
+  std::optional<bool> retain_graph;  ///< default: the value of create_graph
+  bool create_graph = false;         ///< record the pass, so that the results can be differentiated
+  bool allow_unused = false;         ///< an input that no output depends on gives an undefined tensor, not an error
+  std::vector<Tensor> no_grad_vars;  ///< tensors that gradients must not flow through
+};
+
+/// Gradients of the sum of `outputs` with respect to each of `inputs`, in their order; stored gradients stay untouched.
+/// Inputs may be leaves or intermediates; the walk visits only what lies between. Results stop gradients unless
+/// create_graph. Throws InvalidArgument on an empty, undefined or repeated input or output, GraphError on an
+/// unreachable input.
+DYGRAD_API std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
+                                    const GradOptions& options = {});
+inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,
+                                const GradOptions& options = {}) {
+  return grad(std::span<const Tensor>(outputs.begin(), outputs.size()),
+              std::span<const Tensor>(inputs.begin(), inputs.size()), options);
+}
+/// The gradient of one tensor with respect to another.
+inline Tensor grad(const Tensor& output, const Tensor& input, const GradOptions& options = {}) {
+  return grad({output}, {input}, options).front();
+}
+
+}  // namespace dygrad

@@ -1,0 +1,45 @@
+// What ops do besides computing, per thread: record or not, and remember where they were called.
+#pragma once
+
+#include <dygrad/core/export.h>
+
+namespace dygrad {
+
+namespace detail {
+struct RecordState {
+  bool grad_enabled = true;
+  bool anomaly = false;
+};
+DYGRAD_API RecordState& record_state();  // of this thread
+}  // namespace detail
+
+/// True if ops on this thread record what a backward pass needs.
+inline bool is_grad_enabled() { return detail::record_state().grad_enabled; }
+
+/// While alive, sets whether ops on this thread record; then restores what was, also on exceptions. Nests.
+class SetGradEnabled {
+ public:
+  explicit SetGradEnabled(bool enabled) : previous_(detail::record_state().grad_enabled) {
+    detail::record_state().grad_enabled = enabled;
+  }
+  ~SetGradEnabled() { detail::record_state().grad_enabled = previous_; }
+  SetGradEnabled(const SetGradEnabled&) = delete;
+  SetGradEnabled& operator=(const SetGradEnabled&) = delete;
+
+ private:
+  bool previous_;
+};
+
+/// While alive, nothing is recorded on this thread: results have stop_gradient() true.
+class NoGrad : public SetGradEnabled {
+ public:
+  NoGrad() : SetGradEnabled(false) {}
+};
+
+/// While alive, ops record again, inside a NoGrad.
+class EnableGrad : public SetGradEnabled {
+ public:
+  EnableGrad() : SetGradEnabled(true) {}
+};
+
+}  // namespace dygrad

@@ -1,0 +1,114 @@
+// The recorded graph: one Node per recorded op, one LeafNode per tensor whose gradient is wanted.
+// A result owns the node that made it; a node owns the nodes of its inputs. Nothing points the other way.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <dygrad/autograd/hooks.h>
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// Which inputs' gradients are wanted: need[i].
+class Need {
+ public:
+  explicit Need(const bool* flags) : flags_(flags) {}
+  bool operator[](std::size_t input) const { return flags_[input]; }
+
+ private:
+  const bool* flags_;
+};
+
+using TensorHook = std::function<Tensor(const Tensor& grad)>;
+
+/// A recorded op with its single output. Immutable after recording, but for hooks and the release of saved values, so
+/// several passes, also of several threads, may walk one retained graph.
+class DYGRAD_API Node : public AutogradSlot {
+ public:
+  virtual std::string_view name() const = 0;
+
+  /// Gradients of the needed inputs for the output's gradient `g`; an undefined one means zero. Throws GraphError if
+  /// the saved values were released, or changed in place since they were saved.
+  virtual void vjp(const Tensor& g, Need need, std::span<Tensor> grads) = 0;
+
+  /// Drops the saved values.
+  virtual void release() = 0;
+
+  /// Producers of the inputs; null where an input stops gradients.
+  std::span<const Ref<Node>> inputs() const { return {inputs_, num_inputs_}; }
+  const Shape& output_shape() const { return output_shape_; }
+  DType output_dtype() const { return output_dtype_; }
+  /// Creation order on its thread: a hint for scheduling and a number to print.
+  std::uint64_t serial() const { return serial_; }
+  virtual bool is_leaf() const { return false; }
+
+  /// What few nodes have: hooks, a kept gradient, the place of recording in anomaly mode.
+  struct Extras {
+    HookList<TensorHook> hooks;
+    bool retain_grad = false;
+    Tensor retained_grad;
+    std::string origin;
+  };
+  const Extras* extras() const { return extras_.get(); }
+  Extras& make_extras();
+
+  /// "conv2d_transpose -> [8, 64, 16, 16]", with the place of recording if known: for messages and dumps.
+  std::string describe() const;
+
+  /// Number of nodes alive in this process, leaves included: zero when every graph is gone.
+  static std::int64_t live_count();
+
+ protected:
+  Node(const Shape& output_shape, DType output_dtype);
+  ~Node() override;
+  void set_inputs(const Ref<Node>* inputs, std::size_t count) {
+    inputs_ = inputs;
+    num_inputs_ = count;
+  }
+  void destroy() const noexcept override;  // see Note [Chains end in a loop] in node.cpp
+
+ private:
+  const Ref<Node>* inputs_ = nullptr;  // in the derived object
+  std::size_t num_inputs_ = 0;
+  Shape output_shape_;
+  DType output_dtype_;
+  std::uint64_t serial_;
+  mutable const Node* next_dead_ = nullptr;
+  std::unique_ptr<Extras> extras_;
+};
+
+/// The end of the graph: keeps the gradient of one tensor. The only node that backward passes write to.
+class DYGRAD_API LeafNode final : public Node {
+ public:
+  explicit LeafNode(const Shape& shape, DType dtype) : Node(shape, dtype) {}
+
+  std::string_view name() const override { return "leaf"; }
+  void vjp(const Tensor&, Need, std::span<Tensor>) override {}
+  void release() override {}
+  bool is_leaf() const override { return true; }
+
+  std::mutex mutex;  ///< guards `grad`
+  Tensor grad;
+  /// Fired once per pass, with the stored gradient, as soon as this pass's last contribution arrived.
+  HookList<std::function<void(const Tensor& grad)>> on_grad_ready;
+  std::string label;  ///< a parameter's name
+};
+
+/// The node whose gradient an op must produce for this tensor, or null.
+inline Node* gradient_node(const Tensor& x) {
+  const TensorImpl* impl = x.impl();
+  if (!impl || !impl->autograd || impl->autograd->stopped) return nullptr;
+  return static_cast<Node*>(impl->autograd.get());
+}
+
+/// Calls `hook(grad)` whenever a backward pass has stored this leaf's gradient. Throws GraphError for other tensors.
+DYGRAD_API HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor& grad)> hook);
+
+}  // namespace dygrad

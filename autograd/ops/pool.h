@@ -1,0 +1,25 @@
+// 2-D pooling over [N, C, H, W].
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+struct Pool2DOptions {
+  std::array<std::int64_t, 2> size{2, 2};
+  std::array<std::int64_t, 2> stride{1, 1};
+  std::array<std::int64_t, 2> padding{0, 0};
+  bool ceil_mode = false;  ///< round the output extent up instead of down
+  bool exclusive = true;   ///< avg only: divide by the number of cells inside the image
+};
+/// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.
+/// Throws ShapeError for rank other than 4 or an output below 1, InvalidArgument for sizes, strides < 1, padding < 0 or
+/// >= size.
+DYGRAD_API Tensor max_pool2d(const Tensor& x, const Pool2DOptions& options);
+/// Mean of each window.
+DYGRAD_API Tensor avg_pool2d(const Tensor& x, const Pool2DOptions& options);
+
+}  // namespace dygrad

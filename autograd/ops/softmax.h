@@ -1,0 +1,13 @@
+// Softmax and its logarithm along one axis.
+#pragma once
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// exp(x - max) / sum(exp(x - max)) along `axis`.
+DYGRAD_API Tensor softmax(const Tensor& x, int axis = -1);
+/// x - logsumexp(x) along `axis`, computed stably.
+DYGRAD_API Tensor log_softmax(const Tensor& x, int axis = -1);
+
+}  // namespace dygrad

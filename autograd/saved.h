@@ -1,0 +1,66 @@
+// Values that a recorded op keeps for its vjp, and the guard that notices when they changed meanwhile.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <dygrad/autograd/node.h>
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// What an op asks to keep: a set of inputs, and perhaps its output. `keep_input(1, need[0]) | keep_output(need[1])`.
+struct Keep {
+  std::uint32_t bits = 0;
+  static constexpr std::uint32_t kOutput = std::uint32_t{1} << 31;
+  bool input(std::size_t i) const { return i < 31 && (bits >> i & 1) != 0; }
+  bool output() const { return (bits & kOutput) != 0; }
+  constexpr Keep operator|(Keep other) const { return {bits | other.bits}; }
+};
+constexpr Keep keep_nothing() { return {}; }
+constexpr Keep keep_input(unsigned input, bool when = true) { return {when ? std::uint32_t{1} << input : 0}; }
+constexpr Keep keep_output(bool when = true) { return {when ? Keep::kOutput : 0}; }
+
+/// One kept value with the version it had.
+class DYGRAD_API SavedTensor {
+ public:
+  void save(const Tensor& tensor) {
+    tensor_ = tensor;
+    version_ = tensor.version();
+  }
+  void release() { tensor_ = Tensor(); }
+  /// Throws GraphError naming `op` if the value was changed in place since it was saved.
+  const Tensor& get(std::string_view op, std::string_view role) const {
+    if (tensor_.defined() && tensor_.version() != version_) fail_changed(op, role);
+    return tensor_;
+  }
+  const Tensor& unchecked() const { return tensor_; }
+
+ private:
+  [[noreturn]] void fail_changed(std::string_view op, std::string_view role) const;
+
+  Tensor tensor_;
+  std::uint64_t version_ = 0;
+};
+
+/// What a vjp sees of the recorded call: the inputs and the output that its op kept. Others are undefined.
+class Saved {
+ public:
+  Saved(std::span<const Tensor> inputs, const Tensor& output) : inputs_(inputs), output_(output) {}
+  const Tensor& operator[](std::size_t input) const { return inputs_[input]; }
+  const Tensor& output() const { return output_; }
+
+ private:
+  std::span<const Tensor> inputs_;
+  const Tensor& output_;
+};
+
+namespace detail {
+/// The kept output for use in a vjp. See Note [Saved outputs and cycles] in saved.cpp.
+DYGRAD_API Tensor attach_output(const Tensor& kept, Node& producer);
+[[noreturn]] DYGRAD_API void fail_released(const Node& node);
+}  // namespace detail
+
+}  // namespace dygrad
