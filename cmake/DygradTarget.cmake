@@ -2,7 +2,8 @@
 
 add_library(dygrad_flags INTERFACE)
 target_compile_features(dygrad_flags INTERFACE cxx_std_20)
-target_compile_options(dygrad_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor)
+target_compile_options(dygrad_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                              -Wnon-virtual-dtor)
 if(DYGRAD_WERROR)
   target_compile_options(dygrad_flags INTERFACE -Werror)
 endif()
@@ -12,7 +13,8 @@ endif()
 # Sums of products keep their written order and rounding on every machine unless a kernel says otherwise.
 target_compile_options(dygrad_flags INTERFACE -ffp-contract=off -fno-math-errno)
 if(DYGRAD_SANITIZE)
-  target_compile_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE} -fno-omit-frame-pointer
+                                                -fno-sanitize-recover=all)
   target_link_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE})
 endif()
 if(DYGRAD_OPENMP)
@@ -23,20 +25,30 @@ endif()
 # users write the same include lines.
 set(DYGRAD_BUILD_INCLUDE ${PROJECT_BINARY_DIR}/include)
 file(MAKE_DIRECTORY ${DYGRAD_BUILD_INCLUDE}/dygrad)
-foreach(folder core autograd layers backends)
+foreach(folder core autograd layers backends tests)
   file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${folder} ${DYGRAD_BUILD_INCLUDE}/dygrad/${folder} SYMBOLIC)
 endforeach()
 file(CREATE_LINK ${PROJECT_SOURCE_DIR}/layers/dygrad.h ${DYGRAD_BUILD_INCLUDE}/dygrad/dygrad.h SYMBOLIC)
 
 set_property(GLOBAL PROPERTY DYGRAD_COMPONENTS "")
 
-# dygrad_component(NAME [DEPENDS component...] [LIBRARIES private library...])
-# Compiles every .cpp below the current folder into dygrad_NAME. DEPENDS are the folders it may use.
+# dygrad_component(NAME [FLAT] [DEPENDS component...] [LIBRARIES private library...] [DEFINITIONS private macro...])
+# Compiles every .cpp below the current folder (FLAT: directly in it) into the objects dygrad_NAME. DEPENDS are the
+# components it may use; vendor LIBRARIES stay private to it.
 function(dygrad_component name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPENDS;LIBRARIES")
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "FLAT" "" "DEPENDS;LIBRARIES;DEFINITIONS")
+  if(arg_FLAT)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  else()
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  endif()
+  if(NOT sources)
+    add_library(dygrad_${name} INTERFACE)
+    return()
+  endif()
   add_library(dygrad_${name} OBJECT ${sources})
   target_include_directories(dygrad_${name} PUBLIC $<BUILD_INTERFACE:${DYGRAD_BUILD_INCLUDE}>)
+  target_compile_definitions(dygrad_${name} PRIVATE ${arg_DEFINITIONS})
   target_link_libraries(dygrad_${name} PRIVATE dygrad_flags fmt::fmt ${arg_LIBRARIES})
   if(DYGRAD_OPENMP)
     target_link_libraries(dygrad_${name} PRIVATE OpenMP::OpenMP_CXX)
