@@ -46,17 +46,21 @@ struct RandomOptions {
   Generator* generator = nullptr;  ///< null means default_generator()
 };
 
-/// Evenly distributed in [low, high). Float dtypes. Throws InvalidArgument unless low <= high, both finite.
+/// Evenly distributed in [low, high): 24 random bits for float32, 53 for float64. Equal bounds give that value.
+/// Throws InvalidArgument unless low <= high and both and their distance are finite; DtypeError unless floating.
 DYGRAD_API Tensor uniform(const Shape& shape, double low = 0, double high = 1, RandomOptions options = {});
-/// Normal (Gaussian). Throws InvalidArgument if the deviation is negative.
+/// Normal (Gaussian). Throws InvalidArgument if the deviation is negative or a number is not finite; DtypeError unless
+/// floating.
 DYGRAD_API Tensor normal(const Shape& shape, double mean = 0, double std_dev = 1, RandomOptions options = {});
-/// Normal, drawn again until within two deviations of the mean.
+/// Normal, drawn again until within two deviations of the mean; the result's own deviation is 0.8796 std_dev. Throws as
+/// normal.
 DYGRAD_API Tensor truncated_normal(const Shape& shape, double mean = 0, double std_dev = 1, RandomOptions options = {});
 /// int64 in [low, high). Throws InvalidArgument unless low < high.
 DYGRAD_API Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, Generator* generator = nullptr);
 /// 0 .. count-1 in random order, int64.
 DYGRAD_API Tensor permutation(std::int64_t count, Generator* generator = nullptr);
-/// 1 with that probability, else 0. Throws InvalidArgument unless it lies in [0, 1].
+/// 1 with that probability (rounded to a multiple of 2^-32), else 0. Any dtype. Throws InvalidArgument unless it lies
+/// in [0, 1].
 DYGRAD_API Tensor bernoulli(const Shape& shape, double probability, RandomOptions options = {});
 
 namespace detail {

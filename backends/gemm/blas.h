@@ -1,0 +1,31 @@
+// The two BLAS calls we need under one name for float and double, and who splits the work: we do, never the BLAS.
+#pragma once
+
+#include <cblas.h>
+
+#include <cstdint>
+#include <string>
+
+namespace dygrad::gemm {
+
+/// A row-major matrix operand as BLAS sees it: the elements as stored, or their transpose.
+template <class T>
+struct Operand {
+  const T* data;
+  std::int64_t leading;  ///< distance between stored rows, in elements
+  bool transposed = false;
+};
+
+/// c [m, n] = a [m, k] * b [k, n], or += if `accumulate`; c's rows are `leading_c` elements apart.
+void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<float> a, Operand<float> b, bool accumulate,
+              float* c, std::int64_t leading_c);
+void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<double> a, Operand<double> b, bool accumulate,
+              double* c, std::int64_t leading_c);
+
+/// Keeps the BLAS from starting threads of its own beside ours. Called once.
+void use_one_blas_thread();
+
+/// Name, version and processor kernels, as far as the BLAS tells.
+std::string blas_description();
+
+}  // namespace dygrad::gemm

@@ -1,0 +1,49 @@
+// How the gemm backend cuts work: into pieces, one per thread, and each piece into tiles whose column matrix stays
+// small.
+#pragma once
+
+#include <algorithm>
+
+#include <dygrad/backends/gemm/columns.h>
+#include <dygrad/core/parallel.h>
+#include <dygrad/core/tensor.h>
+
+namespace dygrad::gemm {
+
+/// Most bytes of one thread's column matrix: enough rows for an efficient product, few enough to stay near the cache.
+inline constexpr std::int64_t kTileBytes = 2 << 20;
+
+/// Pieces worth making of `multiplications`; at most one per thread, and at most `limit`.
+inline std::int64_t num_pieces(double multiplications, std::int64_t limit) {
+  constexpr double kWorthAThread = 1 << 16;
+  const auto worth = static_cast<std::int64_t>(std::min(multiplications / kWorthAThread, 4096.0)) + 1;
+  return std::max<std::int64_t>(1, std::min({worth, limit, static_cast<std::int64_t>(num_threads())}));
+}
+
+/// One column matrix of `width` columns per piece.
+template <class T>
+class ColumnTiles {
+ public:
+  ColumnTiles(std::int64_t pieces, std::int64_t positions, std::int64_t width)
+      : rows_(std::clamp<std::int64_t>(kTileBytes / (width * static_cast<std::int64_t>(sizeof(T))), 1, positions)),
+        bytes_each_((rows_ * width * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64),
+        memory_(Tensor::empty({pieces, bytes_each_}, DType::uint8)) {}
+
+  T* of_piece(std::int64_t piece) const {
+    return reinterpret_cast<T*>(memory_.mutable_data<std::uint8_t>() + piece * bytes_each_);
+  }
+  /// Calls f(tile) for consecutive parts of `positions`, each with at most as many rows as a column matrix has.
+  template <class F>
+  void for_each(Range positions, const F& f) const {
+    for (std::int64_t first = positions.first; first < positions.last; first += rows_) {
+      f(Range{first, std::min(first + rows_, positions.last)});
+    }
+  }
+
+ private:
+  std::int64_t rows_;
+  std::int64_t bytes_each_;
+  Tensor memory_;
+};
+
+}  // namespace dygrad::gemm

@@ -1,0 +1,17 @@
+#include <dygrad/backends/problem_text.h>
+
+#include <dygrad/core/format.h>
+#include <fmt/ranges.h>
+
+namespace dygrad {
+
+std::string problem_text(const Conv2DSizes& s, DType dtype) {
+  return fmt::format("{}:mb{}_g{}ic{}oc{}_ih{}oh{}kh{}sh{}dh{}ph{}_iw{}ow{}kw{}sw{}dw{}pw{}", dtype, s.n, s.groups, s.c,
+                     s.o, s.h, s.oh, s.kh, s.sh, s.dh - 1, s.ph, s.w, s.ow, s.kw, s.sw, s.dw - 1, s.pw);
+}
+
+std::string problem_text(const Tensor& a, const Tensor& b) {
+  return fmt::format("{}:{}:{}", a.dtype(), fmt::join(a.shape(), "x"), fmt::join(b.shape(), "x"));
+}
+
+}  // namespace dygrad

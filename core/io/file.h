@@ -1,0 +1,71 @@
+// Files read and written with care: writing replaces a file as a whole or not at all; reading never trusts a size.
+// Used by the formats of this folder and by everything else that saves state. Errors are IoError, naming path and
+// reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <dygrad/core/export.h>
+
+namespace dygrad::io {
+
+/// Which call works on which file: what its error messages tell.
+struct Place {
+  std::string op;
+  std::string path;
+};
+
+/// Writes a file beside its final place and moves it there in `commit`, so that a crash, a full disk or an exception at
+/// any moment leaves the old file whole. Without `commit` the destructor removes what was written.
+class DYGRAD_API AtomicFileWriter {
+ public:
+  /// Throws IoError if the directory is missing or not writable, or if `path` names something other than a regular
+  /// file.
+  explicit AtomicFileWriter(Place place);
+  ~AtomicFileWriter();
+  AtomicFileWriter(const AtomicFileWriter&) = delete;
+  AtomicFileWriter& operator=(const AtomicFileWriter&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  std::uint64_t num_bytes() const { return num_bytes_; }
+
+  /// Flushes to the disk, then replaces `path`. Call once, last.
+  void commit();
+
+ private:
+  Place place_;
+  std::string target_;     // path with its last symbolic link resolved
+  std::string temporary_;  // empty once moved
+  int descriptor_ = -1;
+  std::uint64_t num_bytes_ = 0;
+};
+
+/// A regular file opened for reading. Its size is taken once; a file that shrinks meanwhile is an IoError.
+class DYGRAD_API InputFile {
+ public:
+  explicit InputFile(Place place);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  std::uint64_t num_bytes() const { return num_bytes_; }
+  const Place& place() const { return place_; }
+  /// Fills all of `bytes` from this position, or throws.
+  void read_at(std::uint64_t position, std::span<std::byte> bytes) const;
+
+ private:
+  Place place_;
+  int descriptor_ = -1;
+  std::uint64_t num_bytes_ = 0;
+};
+
+/// The whole file. Throws IoError if it is larger than `limit` bytes.
+DYGRAD_API std::vector<std::byte> read_file(const Place& place, std::uint64_t limit);
+
+}  // namespace dygrad::io

@@ -1,0 +1,47 @@
+#include <dygrad/autograd/anomaly.h>
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+
+#include "../support/catch.h"
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+// Not in an anonymous namespace: the test looks for its name in the place of recording.
+__attribute__((noinline)) Tensor root_of_zero_recorded_here(const Tensor& x) {
+  Tensor y = sqrt(x);
+  return y;
+}
+
+TEST_CASE("anomaly mode names the op whose gradient first became infinite, and where it was recorded") {
+  const Tensor x = zeros({1}, float64).set_stop_gradient(false);
+  const AnomalyMode anomaly;
+  Tensor y;
+  {
+    const RecordScope outer("decoder");
+    const RecordScope inner("conv_7");
+    y = root_of_zero_recorded_here(x) * 2.;
+  }
+  CHECK_THROWS_MATCHES(y.backward(), GraphError,
+                       Says("NaN or infinite", "sqrt", "in decoder > conv_7", "root_of_zero_recorded_here"));
+  CHECK_FALSE(x.grad().defined());
+}
+
+TEST_CASE("without anomaly mode infinities flow on as IEEE says") {
+  const Tensor x = zeros({1}, float64).set_stop_gradient(false);
+  sqrt(x).backward();
+  CHECK(std::isinf(x.grad().item()));
+  CHECK_FALSE(AnomalyMode::is_enabled());
+}
+
+TEST_CASE("anomaly mode leaves healthy graphs alone and ends with its scope") {
+  const Tensor x = ones({1}, float64).set_stop_gradient(false);
+  {
+    const AnomalyMode anomaly;
+    CHECK(AnomalyMode::is_enabled());
+    sqrt(x).backward();
+  }
+  CHECK(x.grad().item() == 0.5);
+  CHECK_FALSE(AnomalyMode::is_enabled());
+}

@@ -1,0 +1,321 @@
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/grad_mode.h>
+#include <dygrad/autograd/node.h>
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/reduce.h>
+#include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/allocator.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+
+#include "../support/catch.h"
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+
+Tensor variable(const NestedList& values, DType dtype = float64) {
+  return tensor(values, dtype).set_stop_gradient(false);
+}
+
+}  // namespace
+
+TEST_CASE("backward accumulates the chain rule into leaves") {
+  const Tensor x = variable({1., 2., 3.});
+  const Tensor w = variable({4., 5., 6.});
+  sum(x * w * x).backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{8, 20, 36});
+  CHECK(w.grad().to_vector<double>() == std::vector<double>{1, 4, 9});
+}
+
+TEST_CASE("backward starts with ones from a tensor of any shape, or with the gradient given") {
+  Tensor x = variable({{1., 2.}, {3., 4.}});
+  (x * 3.).backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{3, 3, 3, 3});
+  x.clear_gradient();
+  (x * 3.).backward(tensor({{1., 0.}, {2., -1.}}, float64));
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{3, 0, 6, -3});
+}
+
+TEST_CASE("gradients of leaves accumulate over passes until they are cleared") {
+  Tensor x = variable({2.});
+  for (int i = 1; i <= 3; ++i) {
+    (x * x).backward();
+    CHECK(x.grad().item() == 4 * i);
+  }
+  x.clear_gradient(/*set_to_zero=*/true);
+  CHECK(x.grad().item() == 0);
+  (x * x).backward();
+  CHECK(x.grad().item() == 4);
+  x.clear_gradient();
+  CHECK_FALSE(x.grad().defined());
+}
+
+TEST_CASE("a retained graph can be run again, and its gradients add up") {
+  const Tensor x = variable({3.});
+  const Tensor y = x * x * x;
+  for (int i = 1; i <= 3; ++i) {
+    y.backward({}, {.retain_graph = true});
+    CHECK(x.grad().item() == 27 * i);
+  }
+}
+
+TEST_CASE("a second backward without retain_graph is an error that tells what to do") {
+  const Tensor x = variable({3.});
+  const Tensor y = x * x;
+  y.backward();
+  CHECK_THROWS_MATCHES(y.backward(), GraphError, Says("already freed", "mul", "retain_graph = true"));
+  CHECK(x.grad().item() == 6);
+}
+
+TEST_CASE("backward from a tensor that stops gradients does nothing") {
+  const Tensor x = tensor({1., 2.}, float64);
+  CHECK_NOTHROW(sum(x * x).backward());
+  CHECK_FALSE(x.grad().defined());
+  Tensor undefined;
+  CHECK_THROWS_AS(undefined.backward(), InvalidArgument);
+}
+
+TEST_CASE("the starting gradient must have the root's shape and dtype, and nothing happens otherwise") {
+  const Tensor x = variable({1., 2.});
+  const Tensor y = x * x;
+  CHECK_THROWS_MATCHES(y.backward(ones({3}, float64)), ShapeError, Says("backward", "expected [2]", "got [3]"));
+  CHECK_THROWS_MATCHES(y.backward(ones({2}, float32)), DtypeError, Says("expected float64", "got float32"));
+  CHECK_FALSE(x.grad().defined());
+  y.backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{2, 4});
+}
+
+TEST_CASE("stop_gradient prunes exactly the branch behind it") {
+  const Tensor x = variable({2.});
+  const Tensor w = variable({5.});
+  Tensor hidden = x * w;
+  hidden.set_stop_gradient(true);
+  const Tensor y = hidden * w + x;
+  y.backward();
+  CHECK(x.grad().item() == 1);
+  CHECK(w.grad().item() == 10);
+  CHECK(y.stop_gradient() == false);
+  CHECK((hidden * 2.).stop_gradient());
+}
+
+TEST_CASE("a leaf frozen for a while keeps its stored gradient and gets none meanwhile") {
+  Tensor x = variable({2.});
+  const Tensor w = variable({5.});
+  (x * w).backward();
+  x.set_stop_gradient(true);
+  (x * w).backward();
+  x.set_stop_gradient(false);
+  CHECK(x.grad().item() == 5);
+  CHECK(w.grad().item() == 4);
+}
+
+TEST_CASE("only floating-point tensors can ask for gradients") {
+  Tensor labels = tensor({1, 2, 3});
+  CHECK_THROWS_MATCHES(labels.set_stop_gradient(false), DtypeError, Says("int64"));
+}
+
+TEST_CASE("intermediates keep their gradient only on request") {
+  const Tensor x = variable({3.});
+  Tensor y = x * x;
+  Tensor z = y * 2.;
+  y.retain_grad();
+  (z * z).backward();
+  CHECK(y.grad().item() == 8 * 9);
+  CHECK_FALSE(z.grad().defined());
+  CHECK_FALSE(y.is_leaf());
+  CHECK(x.is_leaf());
+}
+
+TEST_CASE("detach shares values and version but leaves the graph") {
+  Tensor x = variable({3.});
+  Tensor y = x.detach();
+  CHECK(y.stop_gradient());
+  y.fill(7);
+  CHECK(x.item() == 7);
+  CHECK(x.version() == y.version());
+}
+
+TEST_CASE("NoGrad records nothing, EnableGrad records inside it, and both restore on exceptions") {
+  const Tensor x = variable({3.});
+  {
+    const NoGrad no_grad;
+    CHECK((x * x).stop_gradient());
+    {
+      const EnableGrad again;
+      CHECK_FALSE((x * x).stop_gradient());
+    }
+    CHECK_FALSE(is_grad_enabled());
+  }
+  try {
+    const NoGrad no_grad;
+    throw std::runtime_error("leave");
+  } catch (const std::runtime_error&) {
+  }
+  CHECK(is_grad_enabled());
+  CHECK_FALSE(x.stop_gradient());
+}
+
+TEST_CASE("an in-place change of a saved value is noticed, and the op named") {
+  Tensor x = variable({3.});
+  Tensor w = variable({2.});
+  const Tensor y = x * w;
+  {
+    const NoGrad no_grad;
+    w.fill(9);
+  }
+  CHECK_THROWS_MATCHES(y.backward(), GraphError, Says("changed in place", "mul", "clone()"));
+  CHECK_FALSE(x.grad().defined());
+}
+
+TEST_CASE("a sum of ten uses of one leaf adds ten gradients") {
+  const Tensor x = variable({1., 1.});
+  Tensor total = x * 1.;
+  for (int i = 2; i <= 10; ++i) total = total + x * static_cast<double>(i);
+  total.backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{55, 55});
+}
+
+TEST_CASE("gradients that share memory are not added into each other") {
+  // add hands the same tensor to both inputs; expand hands on memory in which all elements are one.
+  const Tensor a = variable({1., 2.});
+  const Tensor b = variable({3., 4.});
+  const Tensor s = a + b;
+  (s + a).backward(tensor({1., 10.}, float64));
+  CHECK(a.grad().to_vector<double>() == std::vector<double>{2, 20});
+  CHECK(b.grad().to_vector<double>() == std::vector<double>{1, 10});
+  const Tensor c = variable({1., 2., 3.});
+  (sum(c) + sum(c * c)).backward();
+  CHECK(c.grad().to_vector<double>() == std::vector<double>{3, 5, 7});
+  const Tensor seed = ones({3}, float64);
+  const Tensor d = variable({1., 2., 3.});
+  d.backward(seed);
+  d.backward(seed);
+  CHECK(d.grad().to_vector<double>() == std::vector<double>{2, 2, 2});
+  CHECK(seed.to_vector<double>() == std::vector<double>{1, 1, 1});
+}
+
+TEST_CASE("a gradient the caller keeps is not changed by later passes") {
+  const Tensor x = variable({2.});
+  (x * x).backward();
+  const Tensor kept = x.grad();
+  (x * x).backward();
+  CHECK(kept.item() == 4);
+  CHECK(x.grad().item() == 8);
+}
+
+TEST_CASE("several roots run in one pass") {
+  const Tensor x = variable({2.});
+  const Tensor h = x * x;
+  const Tensor roots[] = {h * 3., h * h};
+  backward(roots);
+  CHECK(x.grad().item() == 3 * 4 + 2 * 4 * 4);
+}
+
+TEST_CASE("an op that hands its input through gets a graph of its own") {
+  struct Same {
+    static constexpr std::string_view name = "same";
+    Tensor forward(const Tensor& x) const { return x; }
+    Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g * 2.}; }
+  };
+  const Tensor x = variable({2.});
+  const Tensor y = apply(Same{}, x);
+  CHECK_FALSE(y.is_same(x));
+  y.backward();
+  CHECK(x.grad().item() == 2);
+  const NoGrad no_grad;
+  CHECK(apply(Same{}, x).stop_gradient());
+}
+
+TEST_CASE("a vjp that returns a wrong shape or dtype is named") {
+  struct Wrong {
+    static constexpr std::string_view name = "wrong";
+    DType dtype;
+    Tensor forward(const Tensor& x) const { return x * 1.; }
+    Grads<1> vjp(const Tensor&, const Saved&, Need) const { return {ones({7}, dtype)}; }
+  };
+  const Tensor x = variable({2.});
+  CHECK_THROWS_MATCHES(apply(Wrong{float64}, x).backward(), ShapeError, Says("wrong", "expected [1]", "got [7]"));
+  const Tensor seven = ones({7}, float64).set_stop_gradient(false);
+  CHECK_THROWS_MATCHES(apply(Wrong{float32}, seven).backward(), DtypeError,
+                       Says("wrong", "expected float64", "got float32"));
+}
+
+TEST_CASE("an undefined gradient means zero and leaves unreached leaves alone") {
+  struct Blocks {
+    static constexpr std::string_view name = "blocks";
+    Tensor forward(const Tensor& a, const Tensor& b) const { return a + b; }
+    Grads<2> vjp(const Tensor& g, const Saved&, Need) const { return {Tensor(), g}; }
+  };
+  const Tensor a = variable({1.});
+  const Tensor b = variable({1.});
+  apply(Blocks{}, a * 2., b * 2.).backward();
+  CHECK_FALSE(a.grad().defined());
+  CHECK(b.grad().item() == 2);
+}
+
+TEST_CASE("after an exception leaves are untouched or complete, and the graph counts as freed") {
+  struct Throws {
+    static constexpr std::string_view name = "throws";
+    Tensor forward(const Tensor& x) const { return x * 1.; }
+    Grads<1> vjp(const Tensor&, const Saved&, Need) const { throw std::runtime_error("vjp failed"); }
+  };
+  const Tensor x = variable({2.});
+  const Tensor w = variable({3.});
+  const Tensor y = apply(Throws{}, x * x) + w;
+  CHECK_THROWS_WITH(y.backward(), "vjp failed");
+  CHECK_FALSE(x.grad().defined());
+  CHECK(w.grad().item() == 1);
+  CHECK_THROWS_AS(y.backward(), GraphError);
+}
+
+TEST_CASE("graphs, values and gradients are all gone when their last handle is") {
+  const std::int64_t nodes = Node::live_count();
+  const std::int64_t bytes = allocator_statistics().live_bytes;
+  {
+    const Tensor x = variable({1., 2., 3.});
+    const Tensor y = exp(x * x) / sqrt(x);  // exp and sqrt differentiate through their outputs
+    sum(y).backward({}, {.retain_graph = true});
+    const Tensor first = grad(sum(y), x, {.create_graph = true});
+    (void)grad(sum(first * first), x, {.create_graph = true});
+  }
+  CHECK(Node::live_count() == nodes);
+  CHECK(allocator_statistics().live_bytes == bytes);
+}
+
+TEST_CASE("saved values go as soon as they were used") {
+  const Tensor x = variable({1.});
+  const std::int64_t before = allocator_statistics().live_bytes;
+  Tensor y = x * x;
+  for (int i = 0; i < 100; ++i) y = y * y;
+  const std::int64_t recorded = allocator_statistics().live_bytes;
+  y.backward();
+  CHECK(recorded - before > 90 * 64);
+  CHECK(allocator_statistics().live_bytes - before < 10 * 1024);
+}
+
+TEST_CASE("a chain of a million ops records, runs and frees", "[slow]") {
+  const std::int64_t nodes = Node::live_count();
+  {
+    const Tensor x = variable({1.});
+    Tensor y = x * 1.;
+    for (int i = 1; i < 1'000'000; ++i) y = y + 1.;
+    CHECK(Node::live_count() == nodes + 1'000'001);
+    y.backward();
+    CHECK(x.grad().item() == 1);
+    CHECK(y.item() == 1'000'000);
+  }
+  CHECK(Node::live_count() == nodes);
+}
+
+TEST_CASE("a long chain that is never run frees without recursion", "[slow]") {
+  const std::int64_t nodes = Node::live_count();
+  {
+    const Tensor x = variable({1.});
+    Tensor y = x * x;
+    for (int i = 1; i < 1'000'000; ++i) y = y * x;
+  }
+  CHECK(Node::live_count() == nodes);
+}
