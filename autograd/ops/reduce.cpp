@@ -1,0 +1,210 @@
+#include <dygrad/autograd/ops/reduce.h>
+
+#include <limits>
+
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/copy.h>
+#include <dygrad/core/elementwise.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/reduction.h>
+#include <dygrad/core/view.h>
+
+namespace dygrad {
+
+namespace {
+
+/// What a reduction does to the shape. `kept` still has extents of 1 at the axes, `to` need not.
+struct ReducedAxes {
+  Axes axes;
+  Shape from, kept, to;
+
+  ReducedAxes(const Tensor& x, const Axes& list, bool keepdim, std::string_view op)
+      : axes(normalize_axes(list, x.rank(), op)), from(x.shape()), kept(raw::reduced_shape(from, axes)), to(kept) {
+    if (keepdim) return;
+    for (int i = axes.rank() - 1; i >= 0; --i) to.erase(static_cast<int>(axes[i]));
+  }
+  /// Number of elements behind each result.
+  std::int64_t count() const {
+    std::int64_t product = 1;
+    for (std::int64_t axis : axes) product *= from[static_cast<int>(axis)];
+    return product;
+  }
+  /// A kernel's result under the shape asked for.
+  Tensor shaped(const Tensor& reduced) const { return to == kept ? reduced : *view::reshape(reduced, to); }
+  /// Differentiable: repeats a tensor of the result's shape over what was reduced. A view.
+  Tensor spread(const Tensor& y) const { return expand(to == kept ? y : reshape(y, kept), from); }
+};
+
+struct Sum {
+  static constexpr std::string_view name = "sum";
+  ReducedAxes reduction;
+  Tensor forward(const Tensor& x) const { return reduction.shaped(raw::reduce_sum(x, reduction.axes)); }
+  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {reduction.spread(g)}; }
+};
+
+struct Mean {
+  static constexpr std::string_view name = "mean";
+  ReducedAxes reduction;
+  Tensor forward(const Tensor& x) const {
+    const Tensor sums = raw::reduce_sum(x, reduction.axes);
+    dispatch_float(x.dtype(), name, [&]<class T>() {
+      const T count = static_cast<T>(reduction.count());
+      raw::map_into<T, T>([count](T v) { return v / count; }, sums, sums);
+    });
+    return reduction.shaped(sums);
+  }
+  Grads<1> vjp(const Tensor& g, const Saved&, Need) const {
+    return {reduction.spread(g / static_cast<double>(reduction.count()))};
+  }
+};
+
+template <bool kLargest>
+struct Extremum {
+  static constexpr std::string_view name = kLargest ? "max" : "min";
+  ReducedAxes reduction;
+  Tensor forward(const Tensor& x) const {
+    return reduction.shaped(kLargest ? raw::reduce_max(x, reduction.axes) : raw::reduce_min(x, reduction.axes));
+  }
+  static Keep keep(Need) { return keep_input(0) | keep_output(); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
+    const Tensor x = saved[0].detach();
+    const Tensor winners = cast(equal(x, reduction.spread(saved.output().detach())), x.dtype());
+    const Tensor count = reduction.shaped(raw::reduce_sum(winners, reduction.axes));
+    return {winners * reduction.spread(g / count)};
+  }
+};
+
+template <bool kLargest>
+Tensor extremum(const Tensor& x, const Axes& axes, bool keepdim) {
+  using Op = Extremum<kLargest>;
+  if (!is_floating(x.dtype())) detail::fail_not_floating(Op::name, x.dtype());
+  const ReducedAxes reduction(x, axes, keepdim, Op::name);
+  if (reduction.count() == 0) {
+    throw ShapeError(Message(Op::name, "nothing to choose from.")
+                         .line("x {}, axes {}", x.shape(), reduction.axes)
+                         .expected("extents of at least 1 along the reduced axes")
+                         .got("0 elements"));
+  }
+  return apply(Op{reduction}, x);
+}
+
+template <bool kLargest>
+Tensor arg_extremum(std::string_view op, const Tensor& x, int axis, bool keepdim) {
+  axis = normalize_axis(axis, x.rank(), op);
+  Shape shape = x.shape();
+  Strides strides = x.strides();
+  const std::int64_t extent = x.rank() == 0 ? 1 : shape[axis];
+  const std::int64_t step = x.rank() == 0 ? 0 : strides[axis];
+  if (extent == 0) {
+    throw ShapeError(Message(op, "nothing to choose from.")
+                         .line("x {}, axis {}", x.shape(), axis)
+                         .expected("an extent of at least 1")
+                         .got("0"));
+  }
+  if (x.rank() > 0) shape[axis] = 1;
+  const Tensor first = view::strided(x, shape, strides, x.impl()->offset);
+  const Tensor index = Tensor::empty(shape, int64);
+  dispatch_numeric(x.dtype(), op, [&]<class T>() {
+    const raw::StridedLoop loop({&index, &first});
+    loop.run(
+        [&](const raw::StridedLoop::Offsets& at, std::int64_t n) {
+          for (std::int64_t i = 0; i < n; ++i) {
+            const T* values = x.data<T>() + at[1] + i * loop.inner_stride(1);
+            std::int64_t best = 0;
+            for (std::int64_t k = 1; k < extent; ++k) {
+              const T champion = values[best * step];
+              const T value = values[k * step];
+              const bool wins = kLargest ? value > champion : value < champion;
+              if (wins || (value != value && champion == champion)) best = k;
+            }
+            index.mutable_data<std::int64_t>()[at[0] + i * loop.inner_stride(0)] = best;
+          }
+        },
+        std::max<std::int64_t>(raw::kElementwiseGrain / extent, 1));
+  });
+  if (keepdim || x.rank() == 0) return index;
+  Shape without = shape;
+  without.erase(axis);
+  return *view::reshape(index, without);
+}
+
+struct LogSumExp {
+  static constexpr std::string_view name = "logsumexp";
+  ReducedAxes reduction;
+  Tensor forward(const Tensor& x) const {
+    const auto shifted_exp = [](auto v, auto m) { return std::exp(v - m); };
+    const auto finite_or_zero = [](auto m) { return std::isinf(m) ? decltype(m){0} : m; };
+    if (reduction.count() == 0) return reduction.shaped(full(reduction.kept, 0, x.dtype()));
+    const Tensor shift = raw::map(name, finite_or_zero, raw::reduce_max(x, reduction.axes));
+    const Tensor terms = raw::map(name, shifted_exp, x, view::expand(shift, x.shape()));
+    return reduction.shaped(raw::map(
+        name, [](auto s, auto m) { return std::log(s) + m; }, raw::reduce_sum(terms, reduction.axes), shift));
+  }
+  static Keep keep(Need) { return keep_input(0) | keep_output(); }
+  // Rows of -inf alone: any finite shift gives them zero gradients instead of NaN.
+  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
+    const Tensor& y = saved.output();
+    const Tensor nothing = y == -std::numeric_limits<double>::infinity();
+    return {reduction.spread(g) * exp(saved[0] - reduction.spread(where(nothing, zeros_like(y), y)))};
+  }
+};
+
+void check_floating(const Tensor& x, std::string_view op) {
+  if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
+}
+
+bool check_bool(const Tensor& x, std::string_view op) {
+  if (x.dtype() != boolean) {
+    throw DtypeError(Message(op, "needs a bool tensor.")
+                         .expected("bool")
+                         .got("{}", x.dtype())
+                         .fix("compare first, as in any(x != 0)"));
+  }
+  return true;
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& x, const Axes& axes, bool keepdim) {
+  return apply(Sum{ReducedAxes(x, axes, keepdim, Sum::name)}, x);
+}
+
+Tensor mean(const Tensor& x, const Axes& axes, bool keepdim) {
+  check_floating(x, Mean::name);
+  return apply(Mean{ReducedAxes(x, axes, keepdim, Mean::name)}, x);
+}
+
+Tensor max(const Tensor& x, const Axes& axes, bool keepdim) { return extremum<true>(x, axes, keepdim); }
+Tensor min(const Tensor& x, const Axes& axes, bool keepdim) { return extremum<false>(x, axes, keepdim); }
+
+Tensor argmax(const Tensor& x, int axis, bool keepdim) { return arg_extremum<true>("argmax", x, axis, keepdim); }
+Tensor argmin(const Tensor& x, int axis, bool keepdim) { return arg_extremum<false>("argmin", x, axis, keepdim); }
+
+Tensor var(const Tensor& x, const Axes& axes, bool keepdim, int correction) {
+  check_floating(x, "var");
+  const ReducedAxes reduction(x, axes, keepdim, "var");
+  const Tensor distance = x - mean(x, reduction.axes, true);
+  // As numpy and torch: NaN (0 / 0) or infinity when there are no degrees of freedom left.
+  const auto freedom = static_cast<double>(std::max<std::int64_t>(reduction.count() - correction, 0));
+  return sum(square(distance), reduction.axes, keepdim) / freedom;
+}
+
+Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdim) {
+  check_floating(x, LogSumExp::name);
+  return apply(LogSumExp{ReducedAxes(x, axes, keepdim, LogSumExp::name)}, x);
+}
+
+bool any(const Tensor& x) {
+  return check_bool(x, "any") && raw::reduce_sum(x, normalize_axes({}, x.rank(), "any")).item<std::int64_t>() > 0;
+}
+
+bool all(const Tensor& x) {
+  return check_bool(x, "all") &&
+         raw::reduce_sum(x, normalize_axes({}, x.rank(), "all")).item<std::int64_t>() == x.num_elements();
+}
+
+}  // namespace dygrad
