@@ -53,7 +53,7 @@ not_installed() {
   done
 }
 
-has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+has_candidate() { [[ $(apt-cache policy "$1" 2>/dev/null) =~ Candidate:\ [^\(] ]]; }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   check_without_apt
