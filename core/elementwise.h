@@ -14,21 +14,24 @@ namespace dygrad::raw {
 
 namespace detail {
 
+/// One run of n neighbours.
+template <class Out, class... In, class F, std::size_t... I>
+void map_run(F f, std::index_sequence<I...>, const StridedLoop& loop, std::int64_t n, Out* y, const In*... x) {
+  if (loop.inner_stride(0) == 1 && (... && (loop.inner_stride(I + 1) == 1))) {
+    DYGRAD_IVDEP
+    for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<Out>(f(x[i]...));
+  } else {
+    const std::int64_t step = loop.inner_stride(0);
+    const std::int64_t steps[] = {loop.inner_stride(I + 1)..., 0};
+    (void)steps;
+    for (std::int64_t i = 0; i < n; ++i) y[i * step] = static_cast<Out>(f(x[i * steps[I]]...));
+  }
+}
+
 template <class Out, class F, std::size_t... I, class... In>
-void map_loop(const StridedLoop& loop, const F& f, std::index_sequence<I...>, Out* y, const In*... x) {
-  const bool dense = loop.inner_stride(0) == 1 && (... && (loop.inner_stride(I + 1) == 1));
+void map_loop(const StridedLoop& loop, const F& f, std::index_sequence<I...> operands, Out* y, const In*... x) {
   loop.run([&](const StridedLoop::Offsets& at, std::int64_t n) {
-    [&f, n, dense, &loop](Out* yy, const In*... xx) {
-      if (dense) {
-        DYGRAD_IVDEP
-        for (std::int64_t i = 0; i < n; ++i) yy[i] = static_cast<Out>(f(xx[i]...));
-      } else {
-        const std::int64_t step = loop.inner_stride(0);
-        const std::int64_t steps[] = {loop.inner_stride(I + 1)..., 0};
-        (void)steps;
-        for (std::int64_t i = 0; i < n; ++i) yy[i * step] = static_cast<Out>(f(xx[i * steps[I]]...));
-      }
-    }(y + at[0], (x + at[I + 1])...);
+    map_run<Out, In...>(f, operands, loop, n, y + at[0], (x + at[I + 1])...);
   });
 }
 
@@ -47,9 +50,22 @@ namespace detail {
 template <class T, class>
 using Same = T;
 
+/// The operand whose memory order a result follows: the first dense one, not an expanded view.
+template <class... Tensors>
+const Tensor& leading(const Tensor& first, const Tensors&... rest) {
+  if constexpr (sizeof...(rest) > 0) {
+    const Tensor* dense = nullptr;
+    for (const Tensor* x : {&first, &rest...}) {
+      if (!dense && (x->is_contiguous() || x->is_contiguous(MemoryFormat::channels_last))) dense = x;
+    }
+    if (dense) return *dense;
+  }
+  return first;
+}
+
 template <class T, class Out, class F, class... Tensors>
 Tensor map_same(const F& f, const Tensor& first, const Tensors&... rest) {
-  Tensor out = empty_like(first, dtype_of<Out>());
+  Tensor out = empty_like(leading(first, rest...), dtype_of<Out>());
   map_into<Out, T, Same<T, Tensors>...>(f, out, first, rest...);
   return out;
 }

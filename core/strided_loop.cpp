@@ -1,7 +1,10 @@
 #include <dygrad/core/strided_loop.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstdlib>
+
+#include <dygrad/core/parallel.h>
 
 namespace dygrad::raw {
 
@@ -65,6 +68,28 @@ StridedLoop::StridedLoop(std::initializer_list<const Tensor*> operands)
   }
 }
 
+void StridedLoop::run_erased(ErasedBody call, const void* body, std::int64_t grain) const {
+  if (num_elements_ == 0) return;
+  const std::int64_t inner = extent_[static_cast<std::size_t>(rank_ - 1)];
+  if (rank_ == 1) {
+    parallel_for(inner, grain, [&](std::int64_t begin, std::int64_t end) {
+      Offsets at{};
+      for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] = begin * inner_stride(k);
+      call(body, at, end - begin);
+    });
+    return;
+  }
+  const std::int64_t outer = num_elements_ / inner;
+  parallel_for(outer, std::max<std::int64_t>(grain / inner, 1), [&](std::int64_t begin, std::int64_t end) {
+    Index index{};
+    Offsets at = seek(begin, index);
+    for (std::int64_t i = begin; i < end; ++i) {
+      call(body, at, inner);
+      advance(index, at);
+    }
+  });
+}
+
 StridedLoop::Offsets StridedLoop::seek(std::int64_t outer_index, Index& index) const {
   Offsets at{};
   for (int d = rank_ - 2; d >= 0; --d) {
@@ -75,6 +100,17 @@ StridedLoop::Offsets StridedLoop::seek(std::int64_t outer_index, Index& index) c
       at[static_cast<std::size_t>(k)] += index[dim] * stride_[dim][static_cast<std::size_t>(k)];
   }
   return at;
+}
+
+void StridedLoop::advance(Index& index, Offsets& at) const {
+  for (int d = rank_ - 2; d >= 0; --d) {
+    const auto dim = static_cast<std::size_t>(d);
+    for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] += stride_[dim][static_cast<std::size_t>(k)];
+    if (++index[dim] < extent_[dim]) return;
+    for (int k = 0; k < operands_; ++k)
+      at[static_cast<std::size_t>(k)] -= extent_[dim] * stride_[dim][static_cast<std::size_t>(k)];
+    index[dim] = 0;
+  }
 }
 
 }  // namespace dygrad::raw

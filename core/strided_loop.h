@@ -40,40 +40,19 @@ class DYGRAD_API StridedLoop {
   /// tensors. Offsets count from each tensor's first element.
   template <class Body>
   void run(const Body& body, std::int64_t grain = kElementwiseGrain) const {
-    if (num_elements_ == 0) return;
-    const std::int64_t inner = extent_[static_cast<std::size_t>(rank_ - 1)];
-    if (rank_ == 1) {
-      parallel_for(inner, grain, [&](std::int64_t begin, std::int64_t end) {
-        Offsets at{};
-        for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] = begin * inner_stride(k);
-        body(at, end - begin);
-      });
-      return;
-    }
-    const std::int64_t outer = num_elements_ / inner;
-    parallel_for(outer, std::max<std::int64_t>(grain / inner, 1), [&](std::int64_t begin, std::int64_t end) {
-      Index index{};
-      Offsets at = seek(begin, index);
-      for (std::int64_t i = begin; i < end; ++i) {
-        body(at, inner);
-        advance(index, at);
-      }
-    });
+    run_erased(
+        [](const void* erased, const Offsets& at, std::int64_t n) { (*static_cast<const Body*>(erased))(at, n); },
+        &body, grain);
   }
 
  private:
   using Index = std::array<std::int64_t, kMaxRank>;
+  using ErasedBody = void (*)(const void* body, const Offsets& at, std::int64_t n);
+
+  // One walk for all bodies: there are hundreds, and their code would dwarf the arithmetic in them.
+  void run_erased(ErasedBody call, const void* body, std::int64_t grain) const;
   Offsets seek(std::int64_t outer_index, Index& index) const;
-  void advance(Index& index, Offsets& at) const {
-    for (int d = rank_ - 2; d >= 0; --d) {
-      const auto dim = static_cast<std::size_t>(d);
-      for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] += stride_[dim][static_cast<std::size_t>(k)];
-      if (++index[dim] < extent_[dim]) return;
-      for (int k = 0; k < operands_; ++k)
-        at[static_cast<std::size_t>(k)] -= extent_[dim] * stride_[dim][static_cast<std::size_t>(k)];
-      index[dim] = 0;
-    }
-  }
+  void advance(Index& index, Offsets& at) const;
 
   int operands_;
   int rank_ = 1;
