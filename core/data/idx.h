@@ -1,0 +1,29 @@
+// IDX files, plain or gzipped, and the image sets made of them: MNIST, Fashion-MNIST and others of their form.
+// Source: http://yann.lecun.com/exdb/mnist/, "The IDX file format".
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// One array. Unsigned bytes become uint8; signed bytes, shorts and ints become int64; floats and doubles stay.
+/// Throws IoError, naming file and reason, if the file cannot be read or is malformed.
+DYGRAD_API Tensor load_idx(const std::string& path);
+
+struct ImageSet {
+  Tensor images;  ///< uint8 [N, H, W]
+  Tensor labels;  ///< int64 [N]
+};
+enum class Split { train, test };
+
+/// Reads `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or `t10k-...`, with or without `.gz`.
+/// Throws IoError if a file is missing or malformed, or if the two do not fit each other.
+DYGRAD_API ImageSet load_mnist(const std::string& folder, Split split);
+
+/// The folder of Fashion-MNIST: $DYGRAD_DATA, then where distributions put it, then ./data/fashion-mnist.
+DYGRAD_API std::optional<std::string> find_fashion_mnist();
+
+}  // namespace dygrad

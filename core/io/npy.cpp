@@ -1,0 +1,73 @@
+#include <dygrad/core/io/npy.h>
+
+#include <array>
+#include <unordered_set>
+
+#include <dygrad/core/io/encoding.h>
+#include <dygrad/core/io/fail.h>
+#include <dygrad/core/io/npy_format.h>
+#include <dygrad/core/io/zip.h>
+
+namespace dygrad {
+
+namespace {
+constexpr std::string_view kSuffix = ".npy";
+
+void check_defined(const char* op, const Tensor& tensor, std::string_view name = {}) {
+  if (!tensor.defined())
+    throw InvalidArgument(Message(op, "a tensor is undefined.").line("name {}", io::in_quotes(name)));
+}
+}  // namespace
+
+void save_npy(const std::string& path, const Tensor& tensor) {
+  check_defined("save_npy", tensor);
+  const Tensor dense = io::dense_form(tensor);
+  io::AtomicFileWriter file({"save_npy", path});
+  file.write(io::make_npy_header(dense));
+  file.write(io::bytes_of(dense));
+  file.commit();
+}
+
+Tensor load_npy(const std::string& path) {
+  const io::InputFile file({"load_npy", path});
+  io::FileSource source(file);
+  Tensor tensor = io::read_npy(source);
+  source.finish();
+  return tensor;
+}
+
+void save_npz(const std::string& path, const NamedTensors& tensors) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& [name, tensor] : tensors) {
+    check_defined("save_npz", tensor, name);
+    if (!names.insert(name).second)
+      throw InvalidArgument(Message("save_npz", "two tensors have one name.").line("name {}", io::in_quotes(name)));
+  }
+  io::AtomicFileWriter file({"save_npz", path});
+  io::ZipWriter zip(file);
+  for (const auto& [name, tensor] : tensors) {
+    const Tensor dense = io::dense_form(tensor);
+    const std::string header = io::make_npy_header(dense);
+    const std::array pieces{std::as_bytes(std::span(header)), io::bytes_of(dense)};
+    zip.add(name + std::string(kSuffix), pieces);
+  }
+  zip.finish();
+  file.commit();
+}
+
+NamedTensors load_npz(const std::string& path) {
+  const io::InputFile file({"load_npz", path});
+  NamedTensors tensors;
+  for (const io::ZipMember& member : io::read_zip_directory(file)) {
+    if (!member.name.ends_with(kSuffix)) {
+      io::fail(file.place(), "member {} is no array: its name does not end in .npy.", io::in_quotes(member.name));
+    }
+    const std::unique_ptr<io::ByteSource> source = io::open_zip_member(file, member);
+    Tensor tensor = io::read_npy(*source);
+    source->finish();
+    tensors.emplace_back(member.name.substr(0, member.name.size() - kSuffix.size()), std::move(tensor));
+  }
+  return tensors;
+}
+
+}  // namespace dygrad
