@@ -6,15 +6,12 @@
 #include <cstdint>
 #include <string>
 
+#include <dygrad/backends/batched_matmul.h>
+
 namespace dygrad::gemm {
 
-/// A row-major matrix operand as BLAS sees it: the elements as stored, or their transpose.
 template <class T>
-struct Operand {
-  const T* data;
-  std::int64_t leading;  ///< distance between stored rows, in elements
-  bool transposed = false;
-};
+using Operand = MatrixOperand<T>;
 
 /// c [m, n] = a [m, k] * b [k, n], or += if `accumulate`; c's rows are `leading_c` elements apart.
 void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<float> a, Operand<float> b, bool accumulate,

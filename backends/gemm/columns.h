@@ -7,20 +7,9 @@
 #include <cstdint>
 
 #include <dygrad/backends/conv2d_sizes.h>
+#include <dygrad/backends/work.h>
 
 namespace dygrad::gemm {
-
-/// Whole numbers in [first, last).
-struct Range {
-  std::int64_t first;
-  std::int64_t last;
-  std::int64_t size() const { return last - first; }
-};
-
-/// Part `index` of `parts` nearly equal parts of `whole`.
-inline Range part_of(Range whole, std::int64_t index, std::int64_t parts) {
-  return {whole.first + whole.size() * index / parts, whole.first + whole.size() * (index + 1) / parts};
-}
 
 /// Writes columns[positions, taps] from y; positions outside y read as 0. `taps` number (i, j) as i * kw + j.
 template <class T>

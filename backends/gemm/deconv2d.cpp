@@ -1,4 +1,5 @@
 #include <dygrad/backends/gemm/blas.h>
+#include <dygrad/backends/gemm/columns.h>
 #include <dygrad/backends/gemm/kernels.h>
 #include <dygrad/backends/gemm/tiles.h>
 

@@ -45,6 +45,8 @@ class GemmBackend final : public Backend {
     constexpr std::int64_t kMost = std::numeric_limits<int>::max();
     if (problem.kind == Problem::Kind::matmul)
       return std::max(num_elements(problem.x), num_elements(problem.w)) <= kMost;
+    const bool depthwise = problem.conv->groups == problem.w[0] && problem.w[1] == 1 && problem.conv->groups > 1;
+    if (depthwise) return false;  // products of single numbers: plain loops are several times faster
     return num_elements(problem.w) <= kMost && problem.conv->groups * problem.w[1] <= kMost;
   }
 
@@ -79,7 +81,11 @@ class GemmBackend final : public Backend {
 
   Tensor matmul(const Tensor& a, const Tensor& b) override {
     const detail::VerboseCall call;
-    Tensor c = gemm::matmul(a, b);
+    Tensor c = dispatch_float(a.dtype(), "matmul", [&]<class T>() {
+      return batched_matmul<T>(a, b, [](auto m, auto n, auto k, auto left, auto right, T* result, auto leading) {
+        gemm::multiply(m, n, k, left, right, false, result, leading);
+      });
+    });
     if (call) call.done("matmul", problem_text(a, b), name(), "gemm");
     return c;
   }

@@ -17,7 +17,4 @@ void deconv2d_data(const Conv2DSizes& s, const T* y, const T* weights, T* x);
 template <class T>
 void deconv2d_weights(const Conv2DSizes& s, const T* x, const T* y, T* weights);
 
-/// Batched product. Operands are used in place where their strides are those of a BLAS matrix or its transpose.
-Tensor matmul(const Tensor& a, const Tensor& b);
-
 }  // namespace dygrad::gemm

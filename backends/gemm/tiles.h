@@ -4,21 +4,13 @@
 
 #include <algorithm>
 
-#include <dygrad/backends/gemm/columns.h>
-#include <dygrad/core/parallel.h>
+#include <dygrad/backends/work.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad::gemm {
 
 /// Most bytes of one thread's column matrix: enough rows for an efficient product, few enough to stay near the cache.
 inline constexpr std::int64_t kTileBytes = 2 << 20;
-
-/// Pieces worth making of `multiplications`; at most one per thread, and at most `limit`.
-inline std::int64_t num_pieces(double multiplications, std::int64_t limit) {
-  constexpr double kWorthAThread = 1 << 16;
-  const auto worth = static_cast<std::int64_t>(std::min(multiplications / kWorthAThread, 4096.0)) + 1;
-  return std::max<std::int64_t>(1, std::min({worth, limit, static_cast<std::int64_t>(num_threads())}));
-}
 
 /// One column matrix of `width` columns per piece.
 template <class T>

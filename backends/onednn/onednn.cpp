@@ -1,5 +1,8 @@
 #include <dygrad/backends/onednn/onednn.h>
 
+#include <unordered_map>
+
+#include <dygrad/backends/batched_matmul.h>
 #include <dygrad/backends/onednn/convolution_cache.h>
 #include <dygrad/backends/onednn/runtime.h>
 #include <dygrad/backends/onednn/weights_cache.h>
@@ -66,7 +69,8 @@ class OneDnnBackend final : public Backend {
   std::string description() const override { return onednn::description(); }
 
   bool supports(const Problem& problem) const override {
-    if (problem.kind == Kind::matmul || problem.dtype != DType::float32) return false;
+    if (problem.dtype != DType::float32) return false;
+    if (problem.kind == Kind::matmul) return true;
     const Conv2DSizes s = conv2d_sizes(problem);
     return s.is_empty() || onednn::cached_convolution(problem.kind, s).primitive;
   }
@@ -91,8 +95,15 @@ class OneDnnBackend final : public Backend {
   }
 
   Tensor matmul(const Tensor& a, const Tensor& b) override {
-    throw BackendError(
-        Message("matmul", "the onednn backend leaves products to others.").line("a {}, b {}", a.shape(), b.shape()));
+    const detail::VerboseCall call;
+    Tensor c =
+        batched_matmul<float>(a, b, [](auto m, auto n, auto k, auto left, auto right, float* result, auto leading) {
+          // Cannot fail: it refuses nothing but negative sizes and null pointers.
+          dnnl_sgemm(left.transposed ? 'T' : 'N', right.transposed ? 'T' : 'N', m, n, k, 1.0F, left.data, left.leading,
+                     right.data, right.leading, 0.0F, result, leading);
+        });
+    if (call) call.done("matmul", problem_text(a, b), name(), "dnnl_sgemm");
+    return c;
   }
 
  private:

@@ -1,0 +1,30 @@
+// Cutting work into ranges, one piece per thread. For the .cpp files of backends/.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include <dygrad/core/parallel.h>
+
+namespace dygrad {
+
+/// Whole numbers in [first, last).
+struct Range {
+  std::int64_t first;
+  std::int64_t last;
+  std::int64_t size() const { return last - first; }
+};
+
+/// Part `index` of `parts` nearly equal parts of `whole`.
+inline Range part_of(Range whole, std::int64_t index, std::int64_t parts) {
+  return {whole.first + whole.size() * index / parts, whole.first + whole.size() * (index + 1) / parts};
+}
+
+/// Pieces worth making of `multiplications`; at most one per thread, and at most `limit`.
+inline std::int64_t num_pieces(double multiplications, std::int64_t limit) {
+  constexpr double kWorthAThread = 1 << 16;
+  const auto worth = static_cast<std::int64_t>(std::min(multiplications / kWorthAThread, 4096.0)) + 1;
+  return std::max<std::int64_t>(1, std::min({worth, limit, static_cast<std::int64_t>(num_threads())}));
+}
+
+}  // namespace dygrad
