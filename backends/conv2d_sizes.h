@@ -27,6 +27,8 @@ struct Conv2DSizes {
   Shape y_shape() const { return {n, o, oh, ow}; }
   /// Some extent is 0, so that every sum is empty: the result is zeros, or has no elements at all.
   bool is_empty() const { return std::min({n, c, h, w, o, oh, ow, kh, kw}) == 0; }
+
+  bool operator==(const Conv2DSizes&) const = default;
 };
 
 inline Conv2DSizes conv2d_sizes(const Conv2DParams& p, std::int64_t batch, const Shape& weights) {
@@ -47,6 +49,9 @@ inline Conv2DSizes conv2d_sizes(const Conv2DParams& p, std::int64_t batch, const
           .dh = p.dilation[0],
           .dw = p.dilation[1]};
 }
+
+/// From the question that a backend is asked; `problem` must be of the convolution family.
+inline Conv2DSizes conv2d_sizes(const Problem& problem) { return conv2d_sizes(*problem.conv, problem.x[0], problem.w); }
 
 /// Input positions h in [begin, end) whose target h * stride + shift lies inside the output.
 struct TapRange {

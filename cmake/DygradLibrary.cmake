@@ -16,7 +16,7 @@ if(DYGRAD_OPENMP)
   target_link_libraries(dygrad PRIVATE OpenMP::OpenMP_CXX)
 endif()
 if(DYGRAD_ONEDNN)
-  target_link_libraries(dygrad PRIVATE DNNL::dnnl)
+  target_link_libraries(dygrad PRIVATE oneDNN::oneDNN)
 endif()
 if(DYGRAD_BLAS)
   target_link_libraries(dygrad PRIVATE CBLAS::CBLAS)
@@ -45,6 +45,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/dygradConfig.cmake.in 
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/dygradConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/dygradConfig.cmake ${PROJECT_BINARY_DIR}/dygradConfigVersion.cmake
               ${PROJECT_SOURCE_DIR}/cmake/FindCBLAS.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FindoneDNN.cmake
         DESTINATION ${package_dir})
 
 # pkg-config: what a static link needs besides fmt and zlib, as plain flags.

@@ -2,10 +2,8 @@
 
 #include <atomic>
 #include <cassert>
-#include <cmath>
-#include <limits>
-#include <type_traits>
 
+#include <dygrad/core/convert.h>
 #include <dygrad/core/elementwise.h>
 
 namespace dygrad::raw {
@@ -13,21 +11,6 @@ namespace dygrad::raw {
 namespace {
 
 std::atomic<std::int64_t> conversions{0};
-
-/// Truncates towards zero; out-of-range values saturate and NaN becomes 0, where plain C++ would be undefined.
-template <class To, class From>
-To convert(From value) {
-  if constexpr (std::is_same_v<To, bool>) {
-    return value != From{0};
-  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    if (std::isnan(value)) return To{0};
-    if (value <= static_cast<From>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
-    if (value >= static_cast<From>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
-    return static_cast<To>(value);
-  } else {
-    return static_cast<To>(value);
-  }
-}
 
 bool follows_channels_last(const Tensor& x) {
   return x.rank() == 4 && !x.is_contiguous() && x.is_contiguous(MemoryFormat::channels_last);

@@ -17,7 +17,7 @@ DYGRAD_API Tensor clone(const Tensor& x, MemoryFormat format);
 /// x itself if already dense in that order, else a copy.
 DYGRAD_API Tensor contiguous(const Tensor& x, MemoryFormat format = MemoryFormat::row_major);
 
-/// x itself if already of that dtype. Floats to integers truncate; to bool: not zero.
+/// x itself if already of that dtype. Floats to integers truncate and saturate, NaN becomes 0; to bool: not zero.
 DYGRAD_API Tensor cast(const Tensor& x, DType dtype);
 
 /// Uninitialised tensor of x's shape whose memory order follows x's where x is dense (row-major or channels-last), so

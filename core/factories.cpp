@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <dygrad/core/convert.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
@@ -54,9 +55,7 @@ Tensor tensor(const NestedList& values, DType dtype) {
   dispatch_all(dtype, [&]<class T>() {
     T* out = result.mutable_data<T>();
     for_each_leaf(values, result.shape(), 0, [&](const NestedList& leaf) {
-      if constexpr (std::is_floating_point_v<T>) *out++ = static_cast<T>(leaf.number());
-      else if constexpr (std::is_same_v<T, bool>) *out++ = leaf.number() != 0;
-      else *out++ = static_cast<T>(leaf.integer());
+      *out++ = leaf.dtype() == DType::float32 ? raw::convert<T>(leaf.number()) : raw::convert<T>(leaf.integer());
     });
   });
   return result;
@@ -110,8 +109,8 @@ Tensor ones_like(const Tensor& x) { return full_like(x, 1); }
 
 Tensor arange(double start, double stop, double step, DType dtype) {
   const double count = std::ceil((stop - start) / step);
-  if (step == 0 || !std::isfinite(count)) {
-    throw InvalidArgument(Message("arange", "needs finite bounds and a step other than 0.")
+  if (step == 0 || !(std::abs(count) < 0x1p62)) {
+    throw InvalidArgument(Message("arange", "needs finite bounds, a step other than 0, and fewer than 2^62 values.")
                               .got("start {}, stop {}, step {}", start, stop, step));
   }
   if (count < 0) {
@@ -123,7 +122,7 @@ Tensor arange(double start, double stop, double step, DType dtype) {
   Tensor result = Tensor::empty(shape, dtype);
   dispatch_numeric(dtype, "arange", [&]<class T>() {
     T* out = result.mutable_data<T>();
-    for (std::int64_t i = 0; i < shape[0]; ++i) out[i] = static_cast<T>(start + static_cast<double>(i) * step);
+    for (std::int64_t i = 0; i < shape[0]; ++i) out[i] = raw::convert<T>(start + static_cast<double>(i) * step);
   });
   return result;
 }

@@ -16,17 +16,18 @@ class DYGRAD_API NestedList {
  public:
   template <class T>
   requires std::is_arithmetic_v<T> NestedList(T value)
-      : dtype_(std::is_same_v<T, bool>                                 ? DType::boolean
-               : std::is_same_v<T, double> || std::is_same_v<T, float> ? DType::float32
-                                                                       : DType::int64),
-        number_(static_cast<double>(value)),
-        integer_(static_cast<std::int64_t>(value)) {}
+      : dtype_(std::is_same_v<T, bool>       ? DType::boolean
+               : std::is_floating_point_v<T> ? DType::float32
+                                             : DType::int64),
+        number_(static_cast<double>(value)) {
+    if constexpr (std::is_integral_v<T>) integer_ = static_cast<std::int64_t>(value);
+  }
   NestedList(std::initializer_list<NestedList> items) : is_list_(true), items_(items) {}
 
   bool is_list() const { return is_list_; }
   DType dtype() const { return dtype_; }
   double number() const { return number_; }
-  std::int64_t integer() const { return integer_; }
+  std::int64_t integer() const { return integer_; }  ///< 0 for a floating number
   const std::vector<NestedList>& items() const { return items_; }
 
  private:

@@ -1,5 +1,6 @@
 #include <dygrad/core/tensor.h>
 
+#include <dygrad/core/convert.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
@@ -97,7 +98,7 @@ double Tensor::item_as_double() const {
 
 std::int64_t Tensor::item_as_int64() const {
   check_one_element(*this);
-  return dispatch_all(dtype(), [&]<class T>() { return static_cast<std::int64_t>(*data<T>()); });
+  return dispatch_all(dtype(), [&]<class T>() { return raw::convert<std::int64_t>(*data<T>()); });
 }
 
 Tensor Tensor::element(const Dims& indices) const {

@@ -91,7 +91,8 @@ class DYGRAD_API Tensor {
   /// The value of a one-element tensor, converted to T. Throws ShapeError for any other size.
   template <class T = double>
   T item() const {
-    if constexpr (std::is_floating_point_v<T>) return static_cast<T>(item_as_double());
+    if constexpr (std::is_same_v<T, bool>) return item_as_double() != 0;
+    else if constexpr (std::is_floating_point_v<T>) return static_cast<T>(item_as_double());
     else return static_cast<T>(item_as_int64());
   }
   /// One element. Throws ShapeError if the indices do not fit.

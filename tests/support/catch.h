@@ -38,7 +38,8 @@ namespace dygrad::testing {
 using Catch::Detail::Approx;
 using Catch::Matchers::Impl::MatcherBase;
 
-inline auto ContainsSubstring(const std::string& part, Catch::CaseSensitive::Choice sensitivity = Catch::CaseSensitive::Yes) {
+inline auto ContainsSubstring(const std::string& part,
+                              Catch::CaseSensitive::Choice sensitivity = Catch::CaseSensitive::Yes) {
   return Catch::Matchers::Contains(part, sensitivity);
 }
 }  // namespace dygrad::testing

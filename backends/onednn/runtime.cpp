@@ -1,0 +1,69 @@
+#include <dygrad/backends/onednn/runtime.h>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/parallel.h>
+
+namespace dygrad::onednn {
+
+namespace {
+
+std::string_view instruction_set() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::sse41: return "SSE4.1";
+    case dnnl::cpu_isa::avx: return "AVX";
+    case dnnl::cpu_isa::avx2: return "AVX2";
+    case dnnl::cpu_isa::avx2_vnni: return "AVX2 with VNNI";
+    case dnnl::cpu_isa::avx512_core: return "AVX-512";
+    case dnnl::cpu_isa::avx512_core_vnni: return "AVX-512 with VNNI";
+    case dnnl::cpu_isa::avx512_core_bf16: return "AVX-512 with bfloat16";
+    case dnnl::cpu_isa::avx512_core_amx: return "AVX-512 with AMX";
+    default: return "another instruction set";
+  }
+}
+
+dnnl::primitive_attr make_attributes() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
+
+}  // namespace
+
+const dnnl::engine& engine() {
+  static const dnnl::engine& instance = *new dnnl::engine(dnnl::engine::kind::cpu, 0);  // outlives every static object
+  return instance;
+}
+
+dnnl::stream& stream() {
+  thread_local dnnl::stream instance(engine());
+  return instance;
+}
+
+const dnnl::primitive_attr& attributes() {
+  static const dnnl::primitive_attr& instance = *new dnnl::primitive_attr(make_attributes());
+  return instance;
+}
+
+dnnl::memory memory_of(const Tensor& tensor, const dnnl::memory::desc& layout) {
+  void* first = tensor.mutable_data<std::uint8_t>() +
+                tensor.impl()->offset * (static_cast<std::int64_t>(size_of(tensor.dtype())) - 1);
+  return dnnl::memory(layout, engine(), first);
+}
+
+Tensor buffer(std::size_t num_bytes) { return Tensor::empty({static_cast<std::int64_t>(num_bytes)}, DType::uint8); }
+
+std::string description() {
+  const dnnl::version_t& version = *dnnl::version();
+  return fmt::format("oneDNN {}.{}.{}, {}, {} threads", version.major, version.minor, version.patch, instruction_set(),
+                     num_threads());
+}
+
+void fail(std::string_view op, const std::string& problem, const dnnl::error& error) {
+  throw BackendError(Message(op, "oneDNN failed.")
+                         .line("problem {}", problem)
+                         .line("oneDNN says: {} (status {})", error.message, static_cast<int>(error.status))
+                         .fix("set DYGRAD_BACKEND=gemm to compute without oneDNN"));
+}
+
+}  // namespace dygrad::onednn

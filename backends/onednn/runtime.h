@@ -1,0 +1,30 @@
+// What every primitive of oneDNN needs: the engine, this thread's stream, scratch memory, and errors as ours.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <dygrad/backends/onednn/compat.h>
+#include <dygrad/core/tensor.h>
+
+namespace dygrad::onednn {
+
+/// The processor; one per process.
+const dnnl::engine& engine();
+/// Where this thread's primitives run.
+dnnl::stream& stream();
+/// Attributes that let the caller provide scratch memory, so that dygrad's allocator counts every byte.
+const dnnl::primitive_attr& attributes();
+
+/// A tensor's memory, from its first element, under the given descriptor.
+dnnl::memory memory_of(const Tensor& tensor, const dnnl::memory::desc& layout);
+/// Uninitialised memory from dygrad's allocator, alive as long as the tensor.
+Tensor buffer(std::size_t num_bytes);
+
+/// "oneDNN 2.6.3, AVX-512, 2 threads".
+std::string description();
+
+/// Throws oneDNN's error as a BackendError that names op and problem.
+[[noreturn]] void fail(std::string_view op, const std::string& problem, const dnnl::error& error);
+
+}  // namespace dygrad::onednn

@@ -1,0 +1,36 @@
+// Saving and loading state as safetensors files. Loading gives back the same bits.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include <dygrad/layers/state_dict.h>
+
+namespace dygrad {
+
+class Layer;
+class Optimizer;
+
+using StateMetadata = std::map<std::string, std::string>;
+
+/// The file is replaced as a whole or, on an error, not at all. Throws IoError.
+DYGRAD_API void save_state(const std::string& path, const StateDict& state, const StateMetadata& metadata = {});
+DYGRAD_API void save_state(const std::string& path, const Layer& layer, const StateMetadata& metadata = {});
+
+struct LoadedState {
+  StateDict state;
+  StateMetadata metadata;
+};
+/// Throws IoError if the file is missing, unreadable or malformed.
+DYGRAD_API LoadedState load_state(const std::string& path);
+/// Reads a file into a layer, strictly; the layer is unchanged if anything does not fit. Returns the metadata.
+DYGRAD_API StateMetadata load_state(const std::string& path, Layer& layer);
+
+/// A model and its optimizer (with step counts and schedule) in one file, under "model." and "optimizer.".
+DYGRAD_API void save_checkpoint(const std::string& path, const Layer& model, const Optimizer& optimizer,
+                                const StateMetadata& metadata = {});
+/// Training then goes on as if it had never stopped. Both are unchanged if anything does not fit. Returns the metadata.
+/// Throws IoError, InvalidArgument.
+DYGRAD_API StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer);
+
+}  // namespace dygrad

@@ -1,0 +1,14 @@
+// Assign: given values, Paddle's NumpyArrayInitializer.
+#pragma once
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// Copies `value`, converted to the parameter's dtype. Throws ShapeError unless the shapes are equal.
+struct DYGRAD_API Assign {
+  Tensor value;
+  void operator()(Tensor& parameter) const;
+};
+
+}  // namespace dygrad

@@ -1,0 +1,42 @@
+// Initializer: what fills a new parameter. A value made from one of the small structs beside this file (Constant,
+// Uniform, Normal, TruncatedNormal, Xavier, MSRA, Bilinear, Assign) or from any function of the user's.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// A rule that overwrites every element of a fresh, dense, row-major tensor of the parameter's shape and dtype. It runs
+/// outside of any graph.
+template <class F>
+concept InitializerRule = std::is_invocable_r_v<void, const F&, Tensor&> && std::copy_constructible<F>;
+
+/// Any InitializerRule, or none: `.initializer = Normal{.scale = 0.02}`, `.initializer = [](Tensor& w) { ... }`.
+class Initializer {
+ public:
+  Initializer() = default;
+  template <class F>
+  requires(!std::same_as<F, Initializer> && InitializerRule<F>) Initializer(F rule) : rule_(std::move(rule)) {}
+
+  explicit operator bool() const { return static_cast<bool>(rule_); }
+  /// Fills `value`. Only if not empty.
+  void operator()(Tensor& value) const { rule_(value); }
+
+ private:
+  std::function<void(Tensor&)> rule_;
+};
+
+/// Replaces the layers' own defaults, for weights and for biases, from now on and on all threads; an explicit
+/// ParamAttr::initializer still wins. Empty ones restore the layers' defaults.
+DYGRAD_API void set_global_initializer(Initializer weight, Initializer bias = {});
+
+namespace detail {
+DYGRAD_API Initializer global_initializer(bool is_bias);
+}  // namespace detail
+
+}  // namespace dygrad

@@ -1,0 +1,214 @@
+// Layer: a function with parameters. Registers what it owns by name, walks its sublayers, calls hooks, and gives and
+// takes its state. Users derive from it:
+//
+//   struct Block : Layer {
+//     Conv2D conv{{.num_channels = 3, .num_filters = 8, .filter_size = 3}};
+//     BatchNorm norm{{.num_channels = 8, .act = "relu"}};
+//     Block() {
+//       register_layer("conv", conv);
+//       register_layer("norm", norm);
+//     }
+//     Tensor forward(const Tensor& x) override { return norm(conv(x)); }
+//   };
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <dygrad/autograd/anomaly.h>
+#include <dygrad/autograd/hooks.h>
+#include <dygrad/core/tensor.h>
+#include <dygrad/layers/parameter.h>
+#include <dygrad/layers/state_dict.h>
+
+namespace dygrad {
+
+class Layer;
+using LayerPtr = std::shared_ptr<Layer>;
+
+/// What create_parameter makes.
+struct ParameterSpec {
+  Shape shape{};
+  ParamAttrLike attr{};
+  bool is_bias = false;               ///< named b_<n> and 0 by default; others are named w_<n> and Xavier by default
+  Initializer default_initializer{};  ///< used if neither `attr` nor the global initializer says otherwise
+};
+
+struct StateDictOptions {
+  bool use_structured_name = true;  ///< false: names are Parameter::name()s instead of paths
+};
+
+struct SetDictOptions {
+  bool strict = true;               ///< false: take what fits, and report the rest
+  bool use_structured_name = true;  ///< as in StateDictOptions
+};
+
+/// Runs before forward; a defined result replaces the input.
+using ForwardPreHook = std::function<Tensor(Layer& layer, const Tensor& input)>;
+/// Runs after forward; a defined result replaces the output.
+using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, const Tensor& output)>;
+
+/// Neither copied nor moved, because members are registered by reference. One thread at a time may change a layer;
+/// forward passes in evaluation mode may run side by side.
+class DYGRAD_API Layer {
+ public:
+  /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
+  /// `dtype` is that of parameters it creates; throws DtypeError unless floating-point.
+  explicit Layer(std::string name_scope = {}, DType dtype = DType::float32);
+  virtual ~Layer();
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  /// Pre-hooks, forward, post-hooks. Errors thrown inside name the layer.
+  Tensor operator()(const Tensor& x) {
+    return call(x, [this](const Tensor& input) { return forward(input); });
+  }
+  /// What the layer computes; to be overridden. Throws Error here.
+  virtual Tensor forward(const Tensor& x);
+
+  /// Unique: "conv2d_transpose_0". The number is taken when first asked for, at the latest with the first parameter.
+  const std::string& full_name() const;
+  DType dtype() const { return dtype_; }
+
+  // ---- what it consists of: depth first, own entries before sublayers', each distinct object once -----------------
+
+  std::vector<Parameter> parameters(bool include_sublayers = true) const;
+  /// Paths joined with '.'; undefined parameters are left out.
+  std::vector<std::pair<std::string, Parameter>> named_parameters(const std::string& prefix = {},
+                                                                  bool include_sublayers = true) const;
+  std::vector<Tensor> buffers(bool include_sublayers = true) const;
+  std::vector<std::pair<std::string, Tensor>> named_buffers(const std::string& prefix = {},
+                                                            bool include_sublayers = true) const;
+  std::vector<Layer*> sublayers(bool include_self = false);
+  std::vector<std::pair<std::string, Layer*>> named_sublayers(const std::string& prefix = {},
+                                                              bool include_self = false);
+  /// Direct sublayers only.
+  std::vector<Layer*> children();
+  std::vector<std::pair<std::string, Layer*>> named_children();
+  /// Elements in all parameters.
+  std::int64_t num_parameters() const;
+
+  // ---- modes and gradients ----------------------------------------------------------------------------------------
+
+  /// Training mode (the default) or evaluation mode, for this layer and its sublayers only. Dropout and BatchNorm read
+  /// it; recording of gradients is another matter, see NoGrad.
+  void train() { set_training(true); }
+  void eval() { set_training(false); }
+  bool training() const { return training_; }
+  /// Drops the gradients of all trainable parameters.
+  void clear_gradients();
+  /// Calls `visit` on every sublayer, children first, and at last on this layer.
+  Layer& apply(const std::function<void(Layer&)>& visit);
+
+  // ---- state ------------------------------------------------------------------------------------------------------
+
+  /// Live handles of all parameters and persistable buffers, by path; a shared one appears under each of its paths.
+  /// With use_structured_name = false, by parameter name, each once; buffers keep their paths.
+  StateDict state_dict(StateDictOptions options = {}) const;
+  /// Copies values in. Strict: throws InvalidArgument listing every missing, unexpected and misshapen name, before
+  /// anything is changed. Otherwise returns them and takes what fits.
+  LoadReport set_dict(const StateDict& state, SetDictOptions options = {});
+  /// What set_dict would find; changes nothing.
+  LoadReport compare_dict(const StateDict& state, StateDictOptions options = {}) const;
+
+  // ---- hooks, which run in order of registration ------------------------------------------------------------------
+
+  HookHandle register_forward_pre_hook(ForwardPreHook hook) { return pre_hooks_.add(std::move(hook)); }
+  HookHandle register_forward_post_hook(ForwardPostHook hook) { return post_hooks_.add(std::move(hook)); }
+
+  // ---- adding parts that the layer then owns; names as in register_parameter --------------------------------------
+
+  Parameter& add_parameter(const std::string& name, Parameter parameter);
+  Layer& add_sublayer(const std::string& name, LayerPtr layer);
+
+  /// A named, initialised parameter in this layer's dtype, not yet registered. Undefined for `.attr = false` of a bias.
+  /// Throws ShapeError unless every extent is positive, InvalidArgument for a weight with `.attr = false` or a name
+  /// that is taken.
+  Parameter create_parameter(const ParameterSpec& spec);
+
+ protected:
+  // Members are registered by reference, in the constructor, so that later assignments are seen. Names are not empty,
+  // have no '.', and are unique within the layer: InvalidArgument otherwise. Each returns its argument.
+  Parameter& register_parameter(const std::string& name, Parameter& member);
+  Tensor& register_buffer(const std::string& name, Tensor& member, bool persistable = true);
+  Layer& register_layer(const std::string& name, Layer& member);
+
+  /// Several parameters at once: all or, if anything is wrong with one of them, none, and no name is taken.
+  std::vector<Parameter> create_parameters(std::span<const ParameterSpec> specs);
+
+  /// What operator() does around `f`; for layers whose forward takes more than one argument.
+  template <class F>
+  Tensor call(const Tensor& x, F&& f) {
+    const RecordScope scope(full_name());
+    try {
+      if (pre_hooks_.empty() && post_hooks_.empty()) return f(x);
+      const Tensor input = run_pre_hooks(x);
+      return run_post_hooks(input, f(input));
+    } catch (...) {
+      rethrow_with_name();
+    }
+  }
+
+  struct Child {
+    std::string name;
+    Layer* layer;
+    LayerPtr owner;  // null for members
+  };
+  /// For containers, which insert and remove.
+  std::vector<Child>& child_entries() { return children_; }
+  const std::vector<Child>& child_entries() const { return children_; }
+
+ private:
+  struct ParameterEntry {
+    std::string name;
+    Parameter* parameter;
+    std::unique_ptr<Parameter> owned;  // null for members
+  };
+  struct BufferEntry {
+    std::string name;
+    Tensor* tensor;
+    bool persistable;
+  };
+  struct StateTarget;
+
+  Tensor run_pre_hooks(const Tensor& x);
+  Tensor run_post_hooks(const Tensor& input, Tensor output);
+  [[noreturn]] void rethrow_with_name() const;
+  void check_new_name(const char* op, const std::string& name) const;
+  void set_training(bool training);
+  template <class Visit>
+  void walk(const std::string& prefix, const Visit& visit) const;
+  std::vector<StateTarget> state_targets(bool use_structured_name) const;
+  LoadReport compare(const std::vector<StateTarget>& targets, const StateDict& state) const;
+
+  std::string name_scope_;
+  DType dtype_;
+  bool training_ = true;
+  std::vector<ParameterEntry> parameters_;
+  std::vector<BufferEntry> buffers_;
+  std::vector<Child> children_;
+  HookList<ForwardPreHook> pre_hooks_;
+  HookList<ForwardPostHook> post_hooks_;
+  int next_weight_ = 0;
+  int next_bias_ = 0;
+  mutable std::once_flag named_;
+  mutable std::string full_name_;
+};
+
+/// A layer with shared ownership, for containers: make_layer<Linear>({.input_dim = 8, .output_dim = 2}).
+template <class L>
+std::shared_ptr<L> make_layer(typename L::Options options) {
+  return std::make_shared<L>(std::move(options));
+}
+template <class L>
+std::shared_ptr<L> make_layer() {
+  return std::make_shared<L>();
+}
+
+}  // namespace dygrad

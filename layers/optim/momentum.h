@@ -1,0 +1,31 @@
+// Momentum: gradient descent with velocity.
+#pragma once
+
+#include <vector>
+
+#include <dygrad/layers/optim/optimizer.h>
+
+namespace dygrad {
+
+/// v = momentum v + g; p -= lr v, or with Nesterov p -= lr (g + momentum v). No dampening.
+/// Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
+class DYGRAD_API Momentum : public Optimizer {
+ public:
+  struct Options {
+    LearningRate learning_rate = 0.001;
+    double momentum = 0.9;
+    bool use_nesterov = false;
+    Regularizer regularization{};
+    GradientClip grad_clip{};
+    bool advance_schedule = false;  ///< advance the schedule after each update, as Paddle 1.8; else the user does
+  };
+  explicit Momentum(std::vector<Parameter> parameters);
+  Momentum(std::vector<Parameter> parameters, Options options);
+
+ private:
+  void update(const Update& update) override;
+
+  Options options_;
+};
+
+}  // namespace dygrad

@@ -1,0 +1,116 @@
+// Optimizer: what all update rules share. Gathers gradients, clips, regularises, applies the learning rates, and saves
+// state; a rule adds the formula.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <dygrad/layers/optim/clip.h>
+#include <dygrad/layers/optim/regularizer.h>
+#include <dygrad/layers/optim/schedule.h>
+#include <dygrad/layers/parameter.h>
+#include <dygrad/layers/state_dict.h>
+
+namespace dygrad {
+
+struct ParameterGradient {
+  Parameter parameter;
+  Tensor grad;
+};
+
+namespace detail {
+/// The gradient as a rule sees it: times `scale`, then into [low, high], then plus decay.
+struct GradientRule {
+  double scale = 1;
+  bool clamp = false;
+  double low = 0, high = 0;
+  double l1 = 0, l2 = 0;
+};
+}  // namespace detail
+
+/// Updates a list of parameters in place, from their stored gradients, which it leaves as they are:
+///   loss.backward(); optimizer.step(); optimizer.clear_gradients();
+/// Parameters that are frozen (stop_gradient) or have no gradient are skipped, without any decay. The order is: clip,
+/// then regularise, then update with rate get_lr() * parameter.learning_rate(). Formulas run in the parameter's dtype,
+/// with constants made in float64.
+class DYGRAD_API Optimizer {
+ public:
+  virtual ~Optimizer();
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  void step();
+  /// Paddle's word for step(): runs no backward pass and clears nothing. Returns the parameters that were updated with
+  /// their stored gradients. Throws InvalidArgument if `loss` is undefined.
+  std::vector<ParameterGradient> minimize(const Tensor& loss);
+  /// Drops all stored gradients, or sets them to zero.
+  void clear_gradients(bool set_to_zero = false);
+  void clear_grad() { clear_gradients(); }
+
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  double get_lr() const { return settings_.learning_rate.value(); }
+  double current_step_lr() const { return get_lr(); }
+  /// Throws InvalidArgument if a schedule drives the rate, or the value is negative or not finite.
+  void set_lr(double value);
+  /// Updates so far.
+  std::int64_t global_step() const { return global_step_; }
+
+  /// Everything that a resumed run needs to go on bit by bit: "global_step", "learning_rate" or "schedule", and for
+  /// each updated parameter, by its position in the list, "0.step" and "0.moment1" and the like. Live handles.
+  StateDict state_dict() const;
+  /// Copies values in. Throws InvalidArgument listing everything that does not fit, before anything is changed.
+  void set_state_dict(const StateDict& state);
+  void set_dict(const StateDict& state) { set_state_dict(state); }
+  LoadReport compare_dict(const StateDict& state) const;
+
+ protected:
+  struct Settings {
+    LearningRate learning_rate;
+    Regularizer regularization;
+    GradientClip grad_clip;
+    bool advance_schedule;
+  };
+  struct Accumulator {
+    std::string name;
+    double initial_value = 0;
+  };
+  /// What an update rule works on: dense tensors whose elements lie in the same order in memory.
+  struct Update {
+    const Parameter& parameter;
+    const Tensor& value;
+    const Tensor& grad;
+    std::vector<Tensor>& accumulators;  // in the order of the constructor
+    detail::GradientRule rule;
+    double lr;
+    std::int64_t step;  // of this parameter; 1 at the first update
+  };
+
+  /// Throws InvalidArgument if `parameters` is empty, or has an undefined or repeated one.
+  Optimizer(std::string name, std::vector<Parameter> parameters, Settings settings,
+            std::vector<Accumulator> accumulators);
+  virtual void update(const Update& update) = 0;
+
+ private:
+  struct Slot {
+    std::int64_t step = 0;
+    std::vector<Tensor> accumulators;  // empty before the first update
+  };
+  struct Ready;
+
+  std::vector<Ready> gather() const;
+  void apply_clip(std::vector<Ready>& ready) const;
+  void update_one(const Ready& ready);
+  std::vector<Tensor> make_accumulators(const Parameter& parameter) const;
+
+  std::string name_;
+  std::vector<Parameter> parameters_;
+  Settings settings_;
+  std::vector<Accumulator> accumulators_;
+  std::vector<Slot> slots_;
+  std::int64_t global_step_ = 0;
+};
+
+}  // namespace dygrad

@@ -1,0 +1,123 @@
+// Schedule: a learning rate that changes with a count of steps, and LearningRate, which is a number or a schedule.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <dygrad/core/export.h>
+
+namespace dygrad {
+
+/// A formula: the rate at count s. The ones in schedules.h, or any function of the user's.
+template <class F>
+concept ScheduleFormula = std::is_invocable_r_v<double, const F&, std::int64_t> && std::copy_constructible<F>;
+
+/// A formula with its count s. Copies share the count, so that the one given to an optimizer follows the user's:
+///   Schedule rate = CosineDecay{.learning_rate = 0.1, .step_each_epoch = 100, .epochs = 10};
+///   SGD sgd(model.parameters(), {.learning_rate = rate});
+///   ... sgd.step(); rate.step();
+/// s starts at the formula's `begin` (0 if it has none) and grows by its `step_size` (1 if it has none).
+/// The user advances it, as in Paddle 2.x, once per batch or per epoch as the formula is meant; or the optimizer does
+/// with `.advance_schedule = true`, once per step, as Paddle 1.8's minimize.
+class DYGRAD_API Schedule {
+ public:
+  template <class F>
+  requires(!std::derived_from<F, Schedule> && ScheduleFormula<F>) Schedule(F formula)
+      : state_(std::make_shared<FormulaState<F>>(std::move(formula))) {}
+
+  /// The rate now.
+  double lr() const { return state_->lr(); }
+  /// The count now.
+  std::int64_t count() const { return state_->count; }
+  void step() { state_->advance(); }
+  /// The same, in Paddle's word for schedules that count epochs.
+  void epoch() { step(); }
+  /// True for formulas with `static constexpr bool per_epoch = true`, which optimizers do not advance.
+  bool is_per_epoch() const { return state_->is_per_epoch(); }
+
+  /// All that changes over time, as numbers; for checkpoints.
+  std::vector<double> state() const;
+  /// Throws InvalidArgument unless it has as many numbers as state().
+  void set_state(const std::vector<double>& numbers);
+
+ protected:
+  struct DYGRAD_API State {
+    State() = default;
+    virtual ~State();
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    virtual double lr() const = 0;
+    virtual void advance() = 0;
+    virtual bool is_per_epoch() const { return false; }
+    virtual void save(std::vector<double>& numbers) const;
+    virtual void load(const double*& numbers);
+    std::int64_t count = 0;
+  };
+  explicit Schedule(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  State& shared_state() const { return *state_; }
+
+ private:
+  template <class F>
+  struct FormulaState final : State {
+    explicit FormulaState(F f) : formula(std::move(f)) {
+      if constexpr (requires { formula.check(); }) formula.check();
+      if constexpr (requires { formula.begin; }) count = formula.begin;
+    }
+    double lr() const override { return formula(count); }
+    void advance() override {
+      if constexpr (requires { formula.step_size; }) count += formula.step_size;
+      else ++count;
+      if constexpr (requires { formula.wrapped(); }) {
+        if (Schedule* inner = formula.wrapped(); inner && !inner->is_per_epoch()) inner->step();
+      }
+    }
+    bool is_per_epoch() const override {
+      if constexpr (requires { F::per_epoch; }) return F::per_epoch;
+      else return false;
+    }
+    void save(std::vector<double>& numbers) const override {
+      State::save(numbers);
+      if constexpr (requires { formula.wrapped(); }) {
+        if (const Schedule* inner = formula.wrapped()) inner->state_->save(numbers);
+      }
+    }
+    void load(const double*& numbers) override {
+      State::load(numbers);
+      if constexpr (requires { formula.wrapped(); }) {
+        if (const Schedule* inner = formula.wrapped()) inner->state_->load(numbers);
+      }
+    }
+    F formula;
+  };
+
+  std::shared_ptr<State> state_;
+};
+
+/// `.learning_rate = 0.1`, `.learning_rate = schedule`, or a formula itself.
+class DYGRAD_API LearningRate {
+ public:
+  /// Throws InvalidArgument if negative or not finite.
+  template <class Number>
+  requires std::is_arithmetic_v<Number> LearningRate(Number value) { set_value(static_cast<double>(value)); }
+  LearningRate(Schedule schedule) : schedule_(std::make_shared<Schedule>(std::move(schedule))) {}
+  template <class F>
+  requires(!std::is_arithmetic_v<F> && !std::derived_from<F, Schedule> && !std::same_as<F, LearningRate> &&
+           ScheduleFormula<F>) LearningRate(F formula)
+      : LearningRate(Schedule(std::move(formula))) {}
+
+  double value() const { return schedule_ ? schedule_->lr() : value_; }
+  /// Null for a number.
+  Schedule* schedule() const { return schedule_.get(); }
+  /// Replaces number or schedule by a number.
+  void set_value(double value);
+
+ private:
+  double value_ = 0;
+  std::shared_ptr<Schedule> schedule_;
+};
+
+}  // namespace dygrad

@@ -1,0 +1,62 @@
+// StateDict: named tensors in order, as layers and optimizers give and take them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// Names are distinct and keep their order. Tensors are handles: a layer's state_dict() sees later training; clone()
+/// does not.
+class DYGRAD_API StateDict {
+ public:
+  using Entry = std::pair<std::string, Tensor>;
+  using Entries = std::vector<Entry>;
+
+  StateDict() = default;
+  /// Throws InvalidArgument on a repeated name.
+  StateDict(Entries entries);
+
+  const Entries& entries() const { return entries_; }
+  Entries::const_iterator begin() const { return entries_.begin(); }
+  Entries::const_iterator end() const { return entries_.end(); }
+  std::size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
+
+  bool contains(std::string_view name) const { return find(name) != nullptr; }
+  /// Null if there is none.
+  const Tensor* find(std::string_view name) const;
+  /// Throws InvalidArgument naming what there is.
+  const Tensor& at(std::string_view name) const;
+
+  /// Appends. Throws InvalidArgument if the name is taken.
+  void insert(std::string name, Tensor tensor);
+  /// Appends all of `other`, with `prefix` before each name.
+  void insert_all(const std::string& prefix, const StateDict& other);
+  /// Replaces or appends.
+  void set(std::string name, Tensor tensor);
+  /// Removes; false if there was none.
+  bool erase(std::string_view name);
+
+  /// The entries whose names begin with `prefix`, without it.
+  StateDict with_prefix(std::string_view prefix) const;
+  /// The same values in memory of their own, outside of any graph.
+  StateDict clone() const;
+
+ private:
+  Entries entries_;
+};
+
+/// How what was loaded differs from what is there.
+struct LoadReport {
+  std::vector<std::string> missing;     ///< here, but not in the state
+  std::vector<std::string> unexpected;  ///< in the state, but not here
+  std::vector<std::string> mismatched;  ///< other shape or dtype: "weight: expected ..., got ..."
+  bool ok() const { return missing.empty() && unexpected.empty() && mismatched.empty(); }
+};
+
+}  // namespace dygrad

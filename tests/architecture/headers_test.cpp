@@ -1,0 +1,67 @@
+// What a user's compiler sees: headers that stand alone, and an umbrella that brings in nothing but dygrad and std.
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include <dygrad/tests/architecture/command.h>
+#include <dygrad/tests/architecture/include_graph.h>
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad::testing;
+
+namespace {
+
+std::string compile_line(const std::string& arguments) {
+  return std::string(DYGRAD_CXX) + " -std=c++20 -I" + DYGRAD_INCLUDE_DIR + " " + arguments;
+}
+
+/// Headers of the library that no .cpp includes first; for all others the build is the proof.
+std::vector<std::string> unproven_headers() {
+  std::set<std::string> headers, proven;
+  for (const auto& [file, includes] : read_include_graph(DYGRAD_SOURCE_DIR)) {
+    const bool ours = file.starts_with("core/") || file.starts_with("autograd/") || file.starts_with("layers/");
+    if (ours && file.ends_with(".h")) headers.insert(file);
+    if (ours && file.ends_with(".cpp") && !includes.empty()) proven.insert(includes.front());
+  }
+  std::vector<std::string> result;
+  for (const std::string& header : headers) {
+    if (!proven.contains("dygrad/" + header)) result.push_back(header);
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("every header compiles on its own", "[slow]") {
+  const std::vector<std::string> headers = unproven_headers();
+  REQUIRE_FALSE(headers.empty());
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  std::string failures;
+  const auto work = [&] {
+    for (std::size_t i; (i = next++) < headers.size();) {
+      const auto result = run_command("echo '#include <dygrad/" + headers[i] + ">' | " +
+                                      compile_line("-Wall -Wextra -Werror -fsyntax-only -x c++ -"));
+      const std::lock_guard lock(mutex);
+      if (result.status != 0) failures += headers[i] + ":\n" + result.output;
+    }
+  };
+  std::vector<std::jthread> threads;
+  for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i) threads.emplace_back(work);
+  threads.clear();
+  INFO(failures);
+  CHECK(failures.empty());
+}
+
+TEST_CASE("the umbrella header brings in no other library") {
+  const auto result = run_command("echo '#include <dygrad/dygrad.h>' | " + compile_line("-M -x c++ -"));
+  INFO(result.output);
+  REQUIRE(result.status == 0);
+  CHECK_THAT(result.output, ContainsSubstring("dygrad/core/tensor.h"));
+  for (const char* foreign :
+       {"/fmt/", "nlohmann", "dnnl", "cblas", "zlib.h", "catch2", "dygrad/core/message.h", "/omp.h"}) {
+    CHECK_THAT(result.output, !ContainsSubstring(foreign));
+  }
+}

@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <optional>
+#include <regex>
+#include <set>
+#include <string_view>
+
+#include <dygrad/tests/architecture/include_graph.h>
+
+namespace dygrad::testing {
+namespace {
+
+constexpr const char* kFolders[] = {"core", "autograd", "layers", "backends", "tests", "examples"};
+
+bool starts_with_any(std::string_view text, const std::vector<std::string_view>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view p) { return text.starts_with(p); });
+}
+
+/// "core/tensor.h" for an include of ours, written <dygrad/core/tensor.h>.
+std::optional<std::string> own_file(const std::string& include) {
+  constexpr std::string_view prefix = "dygrad/";
+  if (!include.starts_with(prefix)) return std::nullopt;
+  if (include == "dygrad/dygrad.h") return "layers/dygrad.h";
+  return include.substr(prefix.size());
+}
+
+/// The parts a file may include; a part is a folder, or one backend.
+std::vector<std::string_view> allowed_parts(std::string_view file) {
+  if (file.starts_with("core/")) return {"core/"};
+  if (file.starts_with("autograd/")) return {"core/", "autograd/"};
+  if (file.starts_with("layers/")) return {"core/", "autograd/", "layers/"};
+  if (file.starts_with("backends/")) {
+    const std::size_t second = file.find('/', std::string_view("backends/").size());
+    if (second == std::string_view::npos) return {"core/", "backends/"};  // the list of what was compiled in
+    return {"core/", file.substr(0, second + 1)};
+  }
+  if (file.starts_with("examples/")) return {"core/", "autograd/", "layers/", "examples/"};
+  return {"core/", "autograd/", "layers/", "backends/", "tests/"};
+}
+
+struct Vendor {
+  std::vector<std::string_view> headers;  // beginnings of include names
+  std::vector<std::string_view> places;   // beginnings of the paths that may include them
+};
+
+const Vendor kVendors[] = {
+    {{"dnnl", "oneapi/", "mkldnn"}, {"backends/onednn/"}},
+    {{"cblas", "openblas", "mkl", "lapack"}, {"backends/gemm/"}},
+    {{"cuda", "cudnn", "cublas"}, {"backends/cudnn/"}},
+    {{"nlohmann/"}, {"core/io/"}},
+    {{"zlib.h", "zconf.h"}, {"core/io/", "core/data/"}},
+    {{"CLI/", "stb"}, {"examples/"}},
+    {{"catch2/"}, {"tests/support/", "autograd/check_grads_matcher.h"}},
+};
+
+bool may_include_fmt(std::string_view file) {
+  return file.ends_with(".cpp") || file == "core/format.h" || file == "core/message.h" ||
+         starts_with_any(file, {"tests/", "examples/"});
+}
+
+}  // namespace
+
+std::vector<std::string> includes_of(const std::string& text) {
+  static const std::regex line(R"((?:^|\n)[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"])");
+  std::vector<std::string> result;
+  for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) result.push_back((*it)[1]);
+  return result;
+}
+
+IncludeGraph read_include_graph(const std::filesystem::path& root) {
+  IncludeGraph graph;
+  for (const char* folder : kFolders) {
+    if (!std::filesystem::exists(root / folder)) continue;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
+      const auto extension = entry.path().extension();
+      if (extension != ".h" && extension != ".cpp") continue;
+      std::ifstream in(entry.path());
+      const std::string text(std::istreambuf_iterator<char>(in), {});
+      graph[entry.path().lexically_relative(root).generic_string()] = includes_of(text);
+    }
+  }
+  return graph;
+}
+
+std::vector<std::string> wrong_arrows(const IncludeGraph& graph) {
+  std::vector<std::string> result;
+  for (const auto& [file, includes] : graph) {
+    const auto allowed = allowed_parts(file);
+    for (const std::string& include : includes) {
+      const auto target = own_file(include);
+      if (target && !starts_with_any(*target, allowed)) {
+        std::string rule = file + " includes <" + include + ">; it may use";
+        for (std::string_view part : allowed) rule += " " + std::string(part);
+        result.push_back(rule);
+      }
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> misplaced_vendors(const IncludeGraph& graph) {
+  std::vector<std::string> result;
+  for (const auto& [file, includes] : graph) {
+    for (const std::string& include : includes) {
+      for (const Vendor& vendor : kVendors) {
+        if (starts_with_any(include, vendor.headers) && !starts_with_any(file, vendor.places)) {
+          result.push_back(file + " includes <" + include + ">; its place is " + std::string(vendor.places.front()));
+        }
+      }
+      if (include.starts_with("fmt/") && !may_include_fmt(file)) {
+        result.push_back(file + " includes <" + include + ">; public headers must not");
+      }
+      if (include == "dygrad/core/message.h" && file.ends_with(".h")) {
+        result.push_back(file + " includes <" + include + ">; it is for .cpp files");
+      }
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> unknown_files(const IncludeGraph& graph) {
+  std::vector<std::string> result;
+  for (const auto& [file, includes] : graph) {
+    for (const std::string& include : includes) {
+      const auto target = own_file(include);
+      if (target && !graph.contains(*target))
+        result.push_back(file + " includes <" + include + ">; there is no such file");
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> cycles(const IncludeGraph& graph) {
+  std::vector<std::string> result;
+  std::vector<std::string> path;
+  std::set<std::string> finished;
+  const std::function<void(const std::string&)> visit = [&](const std::string& file) {
+    const auto seen = std::find(path.begin(), path.end(), file);
+    if (seen != path.end()) {
+      std::string text;
+      for (auto it = seen; it != path.end(); ++it) text += *it + " -> ";
+      result.push_back(text + file);
+      return;
+    }
+    const auto node = graph.find(file);
+    if (node == graph.end() || finished.contains(file)) return;
+    path.push_back(file);
+    for (const std::string& include : node->second) {
+      if (const auto target = own_file(include)) visit(*target);
+    }
+    path.pop_back();
+    finished.insert(file);
+  };
+  for (const auto& [file, includes] : graph) visit(file);
+  return result;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+}  // namespace dygrad::testing

@@ -1,0 +1,28 @@
+// The include lines of a source tree, and the rules they must keep. For the architecture tests.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace dygrad::testing {
+
+/// Path relative to the root ("core/tensor.h") -> what it includes, as written between the brackets or quotes.
+using IncludeGraph = std::map<std::string, std::vector<std::string>>;
+
+/// Reads every .h and .cpp of the six folders below `root`.
+IncludeGraph read_include_graph(const std::filesystem::path& root);
+/// The includes of one text.
+std::vector<std::string> includes_of(const std::string& text);
+
+/// Each function returns one line per breach: file, include, rule.
+std::vector<std::string> wrong_arrows(const IncludeGraph& graph);
+std::vector<std::string> misplaced_vendors(const IncludeGraph& graph);
+std::vector<std::string> unknown_files(const IncludeGraph& graph);
+std::vector<std::string> cycles(const IncludeGraph& graph);
+
+/// All the lines, for a test's message.
+std::string joined(const std::vector<std::string>& lines);
+
+}  // namespace dygrad::testing

@@ -1,0 +1,87 @@
+// Who may include whom. The rules are in include_graph.cpp; the made-up trees show that each of them can fail.
+#include <dygrad/tests/architecture/include_graph.h>
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad::testing;
+
+namespace {
+const IncludeGraph& sources() {
+  static const IncludeGraph graph = read_include_graph(DYGRAD_SOURCE_DIR);
+  return graph;
+}
+}  // namespace
+
+TEST_CASE("include lines are found in every way of writing them") {
+  const auto found =
+      includes_of("#include <a.h>\n  #  include \"b.h\"\n// #include <c.h>\nint x;\n#include <d/e.h>  // why\n");
+  CHECK_THAT(found, Equals(std::vector<std::string>{"a.h", "b.h", "d/e.h"}));
+}
+
+TEST_CASE("the sources are found") {
+  CHECK(sources().contains("core/tensor.h"));
+  CHECK(sources().contains("autograd/apply.h"));
+  CHECK(sources().contains("layers/dygrad.h"));
+}
+
+TEST_CASE("folders depend in one direction") {
+  INFO(joined(wrong_arrows(sources())));
+  CHECK(wrong_arrows(sources()).empty());
+}
+
+TEST_CASE("an include against the arrows is reported") {
+  const auto breaches = [](const std::string& file, const std::string& include) {
+    return wrong_arrows({{file, {"vector", include}}}).size();
+  };
+  CHECK(breaches("core/a.h", "dygrad/autograd/node.h") == 1);
+  CHECK(breaches("autograd/a.cpp", "dygrad/layers/layer.h") == 1);
+  CHECK(breaches("autograd/a.cpp", "dygrad/dygrad.h") == 1);
+  CHECK(breaches("autograd/a.cpp", "dygrad/backends/gemm/gemm.h") == 1);
+  CHECK(breaches("backends/gemm/a.cpp", "dygrad/autograd/node.h") == 1);
+  CHECK(breaches("backends/gemm/a.cpp", "dygrad/backends/onednn/onednn.h") == 1);
+  CHECK(breaches("layers/a.h", "dygrad/tests/support/catch.h") == 1);
+  CHECK(breaches("examples/a.cpp", "dygrad/backends/gemm/gemm.h") == 1);
+  CHECK(breaches("backends/register.cpp", "dygrad/backends/gemm/gemm.h") == 0);
+  CHECK(breaches("backends/gemm/a.cpp", "dygrad/backends/gemm/gemm.h") == 0);
+  CHECK(breaches("layers/a.cpp", "dygrad/autograd/node.h") == 0);
+  CHECK(breaches("examples/a.cpp", "dygrad/dygrad.h") == 0);
+}
+
+TEST_CASE("headers of other libraries stay in their folder") {
+  INFO(joined(misplaced_vendors(sources())));
+  CHECK(misplaced_vendors(sources()).empty());
+}
+
+TEST_CASE("a header of another library in the wrong place is reported") {
+  const auto breaches = [](const std::string& file, const std::string& include) {
+    return misplaced_vendors({{file, {include}}}).size();
+  };
+  CHECK(breaches("core/a.cpp", "dnnl.hpp") == 1);
+  CHECK(breaches("backends/gemm/a.cpp", "oneapi/dnnl/dnnl.hpp") == 1);
+  CHECK(breaches("backends/onednn/a.cpp", "cblas.h") == 1);
+  CHECK(breaches("core/a.cpp", "nlohmann/json.hpp") == 1);
+  CHECK(breaches("layers/a.cpp", "zlib.h") == 1);
+  CHECK(breaches("core/a.h", "fmt/format.h") == 1);
+  CHECK(breaches("core/a.h", "dygrad/core/message.h") == 1);
+  CHECK(breaches("core/a.cpp", "catch2/catch.hpp") == 1);
+  CHECK(breaches("backends/onednn/a.h", "dnnl.hpp") == 0);
+  CHECK(breaches("backends/gemm/a.cpp", "cblas.h") == 0);
+  CHECK(breaches("core/io/a.cpp", "nlohmann/json.hpp") == 0);
+  CHECK(breaches("core/a.cpp", "fmt/format.h") == 0);
+}
+
+TEST_CASE("every include of ours names a file that exists") {
+  INFO(joined(unknown_files(sources())));
+  CHECK(unknown_files(sources()).empty());
+  CHECK(unknown_files({{"core/a.h", {"dygrad/core/b.h"}}}).size() == 1);
+}
+
+TEST_CASE("no header includes itself by way of others") {
+  INFO(joined(cycles(sources())));
+  CHECK(cycles(sources()).empty());
+}
+
+TEST_CASE("an include cycle is reported with its path") {
+  const IncludeGraph ring{
+      {"core/a.h", {"dygrad/core/b.h"}}, {"core/b.h", {"dygrad/core/c.h"}}, {"core/c.h", {"dygrad/core/b.h"}}};
+  CHECK_THAT(cycles(ring), Equals(std::vector<std::string>{"core/b.h -> core/c.h -> core/b.h"}));
+}
