@@ -25,6 +25,8 @@
 #include <dygrad/core/data/data_loader.h>
 #include <dygrad/core/data/dataset.h>
 #include <dygrad/core/data/idx.h>
+#include <dygrad/core/device.h>
+#include <dygrad/core/dtype.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/io/npy.h>
