@@ -49,6 +49,7 @@ class DYGRAD_API BatchNorm : public Layer {
 
  private:
   bool uses_batch() const;
+  Tensor normalize(const Tensor& x);
 
   Options options_;
   ActivationFunction act_;

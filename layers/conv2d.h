@@ -42,6 +42,7 @@ class DYGRAD_API Conv2D : public Layer {
 
  private:
   Options options_;
+  Conv2DOptions op_;  // as the op takes them
   ActivationFunction act_;
 };
 

@@ -52,7 +52,10 @@ class DYGRAD_API Conv2DTranspose : public Layer {
   Parameter bias;  ///< undefined with `.bias_attr = false`
 
  private:
+  Tensor run(const Tensor& x, const Conv2DTransposeOptions& op);
+
   Options options_;
+  Conv2DTransposeOptions op_;  // as the op takes them
   ActivationFunction act_;
 };
 

@@ -146,10 +146,18 @@ class DYGRAD_API Layer {
   template <class F>
   Tensor call(const Tensor& x, F&& f) {
     const RecordScope scope(full_name());
-    try {
+    return with_name([&] {
       if (pre_hooks_.empty() && post_hooks_.empty()) return f(x);
       const Tensor input = run_pre_hooks(x);
       return run_post_hooks(input, f(input));
+    });
+  }
+
+  /// Runs `f`; errors of this library that leave it name the layer, once.
+  template <class F>
+  Tensor with_name(F&& f) const {
+    try {
+      return f();
     } catch (...) {
       rethrow_with_name();
     }

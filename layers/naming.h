@@ -36,6 +36,8 @@ void check_parameter_name(const std::string& name);
 NameClaim claim_parameter_name(const std::string& name);
 /// Takes `stem` + "_" + the first number from `next` on that is free, and moves `next` behind it.
 NameClaim claim_numbered_name(const std::string& stem, int& next);
+/// "parameter" -> "parameter_0", "parameter_1", ...: the next of the scope's count that is free.
+NameClaim claim_counted_name(const std::string& stem);
 /// "linear" -> "linear_0", "linear_1", ...: counted per scope, never reused in it.
 std::string next_layer_name(const std::string& stem);
 

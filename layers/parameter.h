@@ -45,8 +45,8 @@ class DYGRAD_API Parameter : public Tensor {
     detail::NameClaim name;
     ParamAttr attr;
   };
-  const Info& info() const;
-  Info& info();
+  Info& info() const;
+  void adopt();
 
   std::shared_ptr<Info> info_;
 };

@@ -16,6 +16,19 @@ enum class AdamEpsilon : std::uint8_t {
   uncorrected,  ///< m sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + epsilon): Paddle 1.8
 };
 
+namespace detail {
+/// The update that Adam and AdamW share: p = keep p - step, with the step below.
+class AdamRule {
+ public:
+  AdamRule(const char* op, double beta1, double beta2, double epsilon, AdamEpsilon epsilon_form);
+  void operator()(const OptimizerUpdate& update, double keep) const;
+
+ private:
+  double beta1_, beta2_, epsilon_;
+  AdamEpsilon epsilon_form_;
+};
+}  // namespace detail
+
 /// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
 /// mhat = m / (1 - beta1^t); vhat = v / (1 - beta2^t); p -= lr mhat / (sqrt(vhat) + epsilon).
 /// Throws InvalidArgument unless 0 <= beta < 1 and epsilon >= 0.
@@ -36,9 +49,9 @@ class DYGRAD_API Adam : public Optimizer {
   Adam(std::vector<Parameter> parameters, Options options);
 
  private:
-  void update(const Update& update) override;
+  void update(const OptimizerUpdate& update) override;
 
-  Options options_;
+  detail::AdamRule rule_;
 };
 
 /// p *= 1 - lr weight_decay, then Adam: decay that does not go through the moments.
@@ -61,9 +74,11 @@ class DYGRAD_API AdamW : public Optimizer {
   AdamW(std::vector<Parameter> parameters, Options options);
 
  private:
-  void update(const Update& update) override;
+  void update(const OptimizerUpdate& update) override;
 
-  Options options_;
+  detail::AdamRule rule_;
+  double weight_decay_;
+  std::function<bool(const std::string&)> decays_;
 };
 
 }  // namespace dygrad

@@ -23,9 +23,10 @@ class DYGRAD_API Momentum : public Optimizer {
   Momentum(std::vector<Parameter> parameters, Options options);
 
  private:
-  void update(const Update& update) override;
+  void update(const OptimizerUpdate& update) override;
 
-  Options options_;
+  double momentum_;
+  bool use_nesterov_;
 };
 
 }  // namespace dygrad

@@ -21,15 +21,24 @@ struct ParameterGradient {
   Tensor grad;
 };
 
-namespace detail {
-/// The gradient as a rule sees it: times `scale`, then into [low, high], then plus decay.
+/// The gradient as an update rule sees it: times `scale`, then into [low, high], then plus decay.
 struct GradientRule {
   double scale = 1;
   bool clamp = false;
   double low = 0, high = 0;
   double l1 = 0, l2 = 0;
 };
-}  // namespace detail
+
+/// What an update rule works on: dense tensors whose elements lie in the same order in memory.
+struct OptimizerUpdate {
+  const Parameter& parameter;
+  const Tensor& value;                // its elements, to be changed
+  const Tensor& grad;                 // as stored; `rule` tells what to make of it
+  std::vector<Tensor>& accumulators;  // in the order of the optimizer's constructor
+  GradientRule rule;
+  double lr;
+  std::int64_t step;  // of this parameter; 1 at the first update
+};
 
 /// Updates a list of parameters in place, from their stored gradients, which it leaves as they are:
 ///   loss.backward(); optimizer.step(); optimizer.clear_gradients();
@@ -77,21 +86,10 @@ class DYGRAD_API Optimizer {
     std::string name;
     double initial_value = 0;
   };
-  /// What an update rule works on: dense tensors whose elements lie in the same order in memory.
-  struct Update {
-    const Parameter& parameter;
-    const Tensor& value;
-    const Tensor& grad;
-    std::vector<Tensor>& accumulators;  // in the order of the constructor
-    detail::GradientRule rule;
-    double lr;
-    std::int64_t step;  // of this parameter; 1 at the first update
-  };
-
   /// Throws InvalidArgument if `parameters` is empty, or has an undefined or repeated one.
   Optimizer(std::string name, std::vector<Parameter> parameters, Settings settings,
             std::vector<Accumulator> accumulators);
-  virtual void update(const Update& update) = 0;
+  virtual void update(const OptimizerUpdate& update) = 0;
 
  private:
   struct Slot {

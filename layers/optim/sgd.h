@@ -20,7 +20,7 @@ class DYGRAD_API SGD : public Optimizer {
   SGD(std::vector<Parameter> parameters, Options options);
 
  private:
-  void update(const Update& update) override;
+  void update(const OptimizerUpdate& update) override;
 };
 
 }  // namespace dygrad

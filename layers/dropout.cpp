@@ -1,0 +1,34 @@
+#include <dygrad/layers/dropout.h>
+
+#include <utility>
+
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/core/message.h>
+#include <dygrad/layers/options_check.h>
+
+namespace dygrad {
+
+Dropout::Dropout() : Dropout(Options{}) {}
+
+Dropout::Dropout(Options options) : options_(std::move(options)), generator_(options_.seed) {
+  const detail::OptionsCheck check("Dropout");
+  check.between("p", options_.p, 0, 1);
+  const std::string& kind = options_.dropout_implementation;
+  if (kind != "downgrade_in_infer" && kind != "upscale_in_train") {
+    check.fail("dropout_implementation", "\"downgrade_in_infer\" or \"upscale_in_train\"", fmt::format("\"{}\"", kind));
+  }
+}
+
+Tensor Dropout::forward(const Tensor& x) {
+  return with_name([&] {
+    const bool upscales = options_.dropout_implementation == "upscale_in_train";
+    const double kept = 1 - options_.p;
+    if (!training() || options_.is_test) return upscales ? x : x * kept;
+    Generator* generator = options_.seed == 0 ? nullptr : &generator_;
+    const Tensor mask = bernoulli(x.shape(), kept, {.dtype = x.dtype(), .generator = generator});
+    const Tensor y = x * mask;
+    return upscales && kept > 0 ? y * (1 / kept) : y;
+  });
+}
+
+}  // namespace dygrad

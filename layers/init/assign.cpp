@@ -1,0 +1,19 @@
+#include <dygrad/layers/init/assign.h>
+
+#include <dygrad/core/copy.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+void Assign::operator()(Tensor& parameter) const {
+  if (!value.defined()) throw InvalidArgument(Message("Assign", "the value is undefined."));
+  if (value.shape() != parameter.shape()) {
+    throw ShapeError(Message("Assign", "the value does not fit the parameter.")
+                         .expected("shape {}", parameter.shape())
+                         .got("{}", value.shape()));
+  }
+  parameter.set_value(raw::cast(value, parameter.dtype()));
+}
+
+}  // namespace dygrad

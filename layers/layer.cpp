@@ -1,0 +1,225 @@
+#include <dygrad/layers/layer.h>
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <set>
+#include <typeinfo>
+
+#include <dygrad/autograd/grad_mode.h>
+#include <dygrad/core/copy.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+#include <dygrad/layers/init/distributions.h>
+#include <dygrad/layers/init/fan.h>
+
+namespace dygrad {
+
+namespace {
+
+/// "a::(anonymous namespace)::Net<b::T>" -> "Net".
+std::string class_name_of(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                        std::free);
+  const std::string_view text = status == 0 ? readable.get() : type.name();
+  std::size_t begin = 0, end = text.size();
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '<' && depth == 0) end = i;
+    if (c == '<' || c == '(') ++depth;
+    if (c == '>' || c == ')') --depth;
+    if (c == ':' && depth == 0) {
+      begin = i + 1;
+      end = text.size();
+    }
+  }
+  return std::string(text.substr(begin, end - begin));
+}
+
+void check_spec(const ParameterSpec& spec) {
+  for (std::int64_t extent : spec.shape) {
+    if (extent < 1) {
+      throw ShapeError(
+          Message("create_parameter", "every extent must be positive.").expected("at least 1").got("{}", spec.shape));
+    }
+  }
+  if (!spec.attr.wanted() && !spec.is_bias) {
+    throw InvalidArgument(Message("create_parameter", "param_attr must not be false.")
+                              .expected("a name, an initializer, a regularizer or a ParamAttr")
+                              .got("false")
+                              .fix("only bias_attr may be false"));
+  }
+}
+
+/// User names that are taken, or given twice, are found before anything is made.
+void check_names(std::span<const ParameterSpec> specs) {
+  std::set<std::string_view> names;
+  for (const ParameterSpec& spec : specs) {
+    const std::string& name = spec.attr.attr().name;
+    if (name.empty() || !spec.attr.wanted()) continue;
+    detail::check_parameter_name(name);
+    if (!names.insert(name).second) {
+      throw InvalidArgument(
+          Message("create_parameter", fmt::format("the name \"{}\" is given to two parameters.", name)));
+    }
+  }
+}
+
+Initializer initializer_of(const ParameterSpec& spec) {
+  if (spec.attr.attr().initializer) return spec.attr.attr().initializer;
+  if (Initializer global = detail::global_initializer(spec.is_bias)) return global;
+  if (spec.default_initializer) return spec.default_initializer;
+  return spec.is_bias ? Initializer(Constant{.value = 0}) : Initializer(Xavier{});
+}
+
+Tensor make_value(const ParameterSpec& spec, DType dtype) {
+  Tensor value = Tensor::empty(spec.shape, dtype);
+  initializer_of(spec)(value);
+  if (!value.defined() || value.shape() != spec.shape || value.dtype() != dtype) {
+    throw InvalidArgument(Message("create_parameter", "the initializer replaced the tensor by one that does not fit.")
+                              .expected("{} {}", dtype, spec.shape)
+                              .got("{}", value.defined() ? fmt::format("{} {}", value.dtype(), value.shape())
+                                                         : std::string("an undefined one")));
+  }
+  return raw::contiguous(value);
+}
+
+template <class E>
+void rethrow_if(const Error& error, const std::string& text) {
+  if (typeid(error) == typeid(E)) throw E(text);
+}
+
+}  // namespace
+
+Layer::Layer(std::string name_scope, DType dtype) : name_scope_(std::move(name_scope)), dtype_(dtype) {
+  if (!is_floating(dtype)) {
+    throw DtypeError(Message("Layer", "the dtype cannot be trained.").expected("float32 or float64").got("{}", dtype));
+  }
+}
+
+Layer::~Layer() = default;
+
+Tensor Layer::forward(const Tensor&) {
+  throw Error(Message("forward", fmt::format("not implemented by {}.", full_name()))
+                  .fix("override Tensor forward(const Tensor& x)"));
+}
+
+const std::string& Layer::full_name() const {
+  std::call_once(named_, [this] {
+    full_name_ =
+        detail::next_layer_name(name_scope_.empty() ? detail::snake_case(class_name_of(typeid(*this))) : name_scope_);
+  });
+  return full_name_;
+}
+
+Parameter Layer::create_parameter(const ParameterSpec& spec) { return create_parameters({&spec, 1}).front(); }
+
+std::vector<Parameter> Layer::create_parameters(std::span<const ParameterSpec> specs) {
+  for (const ParameterSpec& spec : specs) check_spec(spec);
+  check_names(specs);
+  const NoGrad no_grad;
+  std::vector<Tensor> values;
+  for (const ParameterSpec& spec : specs) values.push_back(spec.attr.wanted() ? make_value(spec, dtype_) : Tensor());
+
+  std::vector<Parameter> parameters;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (!values[i].defined()) {
+      parameters.emplace_back();
+      continue;
+    }
+    const ParamAttr& attr = specs[i].attr.attr();
+    auto name = !attr.name.empty() ? detail::claim_parameter_name(attr.name)
+                : specs[i].is_bias ? detail::claim_numbered_name(full_name() + ".b", next_bias_)
+                                   : detail::claim_numbered_name(full_name() + ".w", next_weight_);
+    parameters.emplace_back(values[i], attr, std::move(name));
+  }
+  return parameters;
+}
+
+void Layer::check_new_name(const char* op, const std::string& name) const {
+  const auto fail = [&](const std::string& problem) { throw InvalidArgument(Message(op, problem)); };
+  if (name.empty()) fail("the name must not be empty.");
+  if (name.find('.') != std::string::npos) fail(fmt::format("the name \"{}\" must not contain a '.'.", name));
+  const auto taken = [&](const auto& entries) {
+    for (const auto& entry : entries) {
+      if (entry.name == name) fail(fmt::format("the layer has a part named \"{}\" already.", name));
+    }
+  };
+  taken(parameters_);
+  taken(buffers_);
+  taken(children_);
+}
+
+Parameter& Layer::register_parameter(const std::string& name, Parameter& member) {
+  check_new_name("register_parameter", name);
+  parameters_.push_back({name, &member, nullptr});
+  return member;
+}
+
+Parameter& Layer::add_parameter(const std::string& name, Parameter parameter) {
+  check_new_name("add_parameter", name);
+  auto owned = std::make_unique<Parameter>(std::move(parameter));
+  Parameter& place = *owned;
+  parameters_.push_back({name, &place, std::move(owned)});
+  return place;
+}
+
+Tensor& Layer::register_buffer(const std::string& name, Tensor& member, bool persistable) {
+  check_new_name("register_buffer", name);
+  buffers_.push_back({name, &member, persistable});
+  return member;
+}
+
+Layer& Layer::register_layer(const std::string& name, Layer& member) {
+  check_new_name("register_layer", name);
+  if (&member == this) throw InvalidArgument(Message("register_layer", "a layer cannot be part of itself."));
+  children_.push_back({name, &member, nullptr});
+  return member;
+}
+
+Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
+  check_new_name("add_sublayer", name);
+  if (!layer) throw InvalidArgument(Message("add_sublayer", fmt::format("the layer \"{}\" is null.", name)));
+  if (layer.get() == this) throw InvalidArgument(Message("add_sublayer", "a layer cannot be part of itself."));
+  Layer& added = *layer;
+  children_.push_back({name, &added, std::move(layer)});
+  return added;
+}
+
+Tensor Layer::run_pre_hooks(const Tensor& x) {
+  Tensor input = x;
+  pre_hooks_.for_each([&](const ForwardPreHook& hook) {
+    if (Tensor replaced = hook(*this, input); replaced.defined()) input = std::move(replaced);
+  });
+  return input;
+}
+
+Tensor Layer::run_post_hooks(const Tensor& input, Tensor output) {
+  post_hooks_.for_each([&](const ForwardPostHook& hook) {
+    if (Tensor replaced = hook(*this, input, output); replaced.defined()) output = std::move(replaced);
+  });
+  return output;
+}
+
+void Layer::rethrow_with_name() const {
+  try {
+    throw;
+  } catch (const Error& error) {
+    const std::string place = "\n  in layer " + full_name();
+    const std::string text = error.what();
+    if (text.ends_with(place)) throw;
+    // Only types known here can be made anew; others keep their text.
+    rethrow_if<ShapeError>(error, text + place);
+    rethrow_if<DtypeError>(error, text + place);
+    rethrow_if<InvalidArgument>(error, text + place);
+    rethrow_if<GraphError>(error, text + place);
+    rethrow_if<BackendError>(error, text + place);
+    rethrow_if<OutOfMemory>(error, text + place);
+    rethrow_if<Error>(error, text + place);
+    throw;
+  }
+}
+
+}  // namespace dygrad

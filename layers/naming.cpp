@@ -1,0 +1,117 @@
+#include <dygrad/layers/naming.h>
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+namespace detail {
+
+/// Shared by threads, and kept alive by the names claimed in it.
+class NameScope : public std::enable_shared_from_this<NameScope> {
+ public:
+  void check(const std::string& name) {
+    const std::scoped_lock lock(mutex_);
+    check_locked(name);
+  }
+  NameClaim claim(const std::string& name) {
+    const std::scoped_lock lock(mutex_);
+    check_locked(name);
+    living_.insert(name);
+    return {shared_from_this(), name};
+  }
+  NameClaim claim_numbered(const std::string& stem, int& next) {
+    const std::scoped_lock lock(mutex_);
+    std::string name;
+    do {
+      name = fmt::format("{}_{}", stem, next++);
+    } while (living_.contains(name));
+    living_.insert(name);
+    return {shared_from_this(), std::move(name)};
+  }
+  NameClaim claim_counted(const std::string& stem) {
+    int next = next_number(stem);
+    return claim_numbered(stem, next);
+  }
+  void release(const std::string& name) {
+    const std::scoped_lock lock(mutex_);
+    living_.erase(name);
+  }
+  int next_number(const std::string& stem) {
+    const std::scoped_lock lock(mutex_);
+    return counters_[stem]++;
+  }
+
+ private:
+  void check_locked(const std::string& name) const {
+    if (name.empty()) throw InvalidArgument(Message("ParamAttr", "a parameter's name must not be empty."));
+    if (living_.contains(name)) {
+      throw InvalidArgument(Message("ParamAttr", fmt::format("a parameter named \"{}\" exists already.", name))
+                                .fix("choose another name, or share the parameter: b.weight = a.weight"));
+    }
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, int> counters_;
+  std::set<std::string> living_;
+};
+
+namespace {
+/// Of this thread's innermost guard; null without one.
+std::shared_ptr<NameScope>& guarded_scope() {
+  thread_local std::shared_ptr<NameScope> scope;
+  return scope;
+}
+NameScope& current_scope() {
+  if (guarded_scope()) return *guarded_scope();
+  static const auto* const everywhere = new std::shared_ptr<NameScope>(std::make_shared<NameScope>());
+  return **everywhere;  // never destroyed: static parameters release their names after main
+}
+}  // namespace
+
+NameClaim::NameClaim(std::shared_ptr<NameScope> scope, std::string name)
+    : scope_(std::move(scope)), name_(std::move(name)) {}
+NameClaim::~NameClaim() {
+  if (scope_) scope_->release(name_);
+}
+NameClaim::NameClaim(NameClaim&& other) noexcept
+    : scope_(std::exchange(other.scope_, nullptr)), name_(std::exchange(other.name_, {})) {}
+NameClaim& NameClaim::operator=(NameClaim&& other) noexcept {
+  std::swap(scope_, other.scope_);
+  std::swap(name_, other.name_);
+  return *this;
+}
+
+void check_parameter_name(const std::string& name) { current_scope().check(name); }
+NameClaim claim_parameter_name(const std::string& name) { return current_scope().claim(name); }
+NameClaim claim_counted_name(const std::string& stem) { return current_scope().claim_counted(stem); }
+NameClaim claim_numbered_name(const std::string& stem, int& next) { return current_scope().claim_numbered(stem, next); }
+std::string next_layer_name(const std::string& stem) {
+  return fmt::format("{}_{}", stem, current_scope().next_number(stem));
+}
+
+// Words begin before a capital that small letters follow, and between a small letter and a capital.
+std::string snake_case(std::string_view name) {
+  const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  std::string snake;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const bool begins_word = i + 1 < name.size() && is_lower(name[i + 1]);
+    if (i > 0 && is_upper(name[i]) && name[i - 1] != '_' && (begins_word || is_lower(name[i - 1]))) snake += '_';
+    snake += is_upper(name[i]) ? static_cast<char>(name[i] - 'A' + 'a') : name[i];
+  }
+  return snake;
+}
+
+}  // namespace detail
+
+UniqueNameGuard::UniqueNameGuard()
+    : previous_(std::exchange(detail::guarded_scope(), std::make_shared<detail::NameScope>())) {}
+UniqueNameGuard::~UniqueNameGuard() { detail::guarded_scope() = std::move(previous_); }
+
+}  // namespace dygrad

@@ -1,0 +1,72 @@
+#include <dygrad/layers/optim/adam.h>
+
+#include <cmath>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+#include <dygrad/layers/optim/update.h>
+
+namespace dygrad {
+
+namespace detail {
+
+AdamRule::AdamRule(const char* op, double beta1, double beta2, double epsilon, AdamEpsilon epsilon_form)
+    : beta1_(beta1), beta2_(beta2), epsilon_(epsilon), epsilon_form_(epsilon_form) {
+  const auto require = [&](bool holds, const char* expected, double got) {
+    if (!holds)
+      throw InvalidArgument(Message(op, "an option is out of range.").expected("{}", expected).got("{}", got));
+  };
+  require(beta1 >= 0 && beta1 < 1, "0 <= beta1 < 1", beta1);
+  require(beta2 >= 0 && beta2 < 1, "0 <= beta2 < 1", beta2);
+  require(epsilon >= 0, "epsilon >= 0", epsilon);
+}
+
+void AdamRule::operator()(const OptimizerUpdate& u, double keep_factor) const {
+  const double correction1 = 1 - std::pow(beta1_, static_cast<double>(u.step));
+  const double root_correction2 = std::sqrt(1 - std::pow(beta2_, static_cast<double>(u.step)));
+  // With the corrections moved to constants, both forms are rate m / (root sqrt(v) + epsilon).
+  const bool corrected = epsilon_form_ == AdamEpsilon::corrected;
+  const double rate_factor = (corrected ? u.lr : u.lr * root_correction2) / correction1;
+  const double root_factor = corrected ? 1 / root_correction2 : 1;
+  dispatch_float(u.value.dtype(), "Adam", [&]<class T>() {
+    const T b1 = static_cast<T>(beta1_), c1 = static_cast<T>(1 - beta1_);
+    const T b2 = static_cast<T>(beta2_), c2 = static_cast<T>(1 - beta2_);
+    const T rate = static_cast<T>(rate_factor), root = static_cast<T>(root_factor);
+    const T epsilon = static_cast<T>(epsilon_), keep = static_cast<T>(keep_factor);
+    update_elements<T>(
+        u.value, u.grad, u.rule,
+        [=](T p, T g, T& m, T& v) {
+          m = b1 * m + c1 * g;
+          v = b2 * v + c2 * g * g;
+          return keep * p - rate * m / (root * std::sqrt(v) + epsilon);
+        },
+        u.accumulators[0].mutable_data<T>(), u.accumulators[1].mutable_data<T>());
+  });
+}
+
+}  // namespace detail
+
+Adam::Adam(std::vector<Parameter> parameters) : Adam(std::move(parameters), Options{}) {}
+
+Adam::Adam(std::vector<Parameter> parameters, Options o)
+    : Optimizer("Adam", std::move(parameters), {o.learning_rate, o.regularization, o.grad_clip, o.advance_schedule},
+                {{.name = "moment1"}, {.name = "moment2"}}),
+      rule_("Adam", o.beta1, o.beta2, o.epsilon, o.epsilon_form) {}
+
+void Adam::update(const OptimizerUpdate& u) { rule_(u, /*keep=*/1); }
+
+AdamW::AdamW(std::vector<Parameter> parameters) : AdamW(std::move(parameters), Options{}) {}
+
+AdamW::AdamW(std::vector<Parameter> parameters, Options o)
+    : Optimizer("AdamW", std::move(parameters), {o.learning_rate, {}, o.grad_clip, o.advance_schedule},
+                {{.name = "moment1"}, {.name = "moment2"}}),
+      rule_("AdamW", o.beta1, o.beta2, o.epsilon, o.epsilon_form),
+      weight_decay_(o.weight_decay),
+      decays_(std::move(o.apply_decay_param_fun)) {}
+
+void AdamW::update(const OptimizerUpdate& u) {
+  const bool decays = !decays_ || decays_(u.parameter.name());
+  rule_(u, decays ? 1 - u.lr * weight_decay_ : 1);
+}
+
+}  // namespace dygrad

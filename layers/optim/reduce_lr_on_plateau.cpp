@@ -1,0 +1,87 @@
+#include <dygrad/layers/optim/reduce_lr_on_plateau.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+namespace {
+ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
+  const auto require = [](bool holds, const char* expected) {
+    if (!holds)
+      throw InvalidArgument(Message("ReduceLROnPlateau", "a field is out of range.").expected("{}", expected));
+  };
+  require(o.learning_rate >= 0, "learning_rate >= 0");
+  require(o.mode == "min" || o.mode == "max", "mode \"min\" or \"max\"");
+  require(o.threshold_mode == "rel" || o.threshold_mode == "abs", "threshold_mode \"rel\" or \"abs\"");
+  require(o.decay_rate < 1, "decay_rate < 1");
+  require(o.patience >= 0 && o.cooldown >= 0, "patience >= 0 and cooldown >= 0");
+  return o;
+}
+}  // namespace
+
+struct ReduceLROnPlateau::Plateau final : Schedule::State {
+  explicit Plateau(Options o)
+      : options(std::move(o)),
+        rate(options.learning_rate),
+        best((options.mode == "min" ? 1 : -1) * std::numeric_limits<double>::infinity()) {}
+
+  double lr() const override { return rate; }
+  void advance() override {
+    throw InvalidArgument(Message("ReduceLROnPlateau", "a step needs a loss.").fix("call step(loss)"));
+  }
+  bool is_per_epoch() const override { return true; }  // optimizers cannot advance it
+
+  void step(double loss) {
+    ++count;
+    if (cooldown_left > 0) {
+      --cooldown_left;
+      return;
+    }
+    if (is_better(loss)) {
+      best = loss;
+      bad_calls = 0;
+    } else {
+      ++bad_calls;
+    }
+    if (bad_calls <= static_cast<double>(options.patience)) return;
+    cooldown_left = static_cast<double>(options.cooldown);
+    bad_calls = 0;
+    const double lower = std::max(rate * options.decay_rate, options.min_lr);
+    if (rate - lower > options.eps) rate = lower;
+  }
+
+  bool is_better(double loss) const {
+    const bool smaller = options.mode == "min";
+    if (std::isinf(best)) return smaller ? loss < best : loss > best;
+    const double margin = options.threshold_mode == "rel" ? best * options.threshold : options.threshold;
+    return smaller ? loss < best - margin : loss > best + margin;
+  }
+
+  void save(std::vector<double>& numbers) const override {
+    State::save(numbers);
+    numbers.insert(numbers.end(), {rate, best, bad_calls, cooldown_left});
+  }
+  void load(const double*& numbers) override {
+    State::load(numbers);
+    for (double* field : {&rate, &best, &bad_calls, &cooldown_left}) *field = *numbers++;
+  }
+
+  Options options;
+  double rate;
+  double best;
+  double bad_calls = 0;  // counts are numbers of the saved state
+  double cooldown_left = 0;
+};
+
+ReduceLROnPlateau::ReduceLROnPlateau(Options options)
+    : Schedule(std::make_shared<Plateau>(checked(std::move(options)))) {}
+
+void ReduceLROnPlateau::step(double loss) { static_cast<Plateau&>(shared_state()).step(loss); }
+
+}  // namespace dygrad

@@ -1,0 +1,113 @@
+#include <dygrad/layers/optim/schedules.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+namespace {
+
+void require(bool holds, const char* schedule, const char* expected) {
+  if (!holds) throw InvalidArgument(Message(schedule, "a field is out of range.").expected("{}", expected));
+}
+
+template <class List>
+bool increases(const List& list) {
+  return std::ranges::adjacent_find(list, [](auto a, auto b) { return a >= b; }) == list.end();
+}
+
+double as_double(std::int64_t n) { return static_cast<double>(n); }
+
+double quotient(std::int64_t s, double decay_steps, bool staircase) {
+  const double q = as_double(s) / decay_steps;
+  return staircase ? std::floor(q) : q;
+}
+
+}  // namespace
+
+double PiecewiseDecay::operator()(std::int64_t s) const {
+  for (std::size_t i = 0; i < boundaries.size(); ++i) {
+    if (s < boundaries[i]) return values[i];
+  }
+  return values.back();
+}
+void PiecewiseDecay::check() const {
+  require(values.size() == boundaries.size() + 1, "PiecewiseDecay", "one more value than boundaries");
+  require(increases(boundaries), "PiecewiseDecay", "increasing boundaries");
+}
+
+double CosineDecay::operator()(std::int64_t s) const {
+  const double epoch = std::floor(as_double(s) / as_double(step_each_epoch));
+  return learning_rate / 2 * (std::cos(std::numbers::pi * epoch / as_double(epochs)) + 1);
+}
+void CosineDecay::check() const {
+  require(step_each_epoch > 0 && epochs > 0, "CosineDecay", "step_each_epoch > 0 and epochs > 0");
+}
+
+double LinearLrWarmup::operator()(std::int64_t s) const {
+  if (s >= warmup_steps) return learning_rate.value();
+  return start_lr + (end_lr - start_lr) * as_double(s) / as_double(warmup_steps);
+}
+void LinearLrWarmup::check() const {
+  require(warmup_steps > 0, "LinearLrWarmup", "warmup_steps > 0");
+  require(start_lr < end_lr, "LinearLrWarmup", "start_lr < end_lr");
+}
+
+double ExponentialDecay::operator()(std::int64_t s) const {
+  return learning_rate * std::pow(decay_rate, quotient(s, decay_steps, staircase));
+}
+void ExponentialDecay::check() const { require(decay_steps > 0, "ExponentialDecay", "decay_steps > 0"); }
+
+double NaturalExpDecay::operator()(std::int64_t s) const {
+  return learning_rate * std::exp(-decay_rate * quotient(s, decay_steps, staircase));
+}
+void NaturalExpDecay::check() const { require(decay_steps > 0, "NaturalExpDecay", "decay_steps > 0"); }
+
+double InverseTimeDecay::operator()(std::int64_t s) const {
+  return learning_rate / (1 + decay_rate * quotient(s, decay_steps, staircase));
+}
+void InverseTimeDecay::check() const { require(decay_steps > 0, "InverseTimeDecay", "decay_steps > 0"); }
+
+double PolynomialDecay::operator()(std::int64_t s) const {
+  double steps = as_double(decay_steps);
+  double at = as_double(s);
+  if (cycle) steps *= s == 0 ? 1 : std::ceil(at / steps);
+  else at = std::min(at, steps);
+  return (learning_rate - end_learning_rate) * std::pow(1 - at / steps, power) + end_learning_rate;
+}
+void PolynomialDecay::check() const { require(decay_steps > 0, "PolynomialDecay", "decay_steps > 0"); }
+
+double NoamDecay::operator()(std::int64_t s) const {
+  const double rising = as_double(s) * std::pow(warmup_steps, -1.5);
+  const double falling = 1 / std::sqrt(as_double(s));
+  return learning_rate / std::sqrt(d_model) * std::min(rising, falling);
+}
+void NoamDecay::check() const {
+  require(d_model > 0 && warmup_steps > 0, "NoamDecay", "d_model > 0 and warmup_steps > 0");
+}
+
+double StepDecay::operator()(std::int64_t e) const {
+  return learning_rate * std::pow(decay_rate, as_double(e / every));
+}
+void StepDecay::check() const {
+  require(every > 0, "StepDecay", "every > 0");
+  require(decay_rate < 1, "StepDecay", "decay_rate < 1");
+}
+
+double MultiStepDecay::operator()(std::int64_t e) const {
+  const auto passed = std::ranges::count_if(milestones, [e](std::int64_t milestone) { return e >= milestone; });
+  return learning_rate * std::pow(decay_rate, as_double(passed));
+}
+void MultiStepDecay::check() const {
+  require(increases(milestones), "MultiStepDecay", "increasing milestones");
+  require(decay_rate < 1, "MultiStepDecay", "decay_rate < 1");
+}
+
+double LambdaDecay::operator()(std::int64_t e) const { return learning_rate * lr_lambda(e); }
+void LambdaDecay::check() const { require(static_cast<bool>(lr_lambda), "LambdaDecay", "a function lr_lambda"); }
+
+}  // namespace dygrad

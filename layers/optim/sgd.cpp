@@ -1,0 +1,20 @@
+#include <dygrad/layers/optim/sgd.h>
+
+#include <dygrad/layers/optim/update.h>
+
+namespace dygrad {
+
+SGD::SGD(std::vector<Parameter> parameters) : SGD(std::move(parameters), Options{}) {}
+
+SGD::SGD(std::vector<Parameter> parameters, Options o)
+    : Optimizer("SGD", std::move(parameters), {o.learning_rate, o.regularization, o.grad_clip, o.advance_schedule},
+                {}) {}
+
+void SGD::update(const OptimizerUpdate& u) {
+  dispatch_float(u.value.dtype(), "SGD", [&]<class T>() {
+    const T lr = static_cast<T>(u.lr);
+    detail::update_elements<T>(u.value, u.grad, u.rule, [=](T p, T g) { return p - lr * g; });
+  });
+}
+
+}  // namespace dygrad

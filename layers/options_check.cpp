@@ -1,0 +1,81 @@
+#include <dygrad/layers/options_check.h>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad::detail {
+
+void OptionsCheck::fail(std::string_view argument, std::string_view expected, std::string_view got) const {
+  throw InvalidArgument(
+      Message(layer_, fmt::format("{} is out of range.", argument)).expected("{}", expected).got("{}", got));
+}
+
+void OptionsCheck::at_least(std::string_view argument, std::int64_t value, std::int64_t least) const {
+  if (value < least) fail(argument, fmt::format("{} >= {}", argument, least), fmt::format("{}", value));
+}
+
+void OptionsCheck::at_least(std::string_view argument, Pair value, std::int64_t least) const {
+  if (value.h < least || value.w < least) {
+    fail(argument, fmt::format("{} >= {}", argument, least), fmt::format("({}, {})", value.h, value.w));
+  }
+}
+
+void OptionsCheck::divides(std::int64_t groups, std::string_view argument, std::int64_t value) const {
+  if (value % groups != 0) {
+    throw InvalidArgument(Message(layer_, fmt::format("groups do not divide {}.", argument))
+                              .expected("{} % groups == 0", argument)
+                              .got("{} = {}, groups = {}", argument, value, groups));
+  }
+}
+
+void OptionsCheck::between(std::string_view argument, double value, double low, double high) const {
+  if (!(value >= low && value <= high)) {
+    fail(argument, fmt::format("{} <= {} <= {}", low, argument, high), fmt::format("{}", value));
+  }
+}
+
+void OptionsCheck::not_negative(const Padding2D& padding) const {
+  const auto check = [&](std::int64_t value) { at_least("padding", value, 0); };
+  switch (padding.form()) {
+    case Padding2D::Form::pair:
+      check(padding.values()[0]);
+      check(padding.values()[1]);
+      break;
+    case Padding2D::Form::sides:
+      for (std::int64_t value : padding.values()) check(value);
+      break;
+    case Padding2D::Form::dims:
+      for (const Pair& pair : padding.dims()) {
+        check(pair.h);
+        check(pair.w);
+      }
+      break;
+    case Padding2D::Form::same:
+    case Padding2D::Form::valid: break;
+  }
+}
+
+void OptionsCheck::weight_wanted(const ParamAttrLike& attr) const {
+  if (attr.wanted()) return;
+  throw InvalidArgument(Message(layer_, "param_attr must not be false.")
+                            .expected("a name, an initializer, a regularizer or a ParamAttr")
+                            .got("false")
+                            .fix("only bias_attr may be false"));
+}
+
+void OptionsCheck::floating(DType dtype) const {
+  if (!is_floating(dtype)) {
+    throw DtypeError(
+        Message(layer_, "the dtype cannot be trained.").expected("dtype float32 or float64").got("{}", dtype));
+  }
+}
+
+ActivationFunction OptionsCheck::activation(const std::string& act) const {
+  try {
+    return dygrad::activation(act);
+  } catch (const InvalidArgument& error) {
+    throw InvalidArgument(Message(layer_, fmt::format("act \"{}\" cannot be used.", act)).line("{}", error.what()));
+  }
+}
+
+}  // namespace dygrad::detail

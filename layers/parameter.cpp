@@ -1,0 +1,60 @@
+#include <dygrad/layers/parameter.h>
+
+#include <utility>
+
+#include <dygrad/autograd/node.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/view.h>
+
+namespace dygrad {
+
+namespace {
+detail::NameClaim claim_name(const ParamAttr& attr) {
+  return attr.name.empty() ? detail::claim_counted_name("parameter") : detail::claim_parameter_name(attr.name);
+}
+
+Tensor checked_value(const Tensor& value) {
+  if (!is_floating(value.dtype())) {
+    throw DtypeError(
+        Message("Parameter", "the dtype cannot be trained.").expected("float32 or float64").got("{}", value.dtype()));
+  }
+  return view::alias(value);
+}
+}  // namespace
+
+Parameter::Parameter(const Tensor& value, const ParamAttr& attr)
+    : Tensor(checked_value(value)), info_(std::make_shared<Info>(Info{claim_name(attr), attr})) {
+  adopt();
+}
+
+Parameter::Parameter(const Tensor& value, const ParamAttr& attr, detail::NameClaim name)
+    : Tensor(checked_value(value)), info_(std::make_shared<Info>(Info{std::move(name), attr})) {
+  adopt();
+}
+
+void Parameter::adopt() {
+  set_stop_gradient(false);
+  static_cast<LeafNode*>(impl()->autograd.get())->label = name();
+  set_trainable(info_->attr.trainable);
+}
+
+const std::string& Parameter::name() const {
+  static const std::string none;
+  return info_ ? info_->name.name() : none;
+}
+
+double Parameter::learning_rate() const { return info().attr.learning_rate; }
+void Parameter::set_learning_rate(double factor) { info().attr.learning_rate = factor; }
+Regularizer Parameter::regularizer() const { return info().attr.regularizer; }
+void Parameter::set_regularizer(Regularizer regularizer) { info().attr.regularizer = regularizer; }
+bool Parameter::need_clip() const { return info().attr.need_clip; }
+void Parameter::set_need_clip(bool need) { info().attr.need_clip = need; }
+bool Parameter::do_model_average() const { return info().attr.do_model_average; }
+
+Parameter::Info& Parameter::info() const {
+  if (!info_) throw InvalidArgument(Message("Parameter", "the parameter is undefined."));
+  return *info_;
+}
+
+}  // namespace dygrad

@@ -1,0 +1,51 @@
+#include <dygrad/layers/pool2d.h>
+
+#include <utility>
+
+#include <dygrad/autograd/ops/pool.h>
+#include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+#include <dygrad/layers/options_check.h>
+
+namespace dygrad {
+
+Pool2D::Pool2D(Options options) : options_(std::move(options)) {
+  const Options& o = options_;
+  const detail::OptionsCheck check("Pool2D");
+  if (o.pool_type != "max" && o.pool_type != "avg") {
+    check.fail("pool_type", "\"max\" or \"avg\"", fmt::format("\"{}\"", o.pool_type));
+  }
+  check.at_least("pool_stride", o.pool_stride, 1);
+  check.at_least("pool_padding", o.pool_padding, 0);
+  if (o.global_pooling) return;
+  check.at_least("pool_size", o.pool_size, 1);
+  if (o.pool_padding.h >= o.pool_size.h || o.pool_padding.w >= o.pool_size.w) {
+    check.fail("pool_padding", fmt::format("less than pool_size = ({}, {})", o.pool_size.h, o.pool_size.w),
+               fmt::format("({}, {})", o.pool_padding.h, o.pool_padding.w));
+  }
+}
+
+Tensor Pool2D::forward(const Tensor& x) {
+  return with_name([&] {
+    const Options& o = options_;
+    const bool channels_last = o.data_format == DataFormat::NHWC && x.rank() == 4;
+    const Tensor input = channels_last ? permute(x, {0, 3, 1, 2}) : x;
+    Pool2DOptions op{.size = {o.pool_size.h, o.pool_size.w},
+                     .stride = {o.pool_stride.h, o.pool_stride.w},
+                     .padding = {o.pool_padding.h, o.pool_padding.w},
+                     .ceil_mode = o.ceil_mode,
+                     .exclusive = o.exclusive};
+    if (o.global_pooling) {
+      if (input.rank() != 4) {
+        throw ShapeError(
+            Message("pool2d", "the input is not a batch of images.").expected("x of rank 4").got("{}", input.shape()));
+      }
+      op = {.size = {input.dim(2), input.dim(3)}};
+    }
+    const Tensor y = o.pool_type == "max" ? max_pool2d(input, op) : avg_pool2d(input, op);
+    return channels_last ? permute(y, {0, 2, 3, 1}) : y;
+  });
+}
+
+}  // namespace dygrad
