@@ -1,0 +1,41 @@
+#include <dygrad/core/parallel.h>
+
+#include <dygrad/core/error.h>
+#include <dygrad/tests/support/catch.h>
+
+#include <atomic>
+#include <vector>
+
+using namespace dygrad;
+using dygrad::testing::Says;
+
+TEST_CASE("pieces cover the range once, for any number of threads and grain") {
+  const int before = num_threads();
+  for (int threads : {1, 2, 5}) {
+    set_num_threads(threads);
+    CHECK(num_threads() == threads);
+    for (std::int64_t count : {0, 1, 7, 1000}) {
+      for (std::int64_t grain : {1, 3, 1000, 5000}) {
+        std::vector<std::atomic<int>> visits(static_cast<std::size_t>(count));
+        parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(i)];
+        });
+        for (const auto& visit : visits) REQUIRE(visit == 1);
+      }
+    }
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("a loop inside of a loop runs on the thread it is in") {
+  std::atomic<int> sum{0};
+  parallel_for(8, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      parallel_for(10, 1, [&](std::int64_t b, std::int64_t e) { sum += static_cast<int>(e - b); });
+  });
+  CHECK(sum == 80);
+}
+
+TEST_CASE("at least one thread is needed") {
+  CHECK_THROWS_MATCHES(set_num_threads(0), InvalidArgument, Says("set_num_threads", "count >= 1", "got 0"));
+}
