@@ -32,11 +32,8 @@ if(BUILD_SHARED_LIBS AND NOT APPLE)
 endif()
 
 install(TARGETS dygrad EXPORT dygradTargets)
-foreach(folder core autograd layers)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dygrad/${folder}
-          FILES_MATCHING PATTERN "*.h" PATTERN "message.h" EXCLUDE PATTERN "layers/dygrad.h" EXCLUDE)
-endforeach()
-install(FILES ${PROJECT_SOURCE_DIR}/layers/dygrad.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dygrad)
+install(CODE "set(source_dir [[${PROJECT_SOURCE_DIR}]])\nset(include_dir [[${CMAKE_INSTALL_INCLUDEDIR}]])")
+install(SCRIPT ${PROJECT_SOURCE_DIR}/cmake/InstallHeaders.cmake)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dygrad)
 install(EXPORT dygradTargets NAMESPACE dygrad:: DESTINATION ${package_dir})

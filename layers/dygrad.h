@@ -22,8 +22,15 @@
 #include <dygrad/autograd/ops/softmax.h>
 #include <dygrad/core/allocator.h>
 #include <dygrad/core/backend.h>
+#include <dygrad/core/data/data_loader.h>
+#include <dygrad/core/data/dataset.h>
+#include <dygrad/core/data/idx.h>
+#include <dygrad/core/device.h>
+#include <dygrad/core/dtype.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/core/io/npy.h>
+#include <dygrad/core/io/safetensors.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/print.h>
 #include <dygrad/core/random.h>

@@ -42,6 +42,7 @@ TEST_CASE("an include against the arrows is reported") {
   CHECK(breaches("examples/a.cpp", "dygrad/backends/gemm/gemm.h") == 1);
   CHECK(breaches("backends/register.cpp", "dygrad/backends/gemm/gemm.h") == 0);
   CHECK(breaches("backends/gemm/a.cpp", "dygrad/backends/gemm/gemm.h") == 0);
+  CHECK(breaches("backends/gemm/a.cpp", "dygrad/backends/sizes.h") == 0);
   CHECK(breaches("layers/a.cpp", "dygrad/autograd/node.h") == 0);
   CHECK(breaches("examples/a.cpp", "dygrad/dygrad.h") == 0);
 }
@@ -61,7 +62,6 @@ TEST_CASE("a header of another library in the wrong place is reported") {
   CHECK(breaches("core/a.cpp", "nlohmann/json.hpp") == 1);
   CHECK(breaches("layers/a.cpp", "zlib.h") == 1);
   CHECK(breaches("core/a.h", "fmt/format.h") == 1);
-  CHECK(breaches("core/a.h", "dygrad/core/message.h") == 1);
   CHECK(breaches("core/a.cpp", "catch2/catch.hpp") == 1);
   CHECK(breaches("backends/onednn/a.h", "dnnl.hpp") == 0);
   CHECK(breaches("backends/gemm/a.cpp", "cblas.h") == 0);
