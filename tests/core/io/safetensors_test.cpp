@@ -246,7 +246,7 @@ TEST_CASE("changing any byte of a safetensors file gives a file or an error, nev
   for (std::size_t i = 0; i < good.size(); ++i) {
     for (int round = 0; round < 3; ++round) {
       std::string bytes = good;
-      if (round < 3)
+      if (round < 2)
         bytes[i] = round == 0 ? static_cast<char>(bytes[i] ^ 1 << random() % 8) : "{}[]\",:0-9 e\\"[random() % 13];
       else bytes.resize(i);
       try {
