@@ -1,76 +1,81 @@
-// Functions of an element and of numbers that belong to its channel: bias, normalisation. For the library's own .cpp
+// Functions of elements and of numbers that belong to their channel: bias, normalisation. For the library's own .cpp
 // files.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <utility>
 #include <vector>
 
+#include <dygrad/core/parallel.h>
 #include <dygrad/core/strided_loop.h>
 
 namespace dygrad::raw {
 
-/// y[n, c, ...] = f(x[n, c, ...], numbers[0][c], numbers[1][c], ...). x and y are [N, C] or [N, C, H, W], of type T,
-/// both dense in the same order (asserted), and may be the same memory; each list of numbers has C elements.
-template <class T, std::size_t K, class F>
-void map_channels(const F& f, const Tensor& y, const Tensor& x, const std::array<const T*, K>& numbers) {
-  const std::int64_t channels = x.shape()[1];
-  const std::int64_t pixels = x.rank() == 4 ? x.shape()[2] * x.shape()[3] : 1;
-  const std::int64_t elements = x.num_elements();
-  const T* in = x.data<T>();
+namespace detail {
+/// y[i] = f(x[0][i], ..., numbers[0][i], ...); with kOneChannel the numbers stay at their first.
+template <bool kOneChannel, class T, std::size_t M, std::size_t K, class F, std::size_t... I, std::size_t... J>
+void map_stretch(const F& f, T* y, std::array<const T*, M> x, std::array<const T*, K> numbers, std::int64_t count,
+                 std::index_sequence<I...>, std::index_sequence<J...>) {
+  if constexpr (kOneChannel) {
+    const std::array<T, K> own{*numbers[J]...};
+    DYGRAD_IVDEP
+    for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[I][i]..., own[J]...);
+  } else {
+    DYGRAD_IVDEP
+    for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[I][i]..., numbers[J][i]...);
+  }
+}
+}  // namespace detail
+
+/// y[n, c, ...] = f(x[n, c, ...] of each source, number[c] of each list). y is [N, C] or [N, C, H, W], of type T, dense
+/// in either order (asserted); the sources have its shape and order and may be y itself; each list has C elements.
+template <class T, std::size_t M, std::size_t K, class F>
+void map_channels(const F& f, const Tensor& y, const std::array<const T*, M>& sources,
+                  const std::array<const T*, K>& numbers) {
+  const std::int64_t channels = y.shape()[1];
+  const std::int64_t pixels = y.rank() == 4 ? y.shape()[2] * y.shape()[3] : 1;
+  const std::int64_t elements = y.num_elements();
   T* out = y.mutable_data<T>();
-  assert(x.shape() == y.shape());
   if (elements == 0) return;
-
-  const auto call = [&]<std::size_t... I>(std::index_sequence<I...>, T v, const std::array<const T*, K>& lists,
-                                          std::int64_t c) {
-    return f(v, lists[I][c]...);
+  const auto from = [&](std::int64_t offset) {
+    std::array<const T*, M> x = sources;
+    for (const T*& source : x) source += offset;
+    return x;
   };
-  constexpr auto kIndices = std::make_index_sequence<K>{};
+  constexpr auto kSources = std::make_index_sequence<M>{};
+  constexpr auto kNumbers = std::make_index_sequence<K>{};
 
-  if (pixels > 1 && x.is_contiguous()) {
-    assert(y.is_contiguous());
+  if (pixels > 1 && y.is_contiguous()) {
     parallel_for(elements / pixels, std::max<std::int64_t>(kElementwiseGrain / pixels, 1),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t plane = begin; plane < end; ++plane) {
-                     std::array<T, K> own;
-                     std::array<const T*, K> lists;
-                     for (std::size_t k = 0; k < K; ++k) {
-                       own[k] = numbers[k][plane % channels];
-                       lists[k] = &own[k];
-                     }
-                     const T* source = in + plane * pixels;
-                     T* target = out + plane * pixels;
-                     DYGRAD_IVDEP
-                     for (std::int64_t i = 0; i < pixels; ++i) target[i] = call(kIndices, source[i], lists, 0);
+                     std::array<const T*, K> own = numbers;
+                     for (const T*& list : own) list += plane % channels;
+                     const std::int64_t offset = plane * pixels;
+                     detail::map_stretch<true>(f, out + offset, from(offset), own, pixels, kSources, kNumbers);
                    }
                  });
     return;
   }
 
-  // Channels are densest. Few of them are repeated until the inner loop is worth its start.
-  assert(pixels == 1 ? x.is_contiguous() && y.is_contiguous()
-                     : x.is_contiguous(MemoryFormat::channels_last) && y.is_contiguous(MemoryFormat::channels_last));
+  // Channels are densest. A few of them are repeated until the inner loop is worth its start.
+  assert(pixels == 1 ? y.is_contiguous() : y.is_contiguous(MemoryFormat::channels_last));
   constexpr std::int64_t kWide = 256;
   const std::int64_t row = channels * std::max<std::int64_t>(kWide / channels, 1);
   std::vector<T> repeated(row > channels ? K * static_cast<std::size_t>(row) : 0);
   std::array<const T*, K> lists = numbers;
-  if (row > channels) {
-    for (std::size_t k = 0; k < K; ++k) {
-      T* list = repeated.data() + k * static_cast<std::size_t>(row);
-      for (std::int64_t i = 0; i < row; ++i) list[i] = numbers[k][i % channels];
-      lists[k] = list;
-    }
+  for (std::size_t k = 0; row > channels && k < K; ++k) {
+    T* list = repeated.data() + k * static_cast<std::size_t>(row);
+    for (std::int64_t i = 0; i < row; ++i) list[i] = numbers[k][i % channels];
+    lists[k] = list;
   }
   parallel_for((elements + row - 1) / row, std::max<std::int64_t>(kElementwiseGrain / row, 1),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t r = begin; r < end; ++r) {
-                   const T* source = in + r * row;
-                   T* target = out + r * row;
                    const std::int64_t count = std::min(row, elements - r * row);
-                   DYGRAD_IVDEP
-                   for (std::int64_t i = 0; i < count; ++i) target[i] = call(kIndices, source[i], lists, i);
+                   detail::map_stretch<false>(f, out + r * row, from(r * row), lists, count, kSources, kNumbers);
                  }
                });
 }

@@ -4,34 +4,50 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include <dygrad/core/dtype.h>
 #include <dygrad/core/print.h>
 #include <dygrad/core/shape.h>
 #include <dygrad/core/tensor.h>
 
+namespace dygrad::detail {
+
+// Takes "{}" only. Deriving from fmt's formatter of strings would add widths, but makes g++ 12 warn of overflows in
+// fmt.
+struct TextFormatter {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+
+ protected:
+  template <class Context>
+  static auto write(std::string_view text, Context& context) {
+    return std::copy(text.begin(), text.end(), context.out());
+  }
+};
+
+}  // namespace dygrad::detail
+
 template <>
-struct fmt::formatter<dygrad::DType> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<dygrad::DType> : dygrad::detail::TextFormatter {
   template <class Context>
   auto format(dygrad::DType dtype, Context& context) const {
-    const std::string_view name = dygrad::name_of(dtype);
-    return fmt::formatter<fmt::string_view>::format({name.data(), name.size()}, context);
+    return write(dygrad::name_of(dtype), context);
   }
 };
 
 template <>
-struct fmt::formatter<dygrad::Dims> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<dygrad::Dims> : dygrad::detail::TextFormatter {
   template <class Context>
   auto format(const dygrad::Dims& dims, Context& context) const {
-    const std::string text = dygrad::to_string(dims);
-    return fmt::formatter<fmt::string_view>::format({text.data(), text.size()}, context);
+    return write(dygrad::to_string(dims), context);
   }
 };
 
 template <>
-struct fmt::formatter<dygrad::Tensor> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<dygrad::Tensor> : dygrad::detail::TextFormatter {
   template <class Context>
   auto format(const dygrad::Tensor& tensor, Context& context) const {
-    const std::string text = dygrad::to_string(tensor);
-    return fmt::formatter<fmt::string_view>::format({text.data(), text.size()}, context);
+    return write(dygrad::to_string(tensor), context);
   }
 };

@@ -93,7 +93,7 @@ struct Biased {
     const Tensor y = op.forward(x, w);
     const Tensor bias = raw::contiguous(b);
     dispatch_float(y.dtype(), name, [&]<class T>() {
-      raw::map_channels<T, 1>([](T v, T shift) { return v + shift; }, y, y, {bias.data<T>()});
+      raw::map_channels<T, 1, 1>([](T v, T shift) { return v + shift; }, y, {y.data<T>()}, {bias.data<T>()});
     });
     return y;
   }

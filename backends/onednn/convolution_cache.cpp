@@ -49,6 +49,4 @@ const Convolution& cached_convolution(Problem::Kind direction, const Conv2DSizes
   return cache().get({direction, num_threads(), sizes}, [&] { return make_or_refuse(direction, sizes); });
 }
 
-std::size_t num_cached_convolutions() { return cache().size(); }
-
 }  // namespace dygrad::onednn

@@ -13,7 +13,4 @@ inline constexpr std::size_t kConvolutionsPerThread = 256;
 /// problem itself.
 const Convolution& cached_convolution(Problem::Kind direction, const Conv2DSizes& sizes);
 
-/// How many this thread holds now.
-std::size_t num_cached_convolutions();
-
 }  // namespace dygrad::onednn

@@ -45,11 +45,6 @@ class ConvertedWeights final : public RefCounted {
     conversions_.push_back(std::move(conversion));
   }
 
-  std::size_t size() const {
-    const std::scoped_lock lock(mutex_);
-    return conversions_.size();
-  }
-
  private:
   mutable std::mutex mutex_;
   std::vector<Conversion> conversions_;  // oldest first
@@ -79,12 +74,6 @@ dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w) 
   dnnl::memory memory = made.memory;
   cache->insert(std::move(made));
   return memory;
-}
-
-std::size_t num_converted_weights(const Tensor& w) {
-  const Ref<RefCounted> slot = w.impl()->storage->backend_slot();
-  const auto* cache = dynamic_cast<const ConvertedWeights*>(slot.get());
-  return cache ? cache->size() : 0;
 }
 
 }  // namespace dygrad::onednn

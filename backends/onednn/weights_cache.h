@@ -17,7 +17,4 @@ inline constexpr std::size_t kConversionsPerStorage = 4;
 /// The weights as `convolution` wants them, converted now or before. Thread-safe.
 dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w);
 
-/// How many conversions hang on w's storage now.
-std::size_t num_converted_weights(const Tensor& w);
-
 }  // namespace dygrad::onednn

@@ -39,7 +39,7 @@ constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;  // Linux moves l
 }  // namespace
 
 AtomicFileWriter::AtomicFileWriter(Place place) : place_(std::move(place)), target_(resolve_link(place_.path)) {
-  mode_t mode = 0666;
+  if (target_.empty()) fail(place_, "cannot write: the path is empty.");
   struct stat old {};
   const bool exists = ::stat(target_.c_str(), &old) == 0;
   if (exists && !S_ISREG(old.st_mode))
@@ -47,7 +47,7 @@ AtomicFileWriter::AtomicFileWriter(Place place) : place_(std::move(place)), targ
   static std::atomic<unsigned> serial{0};
   for (;;) {
     temporary_ = fmt::format("{}.{}-{}.tmp", target_, ::getpid(), serial.fetch_add(1));
-    descriptor_ = ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+    descriptor_ = ::open(temporary_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
     if (descriptor_ >= 0) break;
     if (errno != EEXIST) fail_system(place_, "cannot create a file here.", errno);
   }

@@ -195,6 +195,8 @@ void check_coverage(const Place& place, const std::vector<SafetensorsEntry>& ent
 
 SafetensorsHeader parse_safetensors_header(const Place& place, std::string_view text, std::uint64_t num_data_bytes) {
   if (!text.starts_with('{')) fail(place, "the header does not begin with a brace.");
+  // The JSON parser would take a zero byte for the end of the text.
+  if (text.find('\0') != std::string_view::npos) fail(place, "the header contains a zero byte.");
   SafetensorsHeader header;
   HeaderParser parser(place, header);
   nlohmann::json::sax_parse(text.begin(), text.end(), &parser);

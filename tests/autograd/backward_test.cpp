@@ -20,6 +20,31 @@ Tensor variable(const NestedList& values, DType dtype = float64) {
   return tensor(values, dtype).set_stop_gradient(false);
 }
 
+struct Same {
+  static constexpr std::string_view name = "same";
+  Tensor forward(const Tensor& x) const { return x; }
+  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g * 2.}; }
+};
+
+struct Wrong {
+  static constexpr std::string_view name = "wrong";
+  DType dtype;
+  Tensor forward(const Tensor& x) const { return x * 1.; }
+  Grads<1> vjp(const Tensor&, const Saved&, Need) const { return {ones({7}, dtype)}; }
+};
+
+struct Blocks {
+  static constexpr std::string_view name = "blocks";
+  Tensor forward(const Tensor& a, const Tensor& b) const { return a + b; }
+  Grads<2> vjp(const Tensor& g, const Saved&, Need) const { return {Tensor(), g}; }
+};
+
+struct Throws {
+  static constexpr std::string_view name = "throws";
+  Tensor forward(const Tensor& x) const { return x * 1.; }
+  Grads<1> vjp(const Tensor&, const Saved&, Need) const { throw std::runtime_error("vjp failed"); }
+};
+
 }  // namespace
 
 TEST_CASE("backward accumulates the chain rule into leaves") {
@@ -215,11 +240,6 @@ TEST_CASE("several roots run in one pass") {
 }
 
 TEST_CASE("an op that hands its input through gets a graph of its own") {
-  struct Same {
-    static constexpr std::string_view name = "same";
-    Tensor forward(const Tensor& x) const { return x; }
-    Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g * 2.}; }
-  };
   const Tensor x = variable({2.});
   const Tensor y = apply(Same{}, x);
   CHECK_FALSE(y.is_same(x));
@@ -230,12 +250,6 @@ TEST_CASE("an op that hands its input through gets a graph of its own") {
 }
 
 TEST_CASE("a vjp that returns a wrong shape or dtype is named") {
-  struct Wrong {
-    static constexpr std::string_view name = "wrong";
-    DType dtype;
-    Tensor forward(const Tensor& x) const { return x * 1.; }
-    Grads<1> vjp(const Tensor&, const Saved&, Need) const { return {ones({7}, dtype)}; }
-  };
   const Tensor x = variable({2.});
   CHECK_THROWS_MATCHES(apply(Wrong{float64}, x).backward(), ShapeError, Says("wrong", "expected [1]", "got [7]"));
   const Tensor seven = ones({7}, float64).set_stop_gradient(false);
@@ -244,11 +258,6 @@ TEST_CASE("a vjp that returns a wrong shape or dtype is named") {
 }
 
 TEST_CASE("an undefined gradient means zero and leaves unreached leaves alone") {
-  struct Blocks {
-    static constexpr std::string_view name = "blocks";
-    Tensor forward(const Tensor& a, const Tensor& b) const { return a + b; }
-    Grads<2> vjp(const Tensor& g, const Saved&, Need) const { return {Tensor(), g}; }
-  };
   const Tensor a = variable({1.});
   const Tensor b = variable({1.});
   apply(Blocks{}, a * 2., b * 2.).backward();
@@ -257,11 +266,6 @@ TEST_CASE("an undefined gradient means zero and leaves unreached leaves alone") 
 }
 
 TEST_CASE("after an exception leaves are untouched or complete, and the graph counts as freed") {
-  struct Throws {
-    static constexpr std::string_view name = "throws";
-    Tensor forward(const Tensor& x) const { return x * 1.; }
-    Grads<1> vjp(const Tensor&, const Saved&, Need) const { throw std::runtime_error("vjp failed"); }
-  };
   const Tensor x = variable({2.});
   const Tensor w = variable({3.});
   const Tensor y = apply(Throws{}, x * x) + w;

@@ -1,0 +1,145 @@
+#include <dygrad/autograd/ops/loss.h>
+
+#include <cmath>
+
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/activation.h>
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/reduce.h>
+#include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/elementwise.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+
+namespace dygrad {
+
+namespace {
+
+void check_pair(std::string_view op, const Tensor& x, const Tensor& y, std::string_view role) {
+  if (x.dtype() != y.dtype()) {
+    throw DtypeError(Message(op, "prediction and target have different dtypes.")
+                         .expected("{} of dtype {}", role, x.dtype())
+                         .got("{}", y.dtype())
+                         .fix("convert with to()"));
+  }
+  if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
+  if (x.shape() != y.shape()) {
+    throw ShapeError(Message(op, "prediction and target have different shapes.")
+                         .expected("{} of shape {}", role, x.shape())
+                         .got("{}", y.shape())
+                         .fix("reshape or expand one of them; losses do not broadcast"));
+  }
+}
+
+Tensor reduce(const Tensor& losses, Reduction reduction) {
+  switch (reduction) {
+    case Reduction::mean: return mean(losses);
+    case Reduction::sum: return sum(losses);
+    case Reduction::none: return losses;
+  }
+  return losses;
+}
+
+/// 2 (x - y) g, linear in both x - y and g.
+struct SquaredErrorGrad {
+  static constexpr std::string_view name = "squared_error_grad";
+  Tensor forward(const Tensor& x, const Tensor& y, const Tensor& g) const {
+    return raw::map(
+        name, [](auto a, auto b, auto c) { return (a - b) * (c + c); }, x, y, g);
+  }
+  static Keep keep(Need need) {
+    return keep_input(0, need[2]) | keep_input(1, need[2]) | keep_input(2, need[0] || need[1]);
+  }
+  Grads<3> vjp(const Tensor& h, const Saved& saved, Need need) const {
+    Grads<3> grads;
+    if (need[0] || need[1]) grads[0] = h * saved[2] * 2;
+    if (need[1]) grads[1] = -grads[0];
+    if (need[2]) grads[2] = apply(SquaredErrorGrad{}, saved[0], saved[1], h);
+    return grads;
+  }
+};
+
+struct SquaredError {
+  static constexpr std::string_view name = "squared_error";
+  Tensor forward(const Tensor& x, const Tensor& y) const {
+    return raw::map(
+        name, [](auto a, auto b) { return (a - b) * (a - b); }, x, y);
+  }
+  static Keep keep(Need) { return keep_input(0) | keep_input(1); }
+  Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const {
+    Grads<2> grads;
+    grads[0] = apply(SquaredErrorGrad{}, saved[0], saved[1], g);
+    if (need[1]) grads[1] = -grads[0];
+    return grads;
+  }
+};
+
+/// Of the difference: quadratic near zero, linear beyond beta.
+struct SmoothL1 {
+  static constexpr std::string_view name = "smooth_l1";
+  double beta;
+  Tensor forward(const Tensor& difference) const {
+    return raw::map(
+        name,
+        [b = beta](auto d) {
+          const auto edge = static_cast<decltype(d)>(b);
+          const auto size = std::abs(d);
+          return size < edge ? d * d / (2 * edge) : size - edge / 2;
+        },
+        difference);
+  }
+  static Keep keep(Need) { return keep_input(0); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const { return {g * clip(saved[0] / beta, -1, 1)}; }
+};
+
+struct BceWithLogits {
+  static constexpr std::string_view name = "bce_with_logits";
+  Tensor forward(const Tensor& x, const Tensor& z) const {
+    return raw::map(
+        name,
+        [](auto v, auto t) {
+          using T = decltype(v);
+          return (v > 0 ? v : v != v ? v : T{0}) - v * t + std::log1p(std::exp(-std::abs(v)));
+        },
+        x, z);
+  }
+  static Keep keep(Need need) { return keep_input(0) | keep_input(1, need[0]); }
+  Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const {
+    return {need[0] ? (sigmoid(saved[0]) - saved[1]) * g : Tensor(), need[1] ? -(saved[0] * g) : Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction) {
+  check_pair("mse_loss", x, y, "y");
+  return reduce(apply(SquaredError{}, x, y), reduction);
+}
+
+Tensor square_error_cost(const Tensor& x, const Tensor& y) {
+  check_pair("square_error_cost", x, y, "y");
+  return apply(SquaredError{}, x, y);
+}
+
+Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction) {
+  check_pair("l1_loss", x, y, "y");
+  return reduce(abs(x - y), reduction);
+}
+
+Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, double beta) {
+  check_pair("smooth_l1_loss", x, y, "y");
+  if (!(beta > 0)) {
+    throw InvalidArgument(Message("smooth_l1_loss", "beta must be positive.")
+                              .expected("beta > 0")
+                              .got("{}", beta)
+                              .fix("use l1_loss for beta = 0"));
+  }
+  return reduce(apply(SmoothL1{beta}, x - y), reduction);
+}
+
+Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {
+  check_pair("bce_with_logits", logits, target, "target");
+  return reduce(apply(BceWithLogits{}, logits, target), reduction);
+}
+
+}  // namespace dygrad

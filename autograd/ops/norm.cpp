@@ -1,0 +1,211 @@
+#include <dygrad/autograd/ops/norm.h>
+
+#include <cmath>
+
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/reduce.h>
+#include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/channelwise.h>
+#include <dygrad/core/copy.h>
+#include <dygrad/core/elementwise.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/reduction.h>
+#include <dygrad/core/view.h>
+
+namespace dygrad {
+
+namespace {
+
+/// All dimensions but the channels.
+Axes pixel_axes(const Tensor& x) { return x.rank() == 2 ? Axes{0} : Axes{0, 2, 3}; }
+
+/// [C] as [1, C] or [1, C, 1, 1], ready to broadcast.
+Shape channel_shape(const Tensor& x) { return raw::reduced_shape(x.shape(), pixel_axes(x)); }
+Tensor per_channel(const Tensor& numbers, const Tensor& x) { return reshape(numbers, channel_shape(x)); }
+
+/// x in one of the two dense orders.
+Tensor dense(const Tensor& x) { return x.is_contiguous(MemoryFormat::channels_last) ? x : raw::contiguous(x); }
+/// t in the order of x, which is dense.
+Tensor dense_like(const Tensor& t, const Tensor& x) {
+  return raw::contiguous(t, x.is_contiguous() ? MemoryFormat::row_major : MemoryFormat::channels_last);
+}
+
+/// (x - mean) * factor + shift per channel.
+Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor, const Tensor& shift) {
+  const Tensor source = dense(x);
+  Tensor y = raw::empty_like(source, source.dtype());
+  dispatch_float(x.dtype(), "batch_norm", [&]<class T>() {
+    raw::map_channels<T, 1, 3>([](T v, T m, T a, T s) { return (v - m) * a + s; }, y, {source.data<T>()},
+                               {mean.data<T>(), factor.data<T>(), shift.data<T>()});
+  });
+  return y;
+}
+
+/// Of x's own batch. Inputs x, scale, shift.
+struct BatchNorm {
+  static constexpr std::string_view name = "batch_norm";
+  double epsilon;
+  BatchStatistics* statistics;     // filled by forward, if wanted; not looked at later
+  Tensor mean, inverse_deviation;  // [1, C] or [1, C, 1, 1], set by forward
+
+  double count(const Tensor& x) const {
+    return static_cast<double>(x.num_elements()) / static_cast<double>(x.shape()[1]);
+  }
+
+  Tensor forward(const Tensor& x, const Tensor& scale, const Tensor& shift) {
+    const Axes axes = pixel_axes(x);
+    mean = raw::reduce_sum(x, axes);
+    divide(mean, count(x));
+    const Tensor variance = raw::reduce_squared_distance(x, mean, axes);
+    divide(variance, count(x));
+    inverse_deviation = raw::map(
+        name,
+        [eps = epsilon](auto v) {
+          using T = decltype(v);
+          return T{1} / std::sqrt(v + static_cast<T>(eps));
+        },
+        variance);
+    if (statistics)
+      *statistics = {raw::clone(*view::reshape(mean, scale.shape())), *view::reshape(variance, scale.shape())};
+    return scale_and_shift(x, mean, product(inverse_deviation, scale), raw::contiguous(shift));
+  }
+
+  static Keep keep(Need) { return keep_input(0) | keep_input(1); }
+
+  // Note [Two ways to one gradient]
+  // A pass that records gets the gradient as a formula in x, so that it can be differentiated again. Any other pass
+  // gets the same numbers from fused kernels, in a third of the time.
+  Grads<3> vjp(const Tensor& g, const Saved& saved, Need need) const {
+    return is_grad_enabled() ? recorded(g, saved[0], saved[1], need) : fused(g, saved[0], saved[1], need);
+  }
+
+  // With h = (x - mean) / deviation and averages over a channel:
+  //   dx = scale / deviation * (g - average(g) - h * average(g h))
+  Grads<3> recorded(const Tensor& g, const Tensor& x, const Tensor& scale, Need need) const {
+    const Axes axes = pixel_axes(x);
+    const Tensor distance = x - dygrad::mean(x, axes, true);
+    const Tensor inverse = rsqrt(dygrad::mean(square(distance), axes, true) + epsilon);
+    const Tensor h = distance * inverse;
+    Grads<3> grads;
+    if (need[0]) {
+      const Tensor pull = g * per_channel(scale, x);
+      grads[0] = inverse * (pull - dygrad::mean(pull, axes, true) - h * dygrad::mean(pull * h, axes, true));
+    }
+    if (need[1]) grads[1] = sum(g * h, axes);
+    if (need[2]) grads[2] = sum(g, axes);
+    return grads;
+  }
+
+  Grads<3> fused(const Tensor& g, const Tensor& x, const Tensor& scale, Need need) const {
+    const Axes axes = pixel_axes(x);
+    const Tensor source = dense(x), cotangent = dense_like(g, source);
+    const Tensor g_sum = raw::reduce_sum(cotangent, axes);
+    const Tensor gh_sum = product(raw::reduce_distance_times(source, mean, cotangent, axes), inverse_deviation);
+    Grads<3> grads;
+    if (need[0]) {
+      const Tensor factor = product(inverse_deviation, scale);
+      const Tensor g_mean = raw::clone(g_sum), bend = product(gh_sum, inverse_deviation);
+      divide(g_mean, count(x));
+      divide(bend, count(x));
+      grads[0] = raw::empty_like(source, source.dtype());
+      dispatch_float(x.dtype(), name, [&]<class T>() {
+        raw::map_channels<T, 2, 4>([](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); },
+                                   grads[0], {source.data<T>(), cotangent.data<T>()},
+                                   {mean.data<T>(), factor.data<T>(), g_mean.data<T>(), bend.data<T>()});
+      });
+    }
+    if (need[1]) grads[1] = *view::reshape(gh_sum, scale.shape());
+    if (need[2]) grads[2] = *view::reshape(g_sum, scale.shape());
+    return grads;
+  }
+
+  static void divide(const Tensor& numbers, double by) {
+    dispatch_float(numbers.dtype(), name, [&]<class T>() {
+      raw::map_into<T, T>([d = static_cast<T>(by)](T v) { return v / d; }, numbers, numbers);
+    });
+  }
+  /// Elementwise, of [1, C, 1, 1] and as many numbers in any shape.
+  static Tensor product(const Tensor& a, const Tensor& b) {
+    return raw::map(
+        name, [](auto u, auto v) { return u * v; }, a, *view::reshape(raw::contiguous(b), a.shape()));
+  }
+};
+
+/// (x - mean) * factor + shift with constant mean. Inputs x, factor, shift.
+struct BatchNormInference {
+  static constexpr std::string_view name = "batch_norm_inference";
+  Tensor mean;  // [C]
+  Tensor forward(const Tensor& x, const Tensor& factor, const Tensor& shift) const {
+    return scale_and_shift(x, mean, raw::contiguous(factor), raw::contiguous(shift));
+  }
+  static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
+  Grads<3> vjp(const Tensor& g, const Saved& saved, Need need) const {
+    Grads<3> grads;
+    if (need[0]) grads[0] = g * per_channel(saved[1], g);
+    if (need[1]) grads[1] = sum(g * (saved[0] - per_channel(mean, g)), pixel_axes(g));
+    if (need[2]) grads[2] = sum(g, pixel_axes(g));
+    return grads;
+  }
+};
+
+void check_numbers(std::string_view op, std::string_view role, const Tensor& numbers, const Tensor& x) {
+  if (numbers.dtype() != x.dtype()) {
+    throw DtypeError(Message(op, "the operands have different dtypes.")
+                         .expected("{} of dtype {}, as x", role, x.dtype())
+                         .got("{}", numbers.dtype())
+                         .fix("convert with to()"));
+  }
+  if (numbers.shape() != Shape(x.shape()[1])) {
+    throw ShapeError(Message(op, fmt::format("{} does not fit the channels.", role))
+                         .line("x {}", x.shape())
+                         .expected("{} [{}], one number per channel", role, x.shape()[1])
+                         .got("{}", numbers.shape()));
+  }
+}
+
+void check_image(std::string_view op, const Tensor& x, double epsilon) {
+  if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
+  if (x.rank() != 2 && x.rank() != 4) {
+    throw ShapeError(
+        Message(op, "the input has the wrong rank.").expected("x [N, C] or [N, C, H, W]").got("{}", x.shape()));
+  }
+  if (!(epsilon >= 0)) {
+    throw InvalidArgument(Message(op, "epsilon is negative.").expected("epsilon >= 0").got("{}", epsilon));
+  }
+}
+
+/// The numbers, checked, or `otherwise` for each channel.
+Tensor numbers_or(std::string_view op, std::string_view role, const Tensor& numbers, const Tensor& x,
+                  double otherwise) {
+  if (!numbers.defined()) return full(Shape(x.shape()[1]), otherwise, x.dtype());
+  check_numbers(op, role, numbers, x);
+  return numbers;
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double epsilon,
+                  BatchStatistics* statistics) {
+  check_image(BatchNorm::name, x, epsilon);
+  const Tensor factor = numbers_or(BatchNorm::name, "scale", scale, x, 1);
+  const Tensor offset = numbers_or(BatchNorm::name, "shift", shift, x, 0);
+  return apply(BatchNorm{epsilon, statistics, {}, {}}, x, factor, offset);
+}
+
+Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& scale,
+                            const Tensor& shift, double epsilon) {
+  constexpr std::string_view op = BatchNormInference::name;
+  check_image(op, x, epsilon);
+  check_numbers(op, "mean", mean, x);
+  check_numbers(op, "variance", variance, x);
+  const Tensor inverse = rsqrt(variance.detach() + epsilon);
+  const Tensor offset = numbers_or(op, "shift", shift, x, 0);
+  if (scale.defined()) check_numbers(op, "scale", scale, x);
+  return apply(BatchNormInference{raw::contiguous(mean.detach())}, x, scale.defined() ? inverse * scale : inverse,
+               offset);
+}
+
+}  // namespace dygrad

@@ -1,0 +1,124 @@
+// Which backend computes: preference, BackendGuard, DYGRAD_BACKEND, and what is said when a choice is impossible.
+#include <unistd.h>
+
+#include <thread>
+
+#include <dygrad/core/error.h>
+#include <dygrad/tests/architecture/command.h>
+#include <dygrad/tests/backends/conv_support.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+
+constexpr ConvShape kShape{"any", 1, 4, 4, 4, 4, 3, 3, 2, 2, 1, 1, 1, 1, 1, 0, 0};
+
+/// The backend that would compute a small deconv2d.
+std::string_view selected(DType dtype) {
+  const Conv2DParams p = kShape.params();
+  return select_backend({.kind = Kind::deconv2d,
+                         .dtype = dtype,
+                         .conv = &p,
+                         .x = kShape.x_shape(),
+                         .w = kShape.w_shape(),
+                         .y = kShape.y_shape()})
+      .name();
+}
+
+bool is_compiled_in(std::string_view name) {
+  const auto names = backend_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Runs one test case of this executable in a process with that DYGRAD_BACKEND.
+CommandResult run_with_environment(const std::string& value, const std::string& test) {
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  REQUIRE(length > 0);
+  return run_command("DYGRAD_BACKEND=" + value + " '" + std::string(path, static_cast<std::size_t>(length)) + "' '" +
+                     test + "'");
+}
+
+}  // namespace
+
+TEST_CASE("the reference backend is always there, and last") {
+  CHECK(backend_names().back() == "reference");
+  for (const std::string_view name : backend_names()) {
+    CHECK(backend(name).name() == name);
+    CHECK_FALSE(backend(name).description().empty());
+  }
+}
+
+TEST_CASE("oneDNN is preferred for float32, the BLAS for float64, loops do the rest") {
+  CHECK(selected(float32) == backend_names().front());
+  CHECK(selected(float64) == (is_compiled_in("gemm") ? "gemm" : "reference"));
+  CHECK(selected(int64) == "reference");
+}
+
+TEST_CASE("a backend guard forces a backend on its own thread while it lives, and nests") {
+  const std::string_view before = selected(float64);
+  for (const std::string_view name : backend_names()) {
+    if (name == "onednn") continue;  // has no float64
+    const BackendGuard outer(name);
+    CHECK(selected(float64) == name);
+    {
+      const BackendGuard inner("reference");
+      CHECK(selected(float64) == "reference");
+    }
+    CHECK(selected(float64) == name);
+    std::string_view elsewhere;
+    std::thread([&] { elsewhere = selected(float64); }).join();
+    CHECK(elsewhere == before);
+  }
+  CHECK(selected(float64) == before);
+}
+
+TEST_CASE("an unknown backend is an error that lists the known ones") {
+  CHECK_THROWS_AS(backend("abacus"), BackendError);
+  CHECK_THROWS_WITH(BackendGuard("abacus"), ContainsSubstring("\"abacus\"") && ContainsSubstring("reference"));
+  CHECK(selected(int64) == "reference");  // the failed guard left nothing behind
+}
+
+TEST_CASE("a known backend that was not compiled in names its CMake option") {
+  for (const auto& [name, option] : {std::pair{"onednn", "DYGRAD_ONEDNN"}, std::pair{"gemm", "DYGRAD_BLAS"}}) {
+    if (is_compiled_in(name)) {
+      CHECK(backend(name).name() == name);
+    } else {
+      CHECK_THROWS_WITH(backend(name), ContainsSubstring(option));
+    }
+  }
+}
+
+TEST_CASE("a forced backend that cannot compute the problem says so, with shapes and a remedy") {
+  if (!is_compiled_in("gemm")) {
+    CHECK(backend("reference").supports({.kind = Kind::matmul, .dtype = int64, .x = {1, 1}, .w = {1, 1}, .y = {1, 1}}));
+    return;
+  }
+  const BackendGuard guard("gemm");
+  CHECK_THROWS_AS(selected(int64), BackendError);
+  CHECK_THROWS_WITH(selected(int64), ContainsSubstring("deconv2d") && ContainsSubstring("gemm") &&
+                                         ContainsSubstring("int64") && ContainsSubstring("[1, 4, 4, 4]") &&
+                                         ContainsSubstring("DYGRAD_BACKEND"));
+}
+
+// Hidden: run by the test below, in processes of their own.
+TEST_CASE("DYGRAD_BACKEND selects the reference backend", "[.][environment-reference]") {
+  REQUIRE(selected(float32) == "reference");
+}
+TEST_CASE("a guard wins over DYGRAD_BACKEND", "[.][environment-guard]") {
+  const BackendGuard guard("reference");
+  REQUIRE(selected(float32) == "reference");
+}
+TEST_CASE("an unknown name in DYGRAD_BACKEND is an error", "[.][environment-unknown]") {
+  REQUIRE_THROWS_AS(backend_names(), BackendError);
+}
+
+TEST_CASE("DYGRAD_BACKEND forces a backend for the whole process") {
+  CHECK(run_with_environment("reference", "[environment-reference]").status == 0);
+  CHECK(run_with_environment(std::string(backend_names().front()), "[environment-guard]").status == 0);
+  CHECK(run_with_environment("abacus", "[environment-unknown]").status == 0);
+  // With nothing forced the first of them must fail, unless reference is the only backend.
+  const bool passes = run_with_environment("", "[environment-reference]").status == 0;
+  CHECK(passes == (backend_names().size() == 1));
+}

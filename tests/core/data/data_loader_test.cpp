@@ -1,0 +1,199 @@
+#include <dygrad/core/data/data_loader.h>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/core/print.h>
+#include <dygrad/tests/support/catch.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+using namespace dygrad;
+using dygrad::testing::Says;
+
+namespace {
+
+using Order = std::vector<std::int64_t>;
+
+std::shared_ptr<const Dataset> count_to(std::int64_t size) {
+  return std::make_shared<TensorDataset>(std::vector<Tensor>{arange(size)});
+}
+
+Order all_of(DataLoader& loader) {
+  Order order;
+  for (const Sample& batch : loader) {
+    const Order part = batch[0].to_vector<std::int64_t>();
+    order.insert(order.end(), part.begin(), part.end());
+  }
+  return order;
+}
+
+/// Counts calls; throws at one sample.
+class Fragile : public Dataset {
+ public:
+  Fragile(std::int64_t size, std::int64_t broken) : size_(size), broken_(broken) {}
+  std::int64_t size() const override { return size_; }
+  Sample get(std::int64_t i) const override {
+    ++calls;
+    if (i == broken_) throw IoError("sample " + std::to_string(i) + " is broken");
+    return {tensor(i)};
+  }
+  mutable std::atomic<int> calls{0};
+
+ private:
+  std::int64_t size_, broken_;
+};
+
+}  // namespace
+
+TEST_CASE("a loader gives every sample once, in order, in batches", "[smoke]") {
+  for (int prefetch : {0, 1, 3}) {
+    DataLoader loader(count_to(10), {.batch_size = 4, .prefetch = prefetch});
+    CHECK(loader.num_batches() == 3);
+    std::vector<std::int64_t> sizes;
+    for (const Sample& batch : loader) sizes.push_back(batch[0].dim(0));
+    CHECK(sizes == std::vector<std::int64_t>{4, 4, 2});
+    CHECK(all_of(loader) == Order{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  }
+}
+
+TEST_CASE("a last batch that is not full can be dropped") {
+  DataLoader loader(count_to(10), {.batch_size = 4, .drop_last = true});
+  CHECK(loader.num_batches() == 2);
+  CHECK(loader.num_samples() == 8);
+  CHECK(all_of(loader).size() == 8);
+  DataLoader none(count_to(3), {.batch_size = 4, .drop_last = true});
+  CHECK(none.num_batches() == 0);
+  CHECK(all_of(none).empty());
+}
+
+TEST_CASE("an empty dataset has no batches") {
+  DataLoader loader(count_to(0));
+  CHECK(loader.num_batches() == 0);
+  CHECK(all_of(loader).empty());
+}
+
+TEST_CASE("shuffled orders depend on seed and epoch alone") {
+  const auto loader_of = [](std::uint64_t seed, int prefetch) {
+    return DataLoader(count_to(100), {.batch_size = 7, .shuffle = true, .seed = seed, .prefetch = prefetch});
+  };
+  DataLoader a = loader_of(1, 2), b = loader_of(1, 0), c = loader_of(2, 2);
+  const Order first = all_of(a), second = all_of(a);
+  CHECK(a.epoch() == 2);
+  CHECK(first != second);
+  CHECK(all_of(b) == first);
+  CHECK(all_of(b) == second);
+  CHECK(all_of(c) != first);
+  Order sorted = first;
+  std::sort(sorted.begin(), sorted.end());
+  CHECK(sorted == arange(100).to_vector<std::int64_t>());
+  a.set_epoch(0);
+  CHECK(all_of(a) == first);
+}
+
+TEST_CASE("a pass can be resumed at any batch") {
+  for (int prefetch : {0, 2}) {
+    DataLoader loader(count_to(50), {.batch_size = 8, .shuffle = true, .seed = 3, .prefetch = prefetch});
+    loader.set_epoch(4);
+    const Order whole = all_of(loader);
+    for (std::int64_t done = 0; done <= 8; ++done) {
+      loader.set_epoch(4, done);
+      const Order rest = all_of(loader);
+      CHECK(rest == Order(whole.begin() + std::min<std::ptrdiff_t>(8 * done, 50), whole.end()));
+    }
+    CHECK(loader.epoch() == 5);
+    CHECK(all_of(loader).size() == 50);  // only the next pass is shortened
+  }
+}
+
+TEST_CASE("errors of the dataset reach the caller at the batch they belong to") {
+  for (int prefetch : {0, 1, 8}) {
+    DataLoader loader(std::make_shared<Fragile>(20, 9), {.batch_size = 4, .prefetch = prefetch});
+    int batches = 0;
+    const auto run = [&] {
+      for (const Sample& batch : loader) batches += batch[0].dim(0) == 4;
+    };
+    CHECK_THROWS_MATCHES(run(), IoError, Says("sample 9 is broken"));
+    CHECK(batches == 2);
+    DataLoader at_once(std::make_shared<Fragile>(20, 0), {.batch_size = 4, .prefetch = prefetch});
+    CHECK_THROWS_AS(at_once.begin(), IoError);
+  }
+}
+
+TEST_CASE("a pass that failed is over") {
+  DataLoader loader(std::make_shared<Fragile>(20, 9), {.batch_size = 4});
+  auto pass = loader.begin();
+  ++pass;
+  CHECK_THROWS_AS(++pass, IoError);
+  CHECK(pass == loader.end());
+}
+
+TEST_CASE("leaving a pass early stops its thread") {
+  const auto dataset = std::make_shared<Fragile>(1000000, -1);
+  {
+    DataLoader loader(dataset, {.batch_size = 2, .prefetch = 3});
+    int batches = 0;
+    for (const Sample& batch : loader) {
+      CHECK(batch.size() == 1);
+      if (++batches == 5) break;
+    }
+    { const auto unused = loader.begin(); }
+  }
+  CHECK(dataset.use_count() == 1);
+  CHECK(dataset->calls < 100);
+}
+
+TEST_CASE("a pass outlives its loader") {
+  auto pass = DataLoader(count_to(10), {.batch_size = 5}).begin();
+  CHECK((*pass)[0].to_vector<std::int64_t>() == Order{0, 1, 2, 3, 4});
+  ++pass;
+  CHECK(pass->front().to_vector<std::int64_t>() == Order{5, 6, 7, 8, 9});
+  ++pass;
+  CHECK(pass == std::default_sentinel);
+}
+
+TEST_CASE("the thread never works further ahead than asked for") {
+  const auto dataset = std::make_shared<Fragile>(1000, -1);
+  DataLoader loader(dataset, {.batch_size = 1, .prefetch = 2});
+  auto pass = loader.begin();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK(dataset->calls <= 4);  // the one given out, two that wait, one in the making
+  CHECK(pass != loader.end());
+}
+
+TEST_CASE("a transform is applied to every batch") {
+  for (int prefetch : {0, 2}) {
+    DataLoader loader(count_to(4), {.batch_size = 2, .prefetch = prefetch, .transform = [](Sample batch) {
+                                      batch.push_back(full({1}, static_cast<double>(batch[0].dim(0))));
+                                      return batch;
+                                    }});
+    for (const Sample& batch : loader) CHECK(batch.at(1).item() == 2);
+    DataLoader broken(count_to(4),
+                      {.prefetch = prefetch, .transform = [](Sample) -> Sample { throw InvalidArgument("no"); }});
+    CHECK_THROWS_AS(broken.begin(), InvalidArgument);
+  }
+}
+
+TEST_CASE("impossible options are refused") {
+  CHECK_THROWS_AS(DataLoader(nullptr), InvalidArgument);
+  CHECK_THROWS_MATCHES(DataLoader(count_to(1), {.batch_size = 0}), InvalidArgument, Says("batch_size >= 1", "got 0"));
+  CHECK_THROWS_AS(DataLoader(count_to(1), {.prefetch = -1}), InvalidArgument);
+  DataLoader loader(count_to(1));
+  CHECK_THROWS_AS(loader.set_epoch(-1), InvalidArgument);
+  CHECK_THROWS_AS(loader.set_epoch(0, -1), InvalidArgument);
+}
+
+TEST_CASE("sixty thousand images pass through in a moment") {
+  const auto dataset =
+      std::make_shared<TensorDataset>(std::vector<Tensor>{zeros({60000, 28, 28}, uint8), zeros({60000}, int64)});
+  DataLoader loader(dataset, {.batch_size = 128, .shuffle = true});
+  std::int64_t images = 0;
+  const auto start = std::chrono::steady_clock::now();
+  for (const Sample& batch : loader) images += batch[0].dim(0);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  CHECK(images == 60000);
+  INFO("seconds " << seconds.count());
+  CHECK(seconds.count() < 5);  // 0.3 s at most on a quiet machine; sanitizers and neighbours take their share
+}
