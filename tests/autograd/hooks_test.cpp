@@ -1,4 +1,5 @@
 #include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/hooks.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/autograd/ops/elementwise.h>
@@ -95,8 +96,10 @@ TEST_CASE("grad-ready hooks fire once per pass, as soon as a leaf is complete") 
 TEST_CASE("a hook may run a backward pass of its own") {
   const Tensor x = variable(2);
   const Tensor other = variable(5);
-  (void)x.register_hook([&](const Tensor& g) { return g + grad(other * other, other); });
-  const Tensor y = [&] { return x * x; }();
-  y.backward();
+  (void)x.register_hook([&](const Tensor& g) {
+    const EnableGrad recording;  // hooks run as the pass does: recording only under create_graph
+    return g + grad(other * other, other);
+  });
+  (x * x).backward();
   CHECK(x.grad().item() == 14);
 }
