@@ -9,7 +9,7 @@
 namespace {
 
 constexpr int kWidth = 1000, kHeight = 540;
-constexpr float kLeft = 86, kRight = 846, kTop = 84, kBottom = 462;  // of the plotted area
+constexpr float kLeft = 86, kRight = 830, kTop = 84, kBottom = 462;  // of the plotted area
 constexpr float kLabel = 10;                                         // height of labels
 constexpr double kTicks[] = {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1};
 
@@ -56,18 +56,16 @@ void draw_axes(Canvas& canvas, const Frame& frame) {
   canvas.text({(kLeft + kRight) / 2, kBottom + 54}, "epochs", kLabel, kFaded, Align::center);
 }
 
-/// Every step, pale, and a moving average over about 50 of them.
+/// Every step, pale, and a moving average that looks back over a tenth of the way, at most 40 steps.
 Point draw_training(Canvas& canvas, const Frame& frame, const Chart& chart) {
   std::vector<Point> raw, smooth;
-  double sum = 0, weight = 0;
+  double average = 0;
   for (std::size_t i = 0; i < chart.history.steps.size(); ++i) {
-    const double error = chart.history.steps[i].error;
-    const float x = frame.x((static_cast<double>(i) + 1) / static_cast<double>(chart.steps_per_epoch));
+    const double error = chart.history.steps[i].error, step = static_cast<double>(i);
+    const float x = frame.x((step + 1) / static_cast<double>(chart.steps_per_epoch));
+    average += (error - average) / (1 + std::min(step / 10, 40.));
     raw.push_back({x, frame.y(error)});
-    const double keep = std::min(0.98, 1 - 1 / (static_cast<double>(i) + 1));  // an average of all while they are few
-    sum = keep * sum + (1 - keep) * error;
-    weight = keep * weight + (1 - keep);
-    smooth.push_back({x, frame.y(sum / weight)});
+    smooth.push_back({x, frame.y(average)});
   }
   canvas.stroke(raw, 1, kPaleBlue, 0.7F);
   canvas.stroke(smooth, 2.2F, kBlue);
@@ -75,17 +73,13 @@ Point draw_training(Canvas& canvas, const Frame& frame, const Chart& chart) {
 }
 
 Point draw_tests(Canvas& canvas, const Frame& frame, const Chart& chart) {
-  std::vector<Point> points;
+  Point last{kLeft, kBottom};
   for (const auto& test : chart.history.tests) {
-    points.push_back(
-        {frame.x(static_cast<double>(test.step) / static_cast<double>(chart.steps_per_epoch)), frame.y(test.error)});
+    last = {frame.x(static_cast<double>(test.step) / static_cast<double>(chart.steps_per_epoch)), frame.y(test.error)};
+    canvas.dot(last, 12, kPaper);
+    canvas.dot(last, 9, kOrange);
   }
-  canvas.stroke(points, 1.6F, kOrange);
-  for (const Point p : points) {
-    canvas.dot(p, 11, kPaper);
-    canvas.dot(p, 8, kOrange);
-  }
-  return points.empty() ? Point{kLeft, kBottom} : points.back();
+  return last;
 }
 
 }  // namespace

@@ -44,21 +44,19 @@ Images read(const std::string& folder) {
 
 Images draw() {
   const Drawings train = draw_shapes(kShapesToTrain, /*seed=*/1), test = draw_shapes(kShapesToTest, /*seed=*/2);
-  return {"drawn shapes",
-          "Fashion-MNIST is not here (apt install dataset-fashion-mnist); training on shapes drawn on the spot instead",
-          train.images,
-          test.images,
-          test.labels,
-          shape_names()};
+  return {"drawn shapes", "shapes drawn on the spot", train.images, test.images, test.labels, shape_names()};
 }
 
 Tensor first(const Tensor& x, std::int64_t count) { return x.slice(0, 0, std::min(count, x.dim(0))).contiguous(); }
 
 }  // namespace
 
-Images load_images(const std::string& folder, std::int64_t limit) {
-  const std::string found = folder.empty() ? find_fashion_mnist().value_or("") : folder;
-  Images images = found.empty() ? draw() : read(found);
+Images load_images(const std::string& data, std::int64_t limit) {
+  const std::string folder = data.empty() ? find_fashion_mnist().value_or("shapes") : data;
+  Images images = folder == "shapes" ? draw() : read(folder);
+  if (data.empty() && folder == "shapes") {
+    images.remark = "Fashion-MNIST is not here (apt install dataset-fashion-mnist), so shapes drawn on the spot";
+  }
   if (limit > 0) {
     images.train = first(images.train, limit);
     images.test = first(images.test, limit);

@@ -16,10 +16,11 @@ struct Images {
   std::vector<std::string> classes;
 };
 
-/// Fashion-MNIST from `folder`, or from where it is usually kept if that is empty; without it, drawn shapes.
+/// Fashion-MNIST or a set like it from the folder `data`; drawn shapes for "shapes". If empty, Fashion-MNIST from where
+/// it is usually kept, or shapes if it is not there.
 /// `limit` > 0 keeps so many training images, and at most as many test images.
 /// Throws dygrad::IoError if the folder or its files are not as they should be.
-Images load_images(const std::string& folder, std::int64_t limit);
+Images load_images(const std::string& data, std::int64_t limit);
 
 /// Mean squared error on the test images of always answering with the mean training image, the least that a model must
 /// beat. Brightness counts from 0 to 1.

@@ -28,7 +28,7 @@ struct Options {
   Settings settings;
   std::set<std::string> given;  // names of the settings that the user chose
   int threads = 0;              // 0: all cores
-  std::string data;             // folder; empty: look for it
+  std::string data;             // folder or "shapes"; empty: look for it
   std::string output = "out";   // folder
   bool resume = false;
   std::int64_t stop_after = 0;  // steps; 0: never

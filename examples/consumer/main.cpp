@@ -1,21 +1,28 @@
-// A program outside of dygrad's tree: fits the one number w in y = w * x by gradient descent.
+// A program outside dygrad's tree: fits a line through points, and says so.
 #include <dygrad/dygrad.h>
 
 #include <cmath>
 #include <iostream>
 
-int main() {
-  const dygrad::Tensor x = dygrad::tensor({1.0, 2.0, 3.0});
-  const dygrad::Tensor y = dygrad::tensor({2.0, 4.0, 6.0});
-  dygrad::Tensor w = dygrad::zeros({1});
-  w.set_stop_gradient(false);
+using namespace dygrad;
 
-  for (int step = 0; step < 50; ++step) {
-    const dygrad::Tensor error = w * x - y;
-    (error * error).mean().backward();
-    w.set_value(w.detach() - 0.1f * w.grad());
-    w.clear_gradient();
+int main() {
+  manual_seed(1);
+  Linear line({.input_dim = 1, .output_dim = 1});
+  SGD sgd(line.parameters(), {.learning_rate = 0.3});
+
+  const Tensor x = linspace(-1, 1, 20).reshape({20, 1});
+  const Tensor y = 2. * x + 1.;
+  for (int step = 0; step < 100; ++step) {
+    mse_loss(line(x), y).backward();
+    sgd.step();
+    sgd.clear_gradients();
   }
-  std::cout << "w = " << w.item() << " (expected 2)\n";
-  return std::abs(w.item() - 2.0) < 1e-5 ? 0 : 1;
+
+  const double slope = line.weight.item(), offset = line.bias.item();
+  if (std::abs(slope - 2) > 1e-3 || std::abs(offset - 1) > 1e-3) {
+    std::cout << "wrong: y = " << slope << " x + " << offset << '\n';
+    return 1;
+  }
+  std::cout << "ok: y = " << slope << " x + " << offset << '\n';
 }
