@@ -20,7 +20,7 @@ struct Conv2DTransposeOptions {
   Pair output_padding = 0;  ///< added to H' at the bottom and right; less than max(stride, dilation)
   Pair dilation = 1;
   std::int64_t groups = 1;
-  OutputSize output_size;  ///< H' <= value < H' + stride; excludes output_padding
+  OutputSize output_size{};  ///< H' <= value < H' + stride; excludes output_padding
   DataFormat data_format = DataFormat::NCHW;
 };
 
