@@ -4,6 +4,7 @@
 #include <dygrad/core/copy.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/parallel.h>
+#include <dygrad/core/print.h>
 #include <dygrad/core/reduction.h>
 #include <dygrad/core/view.h>
 #include <dygrad/tests/support/catch.h>
