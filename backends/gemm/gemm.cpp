@@ -43,10 +43,9 @@ class GemmBackend final : public Backend {
     if (!is_floating(problem.dtype)) return false;
     // BLAS counts in int. Element counts of x and w bound every extent and distance that a call may see.
     constexpr std::int64_t kMost = std::numeric_limits<int>::max();
-    if (problem.kind == Problem::Kind::matmul)
+    if (problem.kind == Problem::Kind::matmul) {
       return std::max(num_elements(problem.x), num_elements(problem.w)) <= kMost;
-    const bool depthwise = problem.conv->groups == problem.w[0] && problem.w[1] == 1 && problem.conv->groups > 1;
-    if (depthwise) return false;  // products of single numbers: plain loops are several times faster
+    }
     return num_elements(problem.w) <= kMost && problem.conv->groups * problem.w[1] <= kMost;
   }
 
