@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include <dygrad/core/io/file.h>
 #include <dygrad/dygrad.h>
 
 #include "training.h"
