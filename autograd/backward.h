@@ -21,8 +21,8 @@ DYGRAD_API void backward(std::span<const Tensor> roots, std::span<const Tensor> 
 struct GradOptions {
   std::vector<Tensor> grad_outputs{};  ///< one per output, undefined entries mean ones; empty means ones everywhere
   std::optional<bool> retain_graph{};  ///< default: the value of create_graph
-  bool create_graph = false;         ///< record the pass, so that the results can be differentiated
-  bool allow_unused = false;         ///< an input that no output depends on gives an undefined tensor, not an error
+  bool create_graph = false;           ///< record the pass, so that the results can be differentiated
+  bool allow_unused = false;           ///< an input that no output depends on gives an undefined tensor, not an error
   std::vector<Tensor> no_grad_vars{};  ///< tensors that gradients must not flow through
 };
 

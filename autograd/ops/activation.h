@@ -1,5 +1,6 @@
 // Activations with Paddle's default attributes and exact conventions at their kinks, and their table by name.
 // float32 and float64. exp, log, tanh and other elementary functions are in elementwise.h; softmax in softmax.h.
+// Throw DtypeError for other dtypes, InvalidArgument for negative thresholds and bounds in the wrong order.
 #pragma once
 
 #include <span>

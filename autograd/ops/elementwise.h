@@ -6,12 +6,13 @@
 
 namespace dygrad {
 
-// int64 and uint8 too; gradients for floating-point.
+// int64 and uint8 too, wrapping around as in numpy; gradients for floating-point. A number added to or multiplied with
+// such a tensor must be whole and in range (DtypeError).
 DYGRAD_API Tensor add(const Tensor& a, const Tensor& b);
 DYGRAD_API Tensor sub(const Tensor& a, const Tensor& b);
 DYGRAD_API Tensor mul(const Tensor& a, const Tensor& b);
 DYGRAD_API Tensor neg(const Tensor& x);
-/// a / b; integer division by zero is not caught for floats: IEEE rules. Floating-point only.
+/// a / b by the rules of IEEE. Floating-point only.
 DYGRAD_API Tensor div(const Tensor& a, const Tensor& b);
 
 DYGRAD_API Tensor add(const Tensor& a, double b);
@@ -31,7 +32,7 @@ inline Tensor operator*(double a, const Tensor& b) { return mul(b, a); }
 DYGRAD_API Tensor operator/(const Tensor& a, double b);
 DYGRAD_API Tensor operator/(double a, const Tensor& b);
 
-/// a^b elementwise; a^exponent. Derivative at a = 0 follows IEEE: d/da 0^b is b * 0^(b-1).
+/// a^b elementwise; a^exponent. Derivative at a = 0 follows IEEE: d/da 0^b is b * 0^(b-1); but a^0 has derivative 0.
 DYGRAD_API Tensor pow(const Tensor& a, const Tensor& b);
 DYGRAD_API Tensor pow(const Tensor& a, double exponent);
 
@@ -72,7 +73,7 @@ DYGRAD_API Tensor atanh(const Tensor& x);
 /// Into [low, high]; derivative 1 strictly inside and at the bounds (as torch), 0 outside. NaN stays NaN.
 /// Throws InvalidArgument if low > high.
 DYGRAD_API Tensor clip(const Tensor& x, double low, double high);
-/// The larger; on a tie each side gets half the gradient. NaN wins.
+/// The larger; on a tie each side gets half the gradient. NaN wins. int64 and uint8 too.
 DYGRAD_API Tensor maximum(const Tensor& a, const Tensor& b);
 /// The smaller; ties and NaN as in maximum.
 DYGRAD_API Tensor minimum(const Tensor& a, const Tensor& b);
@@ -103,7 +104,7 @@ DYGRAD_API Tensor logical_not(const Tensor& x);
 DYGRAD_API Tensor isnan(const Tensor& x);
 DYGRAD_API Tensor isfinite(const Tensor& x);
 
-/// condition ? a : b, with broadcasting; `condition` is a bool tensor.
+/// condition ? a : b, with broadcasting; `condition` is a bool tensor, a and b have one dtype, any.
 DYGRAD_API Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
 }  // namespace dygrad

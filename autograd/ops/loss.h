@@ -24,9 +24,9 @@ DYGRAD_API Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction red
 DYGRAD_API Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction = Reduction::mean);
 
 struct CrossEntropyOptions {
-  int axis = -1;                             ///< the class dimension; 1 for [N, C, H, W] segmentation
-  bool soft_label = false;                   ///< labels are floating-point distributions of logits' shape
-  std::optional<std::int64_t> ignore_index;  ///< int64 labels of this value cost nothing and are not averaged over
+  int axis = -1;                               ///< the class dimension; 1 for [N, C, H, W] segmentation
+  bool soft_label = false;                     ///< labels are floating-point distributions of logits' shape
+  std::optional<std::int64_t> ignore_index{};  ///< int64 labels of this value cost nothing and are not averaged over
   Reduction reduction = Reduction::mean;
 };
 /// -log_softmax(logits)[label]. Labels are int64, of logits' shape without the class dimension (or with extent 1

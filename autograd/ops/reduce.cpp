@@ -1,5 +1,6 @@
 #include <dygrad/autograd/ops/reduce.h>
 
+#include <cmath>
 #include <limits>
 
 #include <dygrad/autograd/apply.h>
@@ -138,7 +139,8 @@ struct LogSumExp {
   Tensor forward(const Tensor& x) const {
     const auto shifted_exp = [](auto v, auto m) { return std::exp(v - m); };
     const auto finite_or_zero = [](auto m) { return std::isinf(m) ? decltype(m){0} : m; };
-    if (reduction.count() == 0) return reduction.shaped(full(reduction.kept, 0, x.dtype()));
+    if (reduction.count() == 0)
+      return reduction.shaped(full(reduction.kept, -std::numeric_limits<double>::infinity(), x.dtype()));
     const Tensor shift = raw::map(name, finite_or_zero, raw::reduce_max(x, reduction.axes));
     const Tensor terms = raw::map(name, shifted_exp, x, view::expand(shift, x.shape()));
     return reduction.shaped(raw::map(

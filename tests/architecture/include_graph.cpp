@@ -26,7 +26,8 @@ std::optional<std::string> own_file(const std::string& include) {
   return include.substr(prefix.size());
 }
 
-/// The parts a file may include; a part is a folder, or one backend. All backends share the files directly in backends/.
+/// The parts a file may include; a part is a folder, or one backend. All backends share the files directly in
+/// backends/.
 std::vector<std::string_view> allowed_parts(std::string_view file) {
   if (file.starts_with("core/")) return {"core/"};
   if (file.starts_with("autograd/")) return {"core/", "autograd/"};
@@ -62,10 +63,13 @@ bool may_include_fmt(std::string_view file) {
 
 }  // namespace
 
-std::vector<std::string> includes_of(const std::string& text) {
-  static const std::regex line(R"((?:^|\n)[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"])");
+std::vector<std::string> includes_of(const std::string& text, const std::filesystem::path& folder) {
+  static const std::regex line(R"((?:^|\n)[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"])");
   std::vector<std::string> result;
-  for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) result.push_back((*it)[1]);
+  for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) {
+    const std::string name = (*it)[2];
+    result.push_back((*it)[1] == "<" ? name : ("dygrad" / folder / name).lexically_normal().generic_string());
+  }
   return result;
 }
 
@@ -78,7 +82,8 @@ IncludeGraph read_include_graph(const std::filesystem::path& root) {
       if (extension != ".h" && extension != ".cpp") continue;
       std::ifstream in(entry.path());
       const std::string text(std::istreambuf_iterator<char>(in), {});
-      graph[entry.path().lexically_relative(root).generic_string()] = includes_of(text);
+      const std::filesystem::path file = entry.path().lexically_relative(root);
+      graph[file.generic_string()] = includes_of(text, file.parent_path());
     }
   }
   return graph;

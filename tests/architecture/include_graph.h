@@ -8,13 +8,14 @@
 
 namespace dygrad::testing {
 
-/// Path relative to the root ("core/tensor.h") -> what it includes, as written between the brackets or quotes.
+/// Path relative to the root ("core/tensor.h") -> what it includes, as written between brackets; an include in quotes
+/// as if it had been written <dygrad/...>.
 using IncludeGraph = std::map<std::string, std::vector<std::string>>;
 
 /// Reads every .h and .cpp of the six folders below `root`.
 IncludeGraph read_include_graph(const std::filesystem::path& root);
-/// The includes of one text.
-std::vector<std::string> includes_of(const std::string& text);
+/// The includes of the text of a file in `folder`.
+std::vector<std::string> includes_of(const std::string& text, const std::filesystem::path& folder);
 
 /// Each function returns one line per breach: file, include, rule.
 std::vector<std::string> wrong_arrows(const IncludeGraph& graph);

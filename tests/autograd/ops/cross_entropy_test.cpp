@@ -1,0 +1,111 @@
+#include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/check_grads_matcher.h>
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/loss.h>
+#include <dygrad/autograd/ops/reduce.h>
+#include <dygrad/autograd/ops/shape.h>
+#include <dygrad/autograd/ops/softmax.h>
+#include <dygrad/core/error.h>
+#include <dygrad/tests/autograd/ops/tensors.h>
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+Tensor rows() { return tensor({{1., -2., 3.}, {.5, .25, -1.}}, float64); }
+
+// A line of three exponentials and their logarithm.
+constexpr double kTolerance = 64 * kEpsilon64;
+}  // namespace
+
+// Golden numbers: torch 1.13 in float64, torch.nn.functional.cross_entropy and the gradient of its mean.
+TEST_CASE("cross-entropy with class numbers agrees with torch") {
+  const Tensor x = leaf(rows());
+  const Tensor label = tensor({2, 0});
+  const Tensor losses = softmax_with_cross_entropy(x, label, {.reduction = Reduction::none});
+  CHECK(distance(losses, tensor({0.13284523372757556, 0.6941121864019144}, float64)) <= kTolerance);
+  softmax_with_cross_entropy(x, label).backward();
+  CHECK(distance(x.grad(), tensor({{0.05924982726750479, 0.00294987520095139, -0.062199702468456186},
+                                   {-0.2502411350933925, 0.19451239956829108, 0.055728735525101374}},
+                                  float64)) <= kTolerance);
+}
+
+TEST_CASE("cross-entropy takes labels with or without the class dimension, on any axis and strides") {
+  const Tensor x = spread_values({2, 4, 3, 2}, 1);
+  const Tensor label = raw::cast(small_integers({2, 3, 2}, 2) + 3., int64);  // 0 .. 6
+  const Tensor classes = raw::cast(label, float64) / 2.;
+  const Tensor sound = raw::cast(classes, int64);  // 0 .. 3
+  const CrossEntropyOptions options{.axis = 1, .reduction = Reduction::none};
+  const Tensor losses = softmax_with_cross_entropy(x, sound, options);
+  CHECK(losses.shape() == Shape(2, 3, 2));
+  CHECK(same(softmax_with_cross_entropy(x, sound.unsqueeze(1), options), losses));
+  CHECK(same(softmax_with_cross_entropy(channels_last(x), strided(sound), options), losses));
+  CHECK(same(softmax_with_cross_entropy(x.permute({0, 2, 3, 1}), sound, {.reduction = Reduction::none}), losses));
+  for (const std::int64_t n : {0, 1}) {
+    const std::int64_t c = sound.at<std::int64_t>({n, 2, 1});
+    CHECK(std::abs(losses.at({n, 2, 1}) + log_softmax(x, 1).at({n, c, 2, 1})) <= kTolerance);
+  }
+}
+
+TEST_CASE("ignored labels cost nothing, count nothing, and get no gradient") {
+  const Tensor x = leaf(rows());
+  const CrossEntropyOptions options{.ignore_index = -100};
+  const Tensor loss = softmax_with_cross_entropy(x, tensor({2, -100}), options);
+  CHECK(std::abs(loss.item() - 0.13284523372757556) <= kTolerance);
+  loss.backward();
+  CHECK(same(x.grad().select(0, 1), zeros({3}, float64)));
+  CHECK(std::isnan(softmax_with_cross_entropy(x, tensor({-100, -100}), options).item()));
+  CHECK(softmax_with_cross_entropy(x, tensor({0, 0}), {.ignore_index = 0, .reduction = Reduction::sum}).item() == 0);
+}
+
+TEST_CASE("cross-entropy with distributions is the expectation of the one with class numbers") {
+  const Tensor x = rows();
+  const Tensor soft = tensor({{.25, 0., .75}, {1., 0., 0.}}, float64);
+  const auto hard = [&](const Tensor& label) {
+    return softmax_with_cross_entropy(x, label, {.reduction = Reduction::none});
+  };
+  const Tensor got = softmax_with_cross_entropy(x, soft, {.soft_label = true, .reduction = Reduction::none});
+  const double first = .25 * hard(tensor({0, 0})).at({0}) + .75 * hard(tensor({2, 0})).at({0});
+  CHECK(std::abs(got.at({0}) - first) <= kTolerance);
+  CHECK(std::abs(got.at({1}) - hard(tensor({0, 0})).at({1})) <= kTolerance);
+  CHECK(distance(softmax_with_cross_entropy(x, soft, {.soft_label = true}), mean(got)) == 0);
+}
+
+TEST_CASE("cross-entropy has right derivatives to second order") {
+  const Tensor x = spread_values({2, 3, 2}, 1);
+  const Tensor label = tensor({{0, 2}, {1, 1}});
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum, Reduction::none}) {
+    const auto hard = [&](const Tensor& t) {
+      const Tensor losses =
+          softmax_with_cross_entropy(t, label, {.axis = 1, .ignore_index = 2, .reduction = reduction});
+      return losses * losses;
+    };
+    CHECK_THAT(check_grads(hard, x, {.order = 2}), GradsAgree());
+    const auto soft = [&](const Tensor& t, const Tensor& z) {
+      return softmax_with_cross_entropy(t, z, {.axis = 1, .soft_label = true, .reduction = reduction});
+    };
+    CHECK_THAT(check_grads(soft, x, spread_values({2, 3, 2}, 2), {.order = 2}), GradsAgree());
+  }
+}
+
+TEST_CASE("cross-entropy refuses labels that are no classes, and shapes that do not fit") {
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({2, 3})), InvalidArgument,
+                       Says("softmax_with_cross_entropy", "labels in [0, 3)", "got 3 at position 1", "ignore_index"));
+  CHECK_THROWS_AS(softmax_with_cross_entropy(rows(), tensor({-1, 0})), InvalidArgument);
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({1, 2, 0})), ShapeError,
+                       Says("[2] or [2, 1]", "got [3]"));
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({1., 2.})), DtypeError, Says("int64", "soft_label"));
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({1, 2}), {.soft_label = true}), DtypeError,
+                       Says("float64", "got int64"));
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), zeros({2}, float64), {.soft_label = true}), ShapeError,
+                       Says("[2, 3]", "got [2]"));
+  CHECK_THROWS_AS(softmax_with_cross_entropy(tensor(1.), tensor(0)), ShapeError);
+  CHECK_THROWS_AS(softmax_with_cross_entropy(arange(3), tensor(0)), DtypeError);
+}
+
+TEST_CASE("cross-entropy of an empty batch is empty") {
+  const Tensor x = zeros({0, 3});
+  CHECK(softmax_with_cross_entropy(x, zeros({0}, int64), {.reduction = Reduction::none}).shape() == Shape(0));
+  CHECK(std::isnan(softmax_with_cross_entropy(x, zeros({0}, int64)).item()));
+}

@@ -1,0 +1,125 @@
+#include <cmath>
+#include <random>
+
+#include <dygrad/core/copy.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/core/parallel.h>
+#include <dygrad/core/print.h>
+#include <dygrad/core/reduction.h>
+#include <dygrad/core/view.h>
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+
+namespace {
+
+/// Sums of whole numbers are exact in any order, so a plain loop over elements is the answer itself.
+struct Expected {
+  Tensor sum, largest, squares;
+
+  Expected(const Tensor& x, const Axes& axes, double centre) {
+    const Shape shape = raw::reduced_shape(x.shape(), axes);
+    sum = zeros(shape, float64);
+    largest = full(shape, -1e9, float64);
+    squares = zeros(shape, float64);
+    const std::vector<double> values = x.to_vector<double>();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      auto rest = static_cast<std::int64_t>(i);
+      std::int64_t at = 0;
+      for (int d = x.rank() - 1; d >= 0; --d) {
+        if (!axes.contains(d)) at += rest % x.dim(d) * sum.strides()[d];
+        rest /= x.dim(d);
+      }
+      sum.mutable_data<double>()[at] += values[i];
+      double& champion = largest.mutable_data<double>()[at];
+      champion = std::max(champion, values[i]);
+      squares.mutable_data<double>()[at] += (values[i] - centre) * (values[i] - centre);
+    }
+  }
+};
+
+Tensor whole_numbers(const Shape& shape, std::mt19937& engine) {
+  std::vector<std::int64_t> values(static_cast<std::size_t>(num_elements(shape)));
+  for (auto& value : values) value = static_cast<std::int64_t>(engine() % 101) - 50;
+  return raw::cast(from_vector(values, shape), float64);
+}
+
+bool same(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.to_vector<double>() == b.to_vector<double>();
+}
+
+void check_all_axes(const Tensor& x) {
+  for (int chosen = 0; chosen < 1 << x.rank(); ++chosen) {
+    Axes axes;
+    for (int d = 0; d < x.rank(); ++d) {
+      if (chosen >> d & 1) axes.push_back(d);
+    }
+    INFO("shape " << to_string(x.shape()) << ", strides " << to_string(x.strides()) << ", axes " << to_string(axes));
+    const Expected expected(x, axes, 3);
+    CHECK(same(raw::reduce_sum(x, axes), expected.sum));
+    CHECK(same(raw::reduce_max(x, axes), expected.largest));
+    const Tensor centre = full(expected.sum.shape(), 3, float64);
+    CHECK(same(raw::reduce_squared_distance(x, centre, axes), expected.squares));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("reductions over every set of axes agree with a plain loop, for any strides") {
+  std::mt19937 engine(1);
+  for (const Shape& shape :
+       {Shape(3, 5, 2, 4), Shape(2, 3, 20, 17), Shape(2, 1, 3, 130), Shape(1, 600, 2), Shape(700), Shape(40, 33)}) {
+    const Tensor x = whole_numbers(shape, engine);
+    check_all_axes(x);
+    check_all_axes(view::transpose(x, 0, -1));
+    check_all_axes(view::slice(x, -1, 1, 1000, 2));
+    if (x.rank() == 4) check_all_axes(raw::contiguous(x, MemoryFormat::channels_last));
+    if (x.rank() < 3)
+      check_all_axes(view::expand(view::select(x, 0, 0), x.rank() == 1 ? Shape(6) : Shape(6, x.dim(1))));
+  }
+}
+
+TEST_CASE("products with distances need no common memory order") {
+  std::mt19937 engine(2);
+  const Tensor x = whole_numbers({2, 3, 4, 5}, engine), factor = whole_numbers({2, 3, 4, 5}, engine);
+  const Tensor centre = full({1, 3, 1, 1}, 2, float64);
+  const Tensor want = raw::reduce_distance_times(x, centre, factor, {0, 2, 3});
+  std::vector<double> sums(3);
+  for (std::int64_t i = 0; i < x.num_elements(); ++i)
+    sums[static_cast<std::size_t>(i / 20 % 3)] += (x.data<double>()[i] - 2) * factor.data<double>()[i];
+  CHECK(want.to_vector<double>() == sums);
+  const Tensor turned = raw::contiguous(x, MemoryFormat::channels_last);
+  CHECK(same(raw::reduce_distance_times(turned, centre, factor, {0, 2, 3}), want));
+  CHECK(
+      same(raw::reduce_distance_times(turned, centre, raw::contiguous(factor, MemoryFormat::channels_last), {0, 2, 3}),
+           want));
+}
+
+TEST_CASE("long float32 sums keep their digits, because they are pairwise") {
+  constexpr std::int64_t kCount = 10'000'000;
+  const Tensor x = full({kCount}, 0.1, float32);
+  const double exact = static_cast<double>(0.1f) * kCount;
+  // A tree of log2(1e7) < 24 levels over leaves of fewer than 16 additions: under 40 roundings. A running sum loses
+  // 1e6.
+  CHECK(std::abs(raw::reduce_sum(x, {0}).item() - exact) <= 40 * std::numeric_limits<float>::epsilon() / 2 * exact);
+}
+
+TEST_CASE("sums are the same bits for any number of threads") {
+  std::mt19937 engine(3);
+  std::vector<float> values(300'000);
+  for (float& value : values) value = static_cast<float>(engine()) / 1e9f;
+  const Tensor x = from_vector(values, {100, 3000});
+  const int threads = num_threads();
+  for (const Axes& axes : {Axes{0, 1}, Axes{0}, Axes{1}}) {
+    set_num_threads(1);
+    const std::vector<float> alone = raw::reduce_sum(x, axes).to_vector<float>();
+    set_num_threads(3);
+    CHECK(raw::reduce_sum(x, axes).to_vector<float>() == alone);
+    set_num_threads(threads);
+  }
+}
+
+TEST_CASE("sums of nothing are zero") {
+  CHECK(same(raw::reduce_sum(zeros({0, 2}), {0}), zeros({1, 2})));
+  CHECK(raw::reduce_sum(zeros({0, 2}), {1}).shape() == Shape(0, 1));
+}

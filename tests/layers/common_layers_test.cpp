@@ -1,0 +1,157 @@
+// Conv2D, Linear, Pool2D, Dropout, Flatten, PRelu and the activation layers.
+#include <algorithm>
+#include <cmath>
+
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/layers/activation.h>
+#include <dygrad/layers/conv2d.h>
+#include <dygrad/layers/dropout.h>
+#include <dygrad/layers/flatten.h>
+#include <dygrad/layers/init/assign.h>
+#include <dygrad/layers/init/distributions.h>
+#include <dygrad/layers/linear.h>
+#include <dygrad/layers/pool2d.h>
+#include <dygrad/layers/prelu.h>
+
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
+Tensor count_up(const Shape& shape) {
+  return arange(0, static_cast<double>(num_elements(shape)), 1, float32).reshape(shape);
+}
+using Values = std::vector<double>;
+}  // namespace
+
+TEST_CASE("Conv2D slides its kernel and adds the bias", "[smoke]") {
+  Conv2D layer({.num_channels = 1,
+                .num_filters = 1,
+                .filter_size = 2,
+                .stride = {1, 2},
+                .param_attr = Assign{count_up({1, 1, 2, 2})},
+                .bias_attr = Constant{.value = 0.5}});
+  // 0 a + 1 b + 2 c + 3 d on 3x4 counting up: windows at columns 0 and 2.
+  CHECK(values(layer(count_up({1, 1, 3, 4}))) == Values{24.5, 36.5, 48.5, 60.5});
+}
+
+TEST_CASE("Conv2D starts with its normal deviation, over all channels") {
+  const Conv2D layer({.num_channels = 50, .num_filters = 100, .filter_size = 2, .groups = 2});
+  CHECK(layer.weight.shape() == Shape{100, 25, 2, 2});
+  double sum = 0;
+  for (double v : values(layer.weight)) sum += v * v;
+  // Five standard errors of the deviation of 10000 draws.
+  CHECK_THAT(std::sqrt(sum / 10000), WithinRel(std::sqrt(2. / 200), 5 / std::sqrt(20000.)));
+  CHECK_THROWS_MATCHES(Conv2D({.num_channels = 3, .num_filters = 2, .filter_size = 1, .groups = 2}), InvalidArgument,
+                       Says("Conv2D", "groups do not divide num_channels"));
+}
+
+TEST_CASE("Linear multiplies the last dimension") {
+  Linear layer({.input_dim = 2,
+                .output_dim = 3,
+                .param_attr = Assign{tensor({{1., 2., 3.}, {4., 5., 6.}})},
+                .bias_attr = Assign{tensor({0., 0., -100.})},
+                .act = "relu"});
+  CHECK(values(layer(tensor({{1., 1.}, {0., 1.}}))) == Values{5, 7, 0, 4, 5, 0});
+  CHECK(layer(zeros({4, 5, 2})).shape() == Shape{4, 5, 3});
+  CHECK(layer(zeros({0, 2})).shape() == Shape{0, 3});
+  CHECK_THROWS_MATCHES(layer(zeros({2, 3})), ShapeError,
+                       Says("linear", "expected x.shape[-1] == 2, got 3", "in layer"));
+  CHECK_THROWS_MATCHES(Linear({.input_dim = 2}), InvalidArgument, Says("Linear", "output_dim >= 1", "got 0"));
+}
+
+TEST_CASE("Pool2D takes maxima and means") {
+  const Tensor x = count_up({1, 1, 4, 4});
+  Pool2D largest({.pool_size = 2, .pool_stride = 2});
+  CHECK(values(largest(x)) == Values{5, 7, 13, 15});
+  Pool2D average({.pool_size = 2, .pool_type = "avg", .pool_stride = 2});
+  CHECK(values(average(x)) == Values{2.5, 4.5, 10.5, 12.5});
+  Pool2D everything({.pool_type = "avg", .global_pooling = true});
+  CHECK(everything(x).shape() == Shape{1, 1, 1, 1});
+  CHECK(everything(x).item() == 7.5);
+}
+
+TEST_CASE("Pool2D refuses impossible options") {
+  CHECK_THROWS_MATCHES(Pool2D({.pool_size = 2, .pool_type = "sum"}), InvalidArgument, Says("pool_type", "\"sum\""));
+  CHECK_THROWS_MATCHES(Pool2D({.pool_type = "max"}), InvalidArgument, Says("pool_size >= 1", "(-1, -1)"));
+  CHECK_THROWS_AS(Pool2D({.pool_size = 2, .pool_stride = 0}), InvalidArgument);
+  CHECK_THROWS_AS(Pool2D({.pool_size = 2, .pool_padding = 2}), InvalidArgument);
+}
+
+TEST_CASE("Dropout by default drops in training and scales down in evaluation") {
+  Dropout layer({.p = 0.25, .seed = 1});
+  const Tensor x = ones({10000});
+  const Values y = values(layer(x));
+  const auto kept = static_cast<double>(std::ranges::count(y, 1.0));
+  CHECK(static_cast<double>(std::ranges::count(y, 0.0)) + kept == 10000);
+  CHECK_THAT(kept, WithinAbs(7500, 5 * std::sqrt(10000 * 0.25 * 0.75)));  // five standard deviations
+  layer.eval();
+  CHECK(values(layer(ones({2}))) == Values{0.75, 0.75});
+}
+
+TEST_CASE("Dropout that upscales in training leaves evaluation alone") {
+  Dropout layer({.p = 0.75, .seed = 1, .dropout_implementation = "upscale_in_train"});
+  for (double v : values(layer(ones({100})))) REQUIRE((v == 0 || v == 4));
+  layer.eval();
+  CHECK(values(layer(ones({2}))) == Values{1, 1});
+  Dropout all({.p = 1, .dropout_implementation = "upscale_in_train"});
+  CHECK(values(all(ones({2}))) == Values{0, 0});
+}
+
+TEST_CASE("a seeded Dropout repeats its stream, not its mask") {
+  Dropout a({.seed = 9}), b({.seed = 9});
+  const Tensor x = ones({64});
+  const Values first = values(a(x));
+  CHECK(first == values(b(x)));
+  CHECK(first != values(a(x)));
+  CHECK_THROWS_MATCHES(Dropout({.p = 1.5}), InvalidArgument, Says("Dropout", "0 <= p <= 1", "1.5"));
+  CHECK_THROWS_AS(Dropout({.dropout_implementation = "up"}), InvalidArgument);
+}
+
+TEST_CASE("Dropout lets gradients through where it keeps") {
+  Dropout layer({.p = 0.5, .seed = 2});
+  Tensor x = ones({32});
+  x.set_stop_gradient(false);
+  const Tensor y = layer(x);
+  y.backward();
+  CHECK(values(x.grad()) == values(y));
+}
+
+TEST_CASE("Flatten keeps the batch dimension") {
+  Flatten layer;
+  CHECK(layer(zeros({2, 3, 4, 5})).shape() == Shape{2, 60});
+  Flatten inner({.start_axis = 2, .stop_axis = 3});
+  CHECK(inner(zeros({2, 3, 4, 5})).shape() == Shape{2, 3, 20});
+  CHECK_THROWS_AS(layer(zeros({2})), ShapeError);
+}
+
+TEST_CASE("activation layers apply their functions") {
+  const Tensor x = tensor({-1., 0.5, 3.});
+  ReLU rectify;
+  CHECK(values(rectify(x)) == Values{0, 0.5, 3});
+  LeakyReLU leaky({.alpha = 0.25});
+  CHECK(values(leaky(x)) == Values{-0.25, 0.5, 3});
+  Activation named("hard_sigmoid");
+  CHECK_THAT(named(x).at({2}), WithinAbs(1, 1e-6));
+  Activation none("");
+  CHECK(values(none(x)) == values(x));
+  CHECK_THROWS_MATCHES(Activation("nope"), InvalidArgument, Says("\"nope\""));
+}
+
+TEST_CASE("PRelu learns the slope of its negative side") {
+  PRelu layer;
+  layer.weight.fill(0.5);
+  Tensor x = tensor({-2., 3.});
+  const Tensor y = layer(x);
+  CHECK(values(y) == Values{-1, 3});
+  y.backward();
+  CHECK(layer.weight.grad().item() == -2);
+  CHECK(PRelu({.mode = "channel", .channel = 3}).weight.shape() == Shape{1, 3, 1, 1});
+  CHECK(PRelu({.mode = "element", .input_shape = {8, 2, 4}}).weight.shape() == Shape{1, 2, 4});
+  CHECK(PRelu().weight.item() == 1);
+  CHECK_THROWS_MATCHES(PRelu({.mode = "both"}), InvalidArgument, Says("PRelu", "\"both\""));
+}

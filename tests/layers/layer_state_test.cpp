@@ -1,0 +1,102 @@
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/layers/init/distributions.h>
+#include <dygrad/layers/layer.h>
+#include <dygrad/layers/linear.h>
+
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+struct Net : Layer {
+  Linear fc{{.input_dim = 2, .output_dim = 3}};
+  Tensor count = zeros({1}), cache = zeros({1});
+  Net() {
+    register_layer("fc", fc);
+    register_buffer("count", count);
+    register_buffer("cache", cache, /*persistable=*/false);
+  }
+};
+using Names = std::vector<std::string>;
+}  // namespace
+
+TEST_CASE("a state dict lists parameters and persistable buffers in order, live", "[smoke]") {
+  Net net;
+  const StateDict state = net.state_dict();
+  REQUIRE(state.size() == 3);
+  CHECK(state.entries()[0].first == "count");
+  CHECK(state.entries()[1].first == "fc.weight");
+  CHECK(state.entries()[2].first == "fc.bias");
+  const StateDict copy = state.clone();
+  net.fc.bias.fill(7);
+  CHECK(state.at("fc.bias").at({0}) == 7);
+  CHECK(copy.at("fc.bias").at({0}) == 0);
+  CHECK(copy.at("fc.bias").stop_gradient());
+}
+
+TEST_CASE("loading copies the values and keeps the parameters") {
+  Net from, to;
+  from.count.fill(4);
+  const Parameter kept = to.fc.weight;
+  CHECK(to.set_dict(from.state_dict()).ok());
+  CHECK(kept.to_vector<float>() == from.fc.weight.to_vector<float>());
+  CHECK(to.count.item() == 4);
+  from.fc.weight.fill(9);
+  CHECK(kept.at({0, 0}) != 9);
+}
+
+TEST_CASE("a strict load names everything that does not fit, before anything changes") {
+  const UniqueNameGuard guard;
+  Net net;
+  net.fc.weight.fill(1);
+  StateDict state = net.state_dict().clone();
+  state.erase("count");
+  state.set("fc.weight", zeros({3, 2}));
+  state.set("fc.bias", ones({3}, float64));
+  state.insert("fc.extra", zeros({1}));
+  CHECK_THROWS_MATCHES(net.set_dict(state), InvalidArgument,
+                       Says("set_dict", "net_0", "missing count", "unexpected fc.extra",
+                            "mismatched fc.weight: expected float32 [2, 3], got float32 [3, 2]",
+                            "mismatched fc.bias: expected float32 [3], got float64 [3]"));
+  CHECK(net.fc.weight.at({0, 0}) == 1);
+}
+
+TEST_CASE("a loose load takes what fits and reports the rest") {
+  Net net;
+  StateDict state;
+  state.insert("fc.weight", full({2, 3}, 5));
+  state.insert("fc.bias", zeros({4}));
+  state.insert("other", zeros({1}));
+  const LoadReport report = net.set_dict(state, {.strict = false});
+  CHECK(report.missing == Names{"count"});
+  CHECK(report.unexpected == Names{"other"});
+  CHECK(report.mismatched.size() == 1);
+  CHECK(net.fc.weight.at({1, 2}) == 5);
+}
+
+TEST_CASE("states can be keyed by parameter names") {
+  const UniqueNameGuard guard;
+  Net net;
+  const StateDict state = net.state_dict({.use_structured_name = false});
+  CHECK(state.contains("linear_0.w_0"));
+  CHECK(state.contains("count"));
+  StateDict changed = state.clone();
+  changed.set("linear_0.b_0", ones({3}));
+  net.set_dict(changed, {.use_structured_name = false});
+  CHECK(net.fc.bias.at({2}) == 1);
+}
+
+TEST_CASE("a state dict has distinct names and finds them") {
+  StateDict state;
+  state.insert("a", ones({1}));
+  CHECK_THROWS_MATCHES(state.insert("a", ones({1})), InvalidArgument, Says("\"a\" is there already"));
+  CHECK_THROWS_MATCHES(state.at("b"), InvalidArgument, Says("no \"b\"", "names: a"));
+  CHECK_THROWS_AS(StateDict({{"a", ones({1})}, {"a", ones({1})}}), InvalidArgument);
+  StateDict outer;
+  outer.insert_all("model.", state);
+  CHECK(outer.contains("model.a"));
+  CHECK(outer.with_prefix("model.").contains("a"));
+  CHECK(!outer.erase("a"));
+}

@@ -1,0 +1,216 @@
+// What all optimizers share: skipping, order of clip and decay, rates, state.
+#include <dygrad/layers/optim/optimizer.h>
+
+#include <cmath>
+#include <limits>
+
+#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/core/parallel.h>
+#include <dygrad/core/random.h>
+#include <dygrad/layers/optim/adam.h>
+#include <dygrad/layers/optim/momentum.h>
+#include <dygrad/layers/optim/schedules.h>
+#include <dygrad/layers/optim/sgd.h>
+
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+Parameter with_grad(double value, double grad, ParamAttr attr = {}) {
+  Parameter p(full({2}, value, float64), attr);
+  p.set_grad(full({2}, grad, float64));
+  return p;
+}
+double first(const Tensor& x) { return x.at({0}); }
+constexpr double kRounding = 1e-15;
+}  // namespace
+
+TEST_CASE("an optimizer needs distinct, defined parameters", "[smoke]") {
+  const Parameter p(ones({1}), {.name = "twice"});
+  CHECK_THROWS_MATCHES(SGD({}, {.learning_rate = 1}), InvalidArgument, Says("SGD", "no parameters"));
+  CHECK_THROWS_MATCHES(SGD({p, p}, {.learning_rate = 1}), InvalidArgument, Says("\"twice\" is listed twice"));
+  CHECK_THROWS_MATCHES(SGD({Parameter()}, {.learning_rate = 1}), InvalidArgument, Says("undefined"));
+}
+
+TEST_CASE("frozen parameters and those without a gradient keep their bits, even under decay") {
+  Parameter frozen = with_grad(1, 1), idle(full({2}, 1, float64)), active = with_grad(1, 1);
+  frozen.set_trainable(false);
+  SGD sgd({frozen, idle, active}, {.learning_rate = 0.5, .regularization = L2Decay{1}});
+  const auto updated = sgd.minimize(ones({1}));
+  REQUIRE(updated.size() == 1);
+  CHECK(updated[0].parameter.is_same(active));
+  CHECK(first(updated[0].grad) == 1);
+  CHECK(first(frozen) == 1);
+  CHECK(first(idle) == 1);
+  CHECK(first(active) == 0);
+  CHECK_THROWS_AS(sgd.minimize(Tensor()), InvalidArgument);
+}
+
+TEST_CASE("minimize neither runs backward nor clears gradients") {
+  Parameter p = with_grad(1, 1);
+  const Tensor loss = (p * p).sum();
+  SGD sgd({p}, {.learning_rate = 0.5});
+  sgd.minimize(loss);
+  CHECK(first(p) == 0.5);
+  sgd.minimize(loss);
+  CHECK(first(p) == 0);
+  sgd.clear_gradients();
+  CHECK(!p.grad().defined());
+}
+
+TEST_CASE("gradients accumulate over backward passes until cleared") {
+  Parameter p(ones({1}, float64));
+  SGD sgd({p}, {.learning_rate = 1});
+  (p * 2).backward();
+  (p * 3).backward();
+  sgd.step();
+  CHECK(p.item() == -4);
+  sgd.clear_grad();
+  sgd.step();
+  CHECK(p.item() == -4);
+}
+
+TEST_CASE("an update counts as a change in place") {
+  Parameter p = with_grad(1, 1);
+  const Tensor y = (p * p).sum();
+  const std::uint64_t before = p.version();
+  SGD({p}, {.learning_rate = 1}).step();
+  CHECK(p.version() > before);
+  CHECK_THROWS_AS(y.backward(), GraphError);
+}
+
+TEST_CASE("each parameter has its own factor on the rate") {
+  Parameter slow = with_grad(1, 1, {.learning_rate = 0.1}), still = with_grad(1, 1, {.learning_rate = 0});
+  SGD({slow, still}, {.learning_rate = 1}).step();
+  CHECK_THAT(first(slow), WithinAbs(0.9, kRounding));
+  CHECK(first(still) == 1);
+}
+
+TEST_CASE("decay adds to the gradient, and a parameter's own beats the optimizer's") {
+  const auto after = [](double value, Regularizer own, Regularizer common) {
+    Parameter p = with_grad(value, 0, {.regularizer = own});
+    SGD({p}, {.learning_rate = 1, .regularization = common}).step();
+    return first(p);
+  };
+  CHECK(after(2, {}, L2Decay{0.25}) == 1.5);
+  CHECK(after(2, {}, L1Decay{0.25}) == 1.75);
+  CHECK(after(-2, {}, L1Decay{0.25}) == -1.75);
+  CHECK(after(0, {}, L1Decay{0.25}) == 0);
+  CHECK(after(2, L2Decay{0.5}, L1Decay{0.25}) == 1);
+}
+
+TEST_CASE("clipping by value, by norm and by global norm") {
+  const auto after = [](GradientClip clip) {
+    Parameter a(tensor({0., 0.}, float64)), b(tensor({0.}, float64));
+    a.set_grad(tensor({-3., 4.}, float64));
+    b.set_grad(tensor({12.}, float64));
+    SGD({a, b}, {.learning_rate = 1, .grad_clip = clip}).step();
+    return std::vector<double>{-a.at({0}), -a.at({1}), -b.at({0})};
+  };
+  const auto near = [](const std::vector<double>& got, const std::vector<double>& expected) {
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK_THAT(got[i], WithinAbs(expected[i], 4e-15));
+  };
+  near(after({}), {-3, 4, 12});
+  near(after(GradientClipByValue{.max = 3.5}), {-3, 3.5, 3.5});
+  near(after(GradientClipByValue{.max = 5, .min = 0}), {0, 4, 5});
+  near(after(GradientClipByNorm{6}), {-3, 4, 6});
+  near(after(GradientClipByNorm{1}), {-.6, .8, 1});
+  near(after(GradientClipByGlobalNorm{6.5}), {-1.5, 2, 6});  // the norm is 13
+  near(after(GradientClipByGlobalNorm{20}), {-3, 4, 12});
+  CHECK_THROWS_MATCHES(GradientClip(GradientClipByNorm{0}), InvalidArgument, Says("clip_norm > 0"));
+  CHECK_THROWS_AS(GradientClip(GradientClipByValue{.max = -1}), InvalidArgument);
+}
+
+TEST_CASE("clipping comes before decay and leaves out those that do not want it") {
+  Parameter clipped = with_grad(2, 100), free_one = with_grad(0, 3, {.need_clip = false});
+  SGD({clipped, free_one},
+      {.learning_rate = 1, .regularization = L2Decay{0.5}, .grad_clip = GradientClipByValue{.max = 1}})
+      .step();
+  CHECK(first(clipped) == 0);  // 2 - (1 + 0.5 * 2)
+  CHECK(first(free_one) == -3);
+}
+
+TEST_CASE("the global norm does not depend on threads") {
+  const Tensor g = uniform({300'001}, -1, 1);
+  const auto after = [&](int threads) {
+    const int before = num_threads();
+    set_num_threads(threads);
+    Parameter p(zeros({300'001}));
+    p.set_grad(g);
+    SGD({p}, {.learning_rate = 1, .grad_clip = GradientClipByGlobalNorm{0.1}}).step();
+    set_num_threads(before);
+    return p.to_vector<float>();
+  };
+  CHECK(after(1) == after(3));
+}
+
+TEST_CASE("NaN flows into the parameters") {
+  Parameter p = with_grad(1, std::numeric_limits<double>::quiet_NaN());
+  SGD({p}, {.learning_rate = 1, .grad_clip = GradientClipByValue{.max = 1}}).step();
+  CHECK(std::isnan(first(p)));
+}
+
+TEST_CASE("the rate is set by the user or by a schedule, not by both") {
+  Parameter p = with_grad(0, 1);
+  SGD fixed({p}, {.learning_rate = 0.5});
+  fixed.set_lr(0.25);
+  CHECK(fixed.get_lr() == 0.25);
+  CHECK_THROWS_AS(fixed.set_lr(-1), InvalidArgument);
+  Schedule rate = ExponentialDecay{.learning_rate = 1, .decay_rate = 0.5};
+  SGD driven({p}, {.learning_rate = rate});
+  CHECK_THROWS_MATCHES(driven.set_lr(1), InvalidArgument, Says("SGD", "a schedule drives"));
+  driven.step();
+  CHECK(driven.get_lr() == 1);
+  rate.step();
+  CHECK(driven.get_lr() == 0.5);
+  SGD advancing({p}, {.learning_rate = rate, .advance_schedule = true});
+  advancing.step();
+  CHECK(rate.lr() == 0.25);
+}
+
+TEST_CASE("a resumed optimizer goes on bit by bit") {
+  const auto make = [] { return Parameter(tensor({1., -2., 3.}), {}); };
+  Schedule rate = CosineDecay{.learning_rate = 0.1, .step_each_epoch = 1, .epochs = 9};
+  Schedule other_rate = CosineDecay{.learning_rate = 0.1, .step_each_epoch = 1, .epochs = 9};
+  Parameter p = make(), q = make(), never = make(), never_too = make();
+  Adam a({p, never}, {.learning_rate = rate}), b({q, never_too}, {.learning_rate = other_rate});
+  const auto train = [](Parameter& x, Adam& adam, Schedule& schedule) {
+    x.clear_gradient();
+    (x * x * x).sum().backward();
+    adam.step();
+    schedule.step();
+  };
+  for (int i = 0; i < 3; ++i) train(p, a, rate);
+  q.set_value(p);
+  b.set_state_dict(a.state_dict().clone());
+  CHECK(b.global_step() == 3);
+  CHECK(b.get_lr() == a.get_lr());
+  for (int i = 0; i < 3; ++i) {
+    train(p, a, rate);
+    train(q, b, other_rate);
+  }
+  CHECK(p.to_vector<float>() == q.to_vector<float>());
+  CHECK(a.state_dict().contains("0.moment2"));
+  CHECK(!a.state_dict().contains("1.moment2"));
+}
+
+TEST_CASE("a state that does not fit is refused as a whole") {
+  Parameter p = with_grad(1, 1);
+  Adam adam({p}, {});
+  adam.step();
+  StateDict state = adam.state_dict().clone();
+  state.erase("0.moment1");
+  state.set("0.moment2", zeros({3}, float64));
+  state.insert("1.step", zeros({1}));
+  CHECK_THROWS_MATCHES(adam.set_state_dict(state), InvalidArgument,
+                       Says("set_state_dict", "Adam", "missing 0.moment1", "unexpected 1.step",
+                            "mismatched 0.moment2: expected float64 [2], got float64 [3]"));
+  Momentum momentum({p}, {});
+  CHECK_THROWS_AS(momentum.set_state_dict(adam.state_dict()), InvalidArgument);
+  Adam driven({p}, {.learning_rate = ExponentialDecay{.learning_rate = 1}});
+  CHECK_THROWS_MATCHES(driven.set_state_dict(adam.state_dict()), InvalidArgument, Says("missing schedule"));
+}

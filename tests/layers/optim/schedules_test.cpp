@@ -1,0 +1,138 @@
+#include <dygrad/layers/optim/schedules.h>
+
+#include <cmath>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/factories.h>
+#include <dygrad/layers/optim/reduce_lr_on_plateau.h>
+
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+std::vector<double> rates(Schedule schedule, int count) {
+  std::vector<double> list;
+  for (int i = 0; i < count; ++i) {
+    list.push_back(schedule.lr());
+    schedule.step();
+  }
+  return list;
+}
+
+void near(const std::vector<double>& got, const std::vector<double>& expected, double tolerance = 1e-15) {
+  REQUIRE(got.size() == expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK_THAT(got[i], WithinAbs(expected[i], tolerance));
+}
+}  // namespace
+
+TEST_CASE("PiecewiseDecay changes at its boundaries", "[smoke]") {
+  CHECK(rates(PiecewiseDecay{.boundaries = {2, 3}, .values = {1, .5, .25}}, 5) ==
+        std::vector<double>{1, 1, .5, .25, .25});
+  CHECK(rates(PiecewiseDecay{.boundaries = {2}, .values = {1, .5}, .begin = 1}, 2) == std::vector<double>{1, .5});
+  CHECK(rates(PiecewiseDecay{.boundaries = {2}, .values = {1, .5}, .step_size = 2}, 2) == std::vector<double>{1, .5});
+}
+
+TEST_CASE("CosineDecay is constant within an epoch") {
+  near(rates(CosineDecay{.learning_rate = .1, .step_each_epoch = 3, .epochs = 4}, 8),
+       {.1, .1, .1, .085355, .085355, .085355, .05, .05}, 4e-7);
+}
+
+TEST_CASE("exponential, natural and inverse-time decay") {
+  near(rates(ExponentialDecay{.learning_rate = 1, .decay_steps = 2, .decay_rate = .25}, 3), {1, .5, .25});
+  near(rates(ExponentialDecay{.learning_rate = 1, .decay_steps = 2, .decay_rate = .25, .staircase = true}, 3),
+       {1, 1, .25});
+  near(rates(NaturalExpDecay{.learning_rate = 1, .decay_steps = 1, .decay_rate = .5}, 2), {1, std::exp(-.5)});
+  near(rates(InverseTimeDecay{.learning_rate = 1, .decay_steps = 1, .decay_rate = 1}, 3), {1, .5, 1. / 3});
+}
+
+TEST_CASE("PolynomialDecay ends or cycles") {
+  near(rates(PolynomialDecay{.learning_rate = 1, .decay_steps = 2, .end_learning_rate = 0}, 4), {1, .5, 0, 0});
+  near(rates(PolynomialDecay{.learning_rate = 1, .decay_steps = 2, .end_learning_rate = 0, .cycle = true}, 5),
+       {1, .5, 0, .25, 0});
+}
+
+TEST_CASE("NoamDecay rises, then falls") {
+  near(rates(NoamDecay{.d_model = 4, .warmup_steps = 4}, 1), {.5 / 8});
+  Schedule noam = NoamDecay{.d_model = 4, .warmup_steps = 4, .begin = 9};
+  near({noam.lr()}, {.5 / 3});
+}
+
+TEST_CASE("a warm-up leads to a rate, or to a schedule whose clock runs from the start") {
+  near(rates(LinearLrWarmup{.learning_rate = .5, .warmup_steps = 4, .start_lr = 0, .end_lr = 1}, 5),
+       {.25, .5, .75, .5, .5});
+  Schedule inner = ExponentialDecay{.learning_rate = 1, .decay_steps = 1, .decay_rate = .5};
+  near(rates(LinearLrWarmup{.learning_rate = inner, .warmup_steps = 3, .start_lr = 0, .end_lr = 3}, 4),
+       {1, 2, .25, .125});
+  CHECK(inner.count() == 4);
+}
+
+TEST_CASE("schedules that count epochs") {
+  near(rates(StepDecay{.learning_rate = 1, .every = 2}, 5), {1, 1, .1, .1, .01});
+  near(rates(MultiStepDecay{.learning_rate = 1, .milestones = {1, 3}}, 4), {1, .1, .1, .01});
+  near(rates(
+           LambdaDecay{.learning_rate = 2, .lr_lambda = [](std::int64_t e) { return 1. / static_cast<double>(e + 1); }},
+           3),
+       {2, 1, 2. / 3});
+  CHECK(Schedule(StepDecay{.learning_rate = 1}).is_per_epoch());
+}
+
+TEST_CASE("any function of the count is a schedule, and copies share the count") {
+  Schedule mine = [](std::int64_t s) { return 1.0 / static_cast<double>(s + 1); };
+  const Schedule copy = mine;
+  mine.epoch();
+  CHECK(copy.lr() == 0.5);
+}
+
+TEST_CASE("a schedule's state is numbers, wrapped schedules included") {
+  const auto make = [] {
+    return Schedule(LinearLrWarmup{
+        .learning_rate = ExponentialDecay{.learning_rate = 1, .decay_rate = .5}, .warmup_steps = 3, .end_lr = 3});
+  };
+  Schedule a = make(), b = make();
+  for (int i = 0; i < 5; ++i) a.step();
+  b.set_state(a.state());
+  CHECK(a.state() == std::vector<double>{6, 5});
+  CHECK(b.lr() == a.lr());
+  CHECK_THROWS_MATCHES(b.set_state({1}), InvalidArgument, Says("Schedule", "expected 2 numbers", "got 1"));
+}
+
+TEST_CASE("impossible schedules are refused") {
+  CHECK_THROWS_MATCHES(Schedule(PiecewiseDecay{.boundaries = {1}, .values = {1}}), InvalidArgument,
+                       Says("PiecewiseDecay", "one more value"));
+  CHECK_THROWS_AS(Schedule(PiecewiseDecay{.boundaries = {2, 1}, .values = {1, 2, 3}}), InvalidArgument);
+  CHECK_THROWS_AS(Schedule(MultiStepDecay{.milestones = {2, 2}}), InvalidArgument);
+  CHECK_THROWS_AS(Schedule(StepDecay{.decay_rate = 1}), InvalidArgument);
+  CHECK_THROWS_AS(Schedule(LinearLrWarmup{.start_lr = 1, .end_lr = 0}), InvalidArgument);
+  CHECK_THROWS_AS(Schedule(CosineDecay{.epochs = 0}), InvalidArgument);
+}
+
+TEST_CASE("ReduceLROnPlateau waits, lowers, and cools down") {
+  ReduceLROnPlateau plateau({.learning_rate = 1, .decay_rate = .5, .patience = 1, .cooldown = 1, .min_lr = .2});
+  std::vector<double> list;
+  for (double loss : {1., 1., 1., 1., 1., 1., 1., 1., 1.}) {
+    plateau.step(loss);
+    list.push_back(plateau.lr());
+  }
+  // best; bad; worse than patience: lowered; cooling; bad; lowered; cooling; bad; lowered to min_lr.
+  CHECK(list == std::vector<double>{1, 1, .5, .5, .5, .25, .25, .25, .2});
+  plateau.step(tensor({0.5}));
+  CHECK_THROWS_MATCHES(static_cast<Schedule&>(plateau).step(), InvalidArgument, Says("step(loss)"));
+  CHECK_THROWS_AS(plateau.step(ones({2})), ShapeError);
+}
+
+TEST_CASE("ReduceLROnPlateau has modes, and its state resumes") {
+  ReduceLROnPlateau rising(
+      {.learning_rate = 1, .mode = "max", .patience = 0, .threshold = .1, .threshold_mode = "abs"});
+  rising.step(1);
+  rising.step(1.2);
+  CHECK(rising.lr() == 1);
+  rising.step(1.25);
+  CHECK_THAT(rising.lr(), WithinAbs(.1, 1e-16));
+  ReduceLROnPlateau resumed(
+      {.learning_rate = 1, .mode = "max", .patience = 0, .threshold = .1, .threshold_mode = "abs"});
+  resumed.set_state(rising.state());
+  CHECK(resumed.lr() == rising.lr());
+  CHECK_THROWS_MATCHES(ReduceLROnPlateau({.learning_rate = 1, .mode = "up"}), InvalidArgument, Says("mode"));
+}
