@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/io/file.h>
+#include <string>
 
+#include "files.h"
 #include "letters.h"
 
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -111,12 +111,10 @@ void Canvas::save_png(const std::string& path) const {
   std::vector<std::uint8_t> bytes(pixels_.size());
   std::transform(pixels_.begin(), pixels_.end(), bytes.begin(),
                  [](float level) { return static_cast<std::uint8_t>(std::lround(std::clamp(level, 0.F, 255.F))); });
-  dygrad::io::AtomicFileWriter file({"save_png", path});
   const auto write = [](void* context, void* data, int size) {
     static_cast<std::string*>(context)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
   };
   std::string png;
   stbi_write_png_to_func(write, &png, width_, height_, 3, bytes.data(), 3 * width_);
-  file.write(png);
-  file.commit();
+  replace_file(path, png);
 }

@@ -35,7 +35,7 @@ class Canvas {
   void text(Point at, std::string_view words, float size, Color color, Align align = Align::left);
   static float text_width(std::string_view words, float size);
 
-  /// Replaces the file as a whole or not at all. Throws dygrad::IoError.
+  /// Replaces the file as a whole or not at all. Throws std::runtime_error.
   void save_png(const std::string& path) const;
 
  private:

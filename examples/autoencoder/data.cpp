@@ -6,7 +6,6 @@
 
 #include <dygrad/core/data/idx.h>
 #include <dygrad/core/error.h>
-#include <dygrad/core/view.h>
 
 #include "shapes.h"
 

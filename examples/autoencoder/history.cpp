@@ -7,7 +7,8 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
-#include <dygrad/core/io/file.h>
+
+#include "files.h"
 
 using namespace dygrad;
 
@@ -55,9 +56,7 @@ void History::write_csv(const std::string& path, std::int64_t steps_per_epoch) c
     }
     text += '\n';
   }
-  io::AtomicFileWriter file({"write_csv", path});
-  file.write(text);
-  file.commit();
+  replace_file(path, text);
 }
 
 double psnr(double mean_squared_error) { return -10 * std::log10(mean_squared_error); }

@@ -4,11 +4,11 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <optional>
 
 #include <dygrad/dygrad.h>
 
+#include "files.h"
 #include "training.h"
 
 namespace {
@@ -28,8 +28,7 @@ int train(Options options) {
     checkpoint = dygrad::load_state(options.checkpoint_path());
     options.settings = Settings::from_texts(checkpoint->metadata, options.settings, options.given);
   }
-  std::filesystem::create_directories(options.output);
-  dygrad::io::AtomicFileWriter({"output", options.checkpoint_path()});  // not writable? Better known before training.
+  prepare_folder(options.output);  // not writable? Better known before training
   if (options.threads > 0) dygrad::set_num_threads(options.threads);
 
   const Images images = load_images(options.data, options.settings.limit);

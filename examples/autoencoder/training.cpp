@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "pictures.h"
 
@@ -113,6 +117,7 @@ void Training::finish_epoch(Progress& progress) {
 
 bool Training::run(const volatile std::sig_atomic_t& stop) {
   const std::int64_t num_steps = settings_.epochs * steps_per_epoch(), first_step = steps_done();
+  if (first_step >= num_steps) fmt::print("nothing left to train; a larger --epochs goes on\n");
   Progress progress(first_step, num_steps, steps_per_epoch());
   const auto should_stop = [&] { return stop || (options_.stop_after && steps_done() >= options_.stop_after); };
   while (steps_done() < num_steps && !should_stop()) {
