@@ -70,7 +70,7 @@ StateDict StateDict::clone() const {
 std::string LoadReport::message(std::string_view op, std::string_view owner) const {
   Message text(op, fmt::format("the state does not fit {}.", owner));
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
-    for (const std::string& name : names) text = std::move(text).line("{} {}", what, name);
+    for (const std::string& name : names) (void)std::move(text).line("{} {}", what, name);  // adds in place
   };
   list("missing", missing);
   list("unexpected", unexpected);

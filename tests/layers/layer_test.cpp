@@ -1,7 +1,7 @@
 #include <dygrad/layers/layer.h>
 
 #include <dygrad/autograd/anomaly.h>
-#include <dygrad/autograd/graph.h>
+#include <dygrad/autograd/node.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
