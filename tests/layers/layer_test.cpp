@@ -1,3 +1,4 @@
+#include <dygrad/autograd/node.h>
 #include <dygrad/layers/layer.h>
 
 #include <dygrad/autograd/anomaly.h>
