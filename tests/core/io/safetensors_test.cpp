@@ -237,7 +237,7 @@ TEST_CASE("every malformed safetensors file is an error that names the file") {
 
 TEST_CASE("changing any byte of a safetensors file gives a file or an error, never a crash or much memory") {
   const TemporaryFolder folder;
-  save_safetensors(folder.file("a"), every_dtype(), {{"epoch", "3"}});
+  save_safetensors(folder.file("a"), {{"x", tensor({1.5, -2.})}, {"y", tensor({{true}})}}, {{"epoch", "3"}});
   const std::string good = testing::read_file(folder.file("a"));
   std::mt19937 random(11);
   int errors = 0;
