@@ -51,7 +51,7 @@ const Vendor kVendors[] = {
     {{"cblas", "openblas", "mkl", "lapack"}, {"backends/gemm/"}},
     {{"cuda", "cudnn", "cublas"}, {"backends/cudnn/"}},
     {{"nlohmann/"}, {"core/io/"}},
-    {{"zlib.h", "zconf.h"}, {"core/io/", "core/data/"}},
+    {{"zlib.h", "zconf.h"}, {"core/io/", "core/data/", "tests/core/"}},
     {{"CLI/", "stb"}, {"examples/"}},
     {{"catch2/"}, {"tests/support/", "autograd/check_grads_matcher.h"}},
 };
