@@ -85,11 +85,10 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   app.add_option("--data", options.data,
-                 "folder of Fashion-MNIST or a set like it, or \"shapes\" for drawn ones (default: look for it)");
+                 "folder of Fashion-MNIST, or \"shapes\" for drawn images (default: look for it)");
   app.add_option("--output", options.output, "folder to write into")->capture_default_str();
   app.add_flag("--resume", options.resume,
-               "go on from the checkpoint in the output folder, bit by bit as if never stopped; more --epochs train "
-               "further");
+               "go on from the checkpoint in the output folder; more --epochs train further");
   app.add_option("--stop-after", options.stop_after, "save and leave after so many steps, as Ctrl-C does (0: never)")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -20,8 +20,14 @@ code=0
 train --output "$out/resumed" --resume --seed 9 2>"$out/message" || code=$?
 [ $code = 1 ] && grep -q "started with --seed 1, not 9" "$out/message" || fail "another seed was not refused"
 
-train --epochs 100000 --output "$out/interrupted" >"$out/log" &
-while ! [ -e "$out/interrupted/checkpoint.safetensors" ]; do sleep 0.1; done
+# Not through the function: $! would be a shell that waits for the program.
+"$program" --data shapes --limit 300 --threads 2 --epochs 100000 --output "$out/interrupted" >"$out/log" &
+tries=0
+while ! [ -e "$out/interrupted/checkpoint.safetensors" ]; do
+  tries=$((tries + 1))
+  [ $tries -lt 600 ] || { kill $!; fail "no checkpoint after a minute"; }
+  sleep 0.1
+done
 kill -INT $!
 code=0
 wait $! || code=$?
