@@ -77,7 +77,7 @@ TEST_CASE("call-time output sizes pass through hooks") {
   CHECK(calls == 1);
 }
 
-TEST_CASE("an output size outside [H', H' + stride) is refused at forward and names the layer") {
+TEST_CASE("an output size below H' or not below H' + stride is refused at forward and names the layer") {
   const UniqueNameGuard guard;
   Conv2DTranspose layer(worked({.padding = 1}));
   CHECK_THROWS_MATCHES(layer(image(), 2), ShapeError, Says("output_size", "small", "in layer conv2d_transpose_0"));
