@@ -20,7 +20,7 @@ concept ScheduleFormula = std::is_invocable_r_v<double, const F&, std::int64_t> 
 ///   Schedule rate = CosineDecay{.learning_rate = 0.1, .step_each_epoch = 100, .epochs = 10};
 ///   SGD sgd(model.parameters(), {.learning_rate = rate});
 ///   ... sgd.step(); rate.step();
-/// s starts at the formula's `begin` (0 if it has none) and grows by its `step_size` (1 if it has none).
+/// s starts at the formula's `begin` (0 if it has none) and grows by its `step` (1 if it has none).
 /// The user advances it, as in Paddle 2.x, once per batch or per epoch as the formula is meant; or the optimizer does
 /// with `.advance_schedule = true`, once per step, as Paddle 1.8's minimize.
 class DYGRAD_API Schedule {
@@ -69,7 +69,7 @@ class DYGRAD_API Schedule {
     }
     double lr() const override { return formula(count); }
     void advance() override {
-      if constexpr (requires { formula.step_size; }) count += formula.step_size;
+      if constexpr (requires { formula.step; }) count += formula.step;
       else ++count;
       if constexpr (requires { formula.wrapped(); }) {
         if (Schedule* inner = formula.wrapped(); inner && !inner->is_per_epoch()) inner->step();

@@ -91,10 +91,10 @@ void NoamDecay::check() const {
 }
 
 double StepDecay::operator()(std::int64_t e) const {
-  return learning_rate * std::pow(decay_rate, as_double(e / every));
+  return learning_rate * std::pow(decay_rate, as_double(e / step_size));
 }
 void StepDecay::check() const {
-  require(every > 0, "StepDecay", "every > 0");
+  require(step_size > 0, "StepDecay", "step_size > 0");
   require(decay_rate < 1, "StepDecay", "decay_rate < 1");
 }
 

@@ -16,7 +16,7 @@ struct DYGRAD_API PiecewiseDecay {
   std::vector<std::int64_t> boundaries{};
   std::vector<double> values{};
   std::int64_t begin = 0;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
 };
@@ -27,7 +27,7 @@ struct DYGRAD_API CosineDecay {
   std::int64_t step_each_epoch = 1;
   std::int64_t epochs = 1;
   std::int64_t begin = 0;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
 };
@@ -41,7 +41,7 @@ struct DYGRAD_API LinearLrWarmup {
   double start_lr = 0;
   double end_lr = 0;
   std::int64_t begin = 1;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
   Schedule* wrapped() const { return learning_rate.schedule(); }
@@ -54,7 +54,7 @@ struct DYGRAD_API ExponentialDecay {
   double decay_rate = 1;
   bool staircase = false;
   std::int64_t begin = 0;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
 };
@@ -66,7 +66,7 @@ struct DYGRAD_API NaturalExpDecay {
   double decay_rate = 0;
   bool staircase = false;
   std::int64_t begin = 0;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
 };
@@ -78,7 +78,7 @@ struct DYGRAD_API InverseTimeDecay {
   double decay_rate = 0;
   bool staircase = false;
   std::int64_t begin = 0;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
 };
@@ -92,7 +92,7 @@ struct DYGRAD_API PolynomialDecay {
   double power = 1;
   bool cycle = false;
   std::int64_t begin = 0;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
 };
@@ -103,7 +103,7 @@ struct DYGRAD_API NoamDecay {
   double warmup_steps = 1;
   double learning_rate = 1;
   std::int64_t begin = 1;
-  std::int64_t step_size = 1;
+  std::int64_t step = 1;
   double operator()(std::int64_t s) const;
   void check() const;
 };
@@ -112,7 +112,7 @@ struct DYGRAD_API NoamDecay {
 struct DYGRAD_API StepDecay {
   static constexpr bool per_epoch = true;
   double learning_rate = 0;
-  std::int64_t every = 1;  ///< epochs between two steps down; Paddle's step_size
+  std::int64_t step_size = 1;  ///< epochs between two steps down
   double decay_rate = 0.1;
   double operator()(std::int64_t e) const;
   void check() const;

@@ -31,7 +31,7 @@ TEST_CASE("PiecewiseDecay changes at its boundaries", "[smoke]") {
   CHECK(rates(PiecewiseDecay{.boundaries = {2, 3}, .values = {1, .5, .25}}, 5) ==
         std::vector<double>{1, 1, .5, .25, .25});
   CHECK(rates(PiecewiseDecay{.boundaries = {2}, .values = {1, .5}, .begin = 1}, 2) == std::vector<double>{1, .5});
-  CHECK(rates(PiecewiseDecay{.boundaries = {2}, .values = {1, .5}, .step_size = 2}, 2) == std::vector<double>{1, .5});
+  CHECK(rates(PiecewiseDecay{.boundaries = {2}, .values = {1, .5}, .step = 2}, 2) == std::vector<double>{1, .5});
 }
 
 TEST_CASE("CosineDecay is constant within an epoch") {
@@ -69,7 +69,7 @@ TEST_CASE("a warm-up leads to a rate, or to a schedule whose clock runs from the
 }
 
 TEST_CASE("schedules that count epochs") {
-  near(rates(StepDecay{.learning_rate = 1, .every = 2}, 5), {1, 1, .1, .1, .01});
+  near(rates(StepDecay{.learning_rate = 1, .step_size = 2}, 5), {1, 1, .1, .1, .01});
   near(rates(MultiStepDecay{.learning_rate = 1, .milestones = {1, 3}}, 4), {1, .1, .1, .01});
   near(rates(
            LambdaDecay{.learning_rate = 2, .lr_lambda = [](std::int64_t e) { return 1. / static_cast<double>(e + 1); }},
