@@ -33,6 +33,7 @@ int train(Options options) {
 
   const Images images = load_images(options.data, options.settings.limit);
   fmt::print("{}: {} to train, {} to test\n", images.remark, images.train.dim(0), images.test.dim(0));
+  std::fflush(stdout);
   dygrad::manual_seed(static_cast<std::uint64_t>(options.settings.seed));
   Training training(options, images);
   if (checkpoint) training.restore(*checkpoint);

@@ -10,51 +10,47 @@ class Autoencoder : public dygrad::Layer {
  public:
   explicit Autoencoder(std::int64_t bottleneck, dygrad::DType dtype = dygrad::float32)
       : Layer("autoencoder", dtype),
-        // filters of size 4, stride 2 and padding 1 halve each side, or double it: 28, 14, 7
-        down1({.num_channels = 1,
-               .num_filters = 16,
-               .filter_size = 4,
-               .stride = 2,
-               .padding = 1,
-               .act = "relu",
-               .dtype = dtype}),
-        down2({.num_channels = 16,
-               .num_filters = 32,
-               .filter_size = 4,
-               .stride = 2,
-               .padding = 1,
-               .act = "relu",
-               .dtype = dtype}),
-        squeeze({.input_dim = 32 * 7 * 7, .output_dim = bottleneck, .dtype = dtype}),
-        spread({.input_dim = bottleneck, .output_dim = 32 * 7 * 7, .act = "relu", .dtype = dtype}),
-        up1({.num_channels = 32,
-             .num_filters = 16,
-             .filter_size = 4,
-             .padding = 1,
-             .stride = 2,
-             .act = "relu",
-             .dtype = dtype}),
-        up2({.num_channels = 16,
-             .num_filters = 1,
-             .filter_size = 4,
-             .padding = 1,
-             .stride = 2,
-             .act = "sigmoid",
-             .dtype = dtype}) {
-    register_layer("down1", down1);
-    register_layer("down2", down2);
-    register_layer("squeeze", squeeze);
-    register_layer("spread", spread);
-    register_layer("up1", up1);
-    register_layer("up2", up2);
+        down1_(halve(1, 16, dtype)),   // 28 x 28 -> 14 x 14
+        down2_(halve(16, 32, dtype)),  // -> 7 x 7
+        squeeze_({.input_dim = 32 * 7 * 7, .output_dim = bottleneck, .dtype = dtype}),
+        spread_({.input_dim = bottleneck, .output_dim = 32 * 7 * 7, .act = "relu", .dtype = dtype}),
+        up1_(enlarge(32, 16, "relu", dtype)),     // 7 x 7 -> 14 x 14
+        up2_(enlarge(16, 1, "sigmoid", dtype)) {  // -> 28 x 28
+    register_layer("down1", down1_);
+    register_layer("down2", down2_);
+    register_layer("squeeze", squeeze_);
+    register_layer("spread", spread_);
+    register_layer("up1", up1_);
+    register_layer("up2", up2_);
   }
 
-  dygrad::Tensor encode(const dygrad::Tensor& images) { return squeeze(down2(down1(images)).flatten(1)); }
-  dygrad::Tensor decode(const dygrad::Tensor& codes) { return up2(up1(spread(codes).reshape({-1, 32, 7, 7}))); }
+  dygrad::Tensor encode(const dygrad::Tensor& images) { return squeeze_(down2_(down1_(images)).flatten(1)); }
+  dygrad::Tensor decode(const dygrad::Tensor& codes) { return up2_(up1_(spread_(codes).reshape({-1, 32, 7, 7}))); }
   dygrad::Tensor forward(const dygrad::Tensor& images) override { return decode(encode(images)); }
 
  private:
-  dygrad::Conv2D down1, down2;
-  dygrad::Linear squeeze, spread;
-  dygrad::Conv2DTranspose up1, up2;
+  // Filters of size 4 with stride 2 and padding 1 halve each side exactly, or double it.
+  static dygrad::Conv2D::Options halve(std::int64_t from, std::int64_t to, dygrad::DType dtype) {
+    return {.num_channels = from,
+            .num_filters = to,
+            .filter_size = 4,
+            .stride = 2,
+            .padding = 1,
+            .act = "relu",
+            .dtype = dtype};
+  }
+  static dygrad::Conv2DTranspose::Options enlarge(std::int64_t from, std::int64_t to, const char* act,
+                                                  dygrad::DType dtype) {
+    return {.num_channels = from,
+            .num_filters = to,
+            .filter_size = 4,
+            .padding = 1,
+            .stride = 2,
+            .act = act,
+            .dtype = dtype};
+  }
+
+  dygrad::Conv2D down1_, down2_;
+  dygrad::Linear squeeze_, spread_;
+  dygrad::Conv2DTranspose up1_, up2_;
 };

@@ -6,11 +6,11 @@ program=$1
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 fail() { echo "FAILED: $*"; exit 1; }
-train() { "$program" --data shapes --limit 300 --batch-size 30 --threads 2 "$@"; }
+train() { "$program" --data shapes --limit 100 --batch-size 20 --threads 2 "$@"; }
 
 train --epochs 2 --output "$out/straight"
-train --epochs 2 --output "$out/resumed" --stop-after 10   # at the end of the first epoch
-train --output "$out/resumed" --resume --stop-after 14     # in the middle of the second
+train --epochs 2 --output "$out/resumed" --stop-after 5    # at the end of the first epoch
+train --output "$out/resumed" --resume --stop-after 7      # in the middle of the second
 train --output "$out/resumed" --resume
 for file in checkpoint.safetensors metrics.csv reconstructions.png loss.png; do
   cmp "$out/straight/$file" "$out/resumed/$file" || fail "$file differs after resuming"
@@ -21,7 +21,7 @@ train --output "$out/resumed" --resume --seed 9 2>"$out/message" || code=$?
 [ $code = 1 ] && grep -q "started with --seed 1, not 9" "$out/message" || fail "another seed was not refused"
 
 # Not through the function: $! would be a shell that waits for the program.
-"$program" --data shapes --limit 300 --threads 2 --epochs 100000 --output "$out/interrupted" >"$out/log" &
+"$program" --data shapes --limit 100 --threads 2 --epochs 100000 --output "$out/interrupted" >"$out/log" &
 tries=0
 while ! [ -e "$out/interrupted/checkpoint.safetensors" ]; do
   tries=$((tries + 1))
