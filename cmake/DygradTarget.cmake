@@ -22,6 +22,8 @@ if(DYGRAD_SANITIZE)
   target_compile_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE} -fno-omit-frame-pointer
                                                 -fno-sanitize-recover=all)
   target_link_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE})
+  # Instrumented code hides from g++ what was initialised.
+  target_compile_options(dygrad_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 endif()
 if(DYGRAD_OPENMP)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
