@@ -108,7 +108,7 @@ inline void check_within(const Tensor& actual, const Tensor& expected, const Ten
 inline bool identical(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape() || a.dtype() != b.dtype()) return false;
   const std::vector<double> values_a = a.to_vector<double>(), values_b = b.to_vector<double>();
-  return std::memcmp(values_a.data(), values_b.data(), values_a.size() * sizeof(double)) == 0;
+  return values_a.empty() || std::memcmp(values_a.data(), values_b.data(), values_a.size() * sizeof(double)) == 0;
 }
 
 }  // namespace dygrad::testing
