@@ -21,19 +21,19 @@ Shape shape_of(const NestedList& list) {
   return shape;
 }
 
-/// Calls f(leaf) for every number in row-major order; checks that the list is a full grid of `shape`.
+/// Calls f(leaf) for every number in row-major order; checks that the list is a full grid of `extents`, the innermost
+/// ones of `shape`.
 template <class F>
-void for_each_leaf(const NestedList& list, const Shape& shape, int depth, F&& f) {
-  const bool fits = depth == shape.rank()
-                        ? !list.is_list()
-                        : list.is_list() && static_cast<std::int64_t>(list.items().size()) == shape[depth];
+void for_each_leaf(const NestedList& list, const Shape& shape, std::span<const std::int64_t> extents, F&& f) {
+  const bool fits = extents.empty() ? !list.is_list() : list.is_list() && std::ssize(list.items()) == extents.front();
   if (!fits) {
-    throw ShapeError(Message("tensor", "the nested list is ragged.")
-                         .expected("lists of equal length at each level, like shape {}", shape)
-                         .got("a different {} at depth {}", list.is_list() ? "list" : "number", depth));
+    throw ShapeError(
+        Message("tensor", "the nested list is ragged.")
+            .expected("lists of equal length at each level, like shape {}", shape)
+            .got("a different {} at depth {}", list.is_list() ? "list" : "number", shape.rank() - std::ssize(extents)));
   }
   if (!list.is_list()) return f(list);
-  for (const NestedList& item : list.items()) for_each_leaf(item, shape, depth + 1, f);
+  for (const NestedList& item : list.items()) for_each_leaf(item, shape, extents.subspan(1), f);
 }
 
 int width(DType dtype) { return dtype == DType::boolean ? 0 : dtype == DType::int64 ? 1 : 2; }
@@ -43,7 +43,8 @@ int width(DType dtype) { return dtype == DType::boolean ? 0 : dtype == DType::in
 Tensor tensor(const NestedList& values) {
   DType dtype = DType::boolean;
   bool any = false;
-  for_each_leaf(values, shape_of(values), 0, [&](const NestedList& leaf) {
+  const Shape shape = shape_of(values);
+  for_each_leaf(values, shape, shape, [&](const NestedList& leaf) {
     any = true;
     if (width(leaf.dtype()) > width(dtype)) dtype = leaf.dtype();
   });
@@ -54,7 +55,7 @@ Tensor tensor(const NestedList& values, DType dtype) {
   Tensor result = Tensor::empty(shape_of(values), dtype);
   dispatch_all(dtype, [&]<class T>() {
     T* out = result.mutable_data<T>();
-    for_each_leaf(values, result.shape(), 0, [&](const NestedList& leaf) {
+    for_each_leaf(values, result.shape(), result.shape(), [&](const NestedList& leaf) {
       *out++ = leaf.dtype() == DType::float32 ? raw::convert<T>(leaf.number()) : raw::convert<T>(leaf.integer());
     });
   });
