@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/error.h>
