@@ -10,8 +10,9 @@ std::string problem_text(const Conv2DSizes& s, DType dtype) {
                      s.o, s.h, s.oh, s.kh, s.sh, s.dh - 1, s.ph, s.w, s.ow, s.kw, s.sw, s.dw - 1, s.pw);
 }
 
-std::string problem_text(const Tensor& a, const Tensor& b) {
-  return fmt::format("{}:{}:{}", a.dtype(), fmt::join(a.shape(), "x"), fmt::join(b.shape(), "x"));
+std::string problem_text(const Problem& problem) {
+  if (problem.conv) return problem_text(conv2d_sizes(problem), problem.dtype);
+  return fmt::format("{}:{}:{}", problem.dtype, fmt::join(problem.x, "x"), fmt::join(problem.w, "x"));
 }
 
 }  // namespace dygrad

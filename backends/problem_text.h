@@ -11,7 +11,7 @@ namespace dygrad {
 /// follows from the extents. Example: "mb8_g1ic64oc32_ih16oh32kh4sh2dh0ph1_iw16ow32kw4sw2dw0pw1".
 std::string problem_text(const Conv2DSizes& sizes, DType dtype);
 
-/// "float32:2x3x4:2x4x5".
-std::string problem_text(const Tensor& a, const Tensor& b);
+/// Of any kind; "float32:2x3x4:2x4x5" for a product.
+std::string problem_text(const Problem& problem);
 
 }  // namespace dygrad

@@ -1,4 +1,5 @@
 // The list of compiled-in backends, preferred ones first. Adding a backend is one line here.
+#include <dygrad/backends/native/native.h>
 #include <dygrad/backends/reference/reference.h>
 #if defined(DYGRAD_HAVE_ONEDNN)
 #include <dygrad/backends/onednn/onednn.h>
@@ -17,6 +18,7 @@ std::vector<std::unique_ptr<Backend>> make_backends() {
 #if defined(DYGRAD_HAVE_GEMM)
   backends.push_back(make_gemm_backend());
 #endif
+  backends.push_back(make_native_backend());
   backends.push_back(make_reference_backend());
   return backends;
 }

@@ -14,14 +14,14 @@ namespace {
 
 struct Registry {
   std::vector<std::unique_ptr<Backend>> backends = detail::make_backends();
-  Backend* forced = nullptr;  // by DYGRAD_BACKEND
+  const Backend* forced = nullptr;  // by DYGRAD_BACKEND
 
   Registry() {
     const char* name = std::getenv("DYGRAD_BACKEND");
     if (name && *name) forced = &find(name);
   }
 
-  Backend& find(std::string_view name) const {
+  const Backend& find(std::string_view name) const {
     const auto at =
         std::find_if(backends.begin(), backends.end(), [&](const auto& backend) { return backend->name() == name; });
     if (at != backends.end()) return **at;
@@ -43,7 +43,7 @@ Registry& registry() {
   return instance;
 }
 
-thread_local Backend* forced_here = nullptr;
+thread_local const Backend* forced_here = nullptr;
 
 }  // namespace
 
@@ -63,22 +63,15 @@ std::vector<std::string_view> backend_names() {
   return names;
 }
 
-Backend& backend(std::string_view name) { return registry().find(name); }
+const Backend& backend(std::string_view name) { return registry().find(name); }
 
-Backend& select_backend(const Problem& problem) {
-  Registry& all = registry();
-  if (Backend* forced = forced_here ? forced_here : all.forced) {
-    if (forced->supports(problem)) return *forced;
-    throw BackendError(Message(name_of(problem.kind), "the forced backend cannot compute this problem.")
-                           .line("backend {}, dtype {}", forced->name(), problem.dtype)
-                           .line("x {}, w {}, y {}", problem.x, problem.w, problem.y)
-                           .fix("unset DYGRAD_BACKEND or leave the BackendGuard, so that another backend can take it"));
-  }
-  for (const auto& backend : all.backends) {
-    if (backend->supports(problem)) return *backend;
-  }
-  throw BackendError(
-      Message(name_of(problem.kind), "no backend computes this problem.").line("dtype {}", problem.dtype));
+const Backend* forced_backend() { return forced_here ? forced_here : registry().forced; }
+
+std::span<const std::unique_ptr<Backend>> all_backends() { return registry().backends; }
+
+bool Backend::supports(const Problem& problem) const {
+  const auto all = algorithms();
+  return std::any_of(all.begin(), all.end(), [&](const Algorithm* a) { return a->supports(problem); });
 }
 
 BackendGuard::BackendGuard(std::string_view name) : previous_(forced_here) { forced_here = &backend(name); }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <dygrad/core/execution.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad {
@@ -28,46 +29,78 @@ struct Conv2DParams {
   bool operator==(const Conv2DParams&) const = default;
 };
 
-/// One question to a backend: can it do this?
+/// One thing to compute.
 struct Problem {
   enum class Kind : std::uint8_t { deconv2d, deconv2d_data, deconv2d_weights, matmul };
   Kind kind;
   DType dtype;
   const Conv2DParams* conv = nullptr;  ///< for the convolution family
   Shape x, w, y;                       ///< of the convolution family: shapes of D's input, weights and output
+  Compute compute = Compute::exact;
 };
 DYGRAD_API std::string_view name_of(Problem::Kind kind);
 
-/// A way to compute kernels. Shapes and dtypes were checked by the op; implementations assert. Inputs may have any
-/// strides; results are fresh and dense, in a stride order of the backend's choice. No kernel records or reads
-/// gradients.
+/// One way to compute problems of some kinds. Shapes and dtypes were checked by the op; implementations assert. Inputs
+/// may have any strides; results are fresh and dense, in a stride order of the algorithm's choice. Nothing here records
+/// or reads gradients. Convolutions with an extent of 0 never get here. Algorithms are stateless and live as long as
+/// the program.
+class DYGRAD_API Algorithm {
+ public:
+  virtual ~Algorithm() = default;
+  virtual std::string_view name() const = 0;
+  /// What computes underneath, for people: the name of a vendor's implementation, or an instruction set.
+  virtual std::string implementation(const Problem& problem) const = 0;
+  virtual bool supports(const Problem& problem) const = 0;
+  /// Predicted seconds with num_threads() threads. A function of the problem alone, so that choices repeat.
+  virtual double estimate(const Problem& problem) const = 0;
+  /// The result from its operands, in the order of the kind:
+  ///   deconv2d          D(x, w) = y, the transposed convolution
+  ///   deconv2d_data     B(g, w): the adjoint of D in x, which is the ordinary convolution of g; shape of x
+  ///   deconv2d_weights  W(x, g): the adjoint of D in w; shape of w
+  ///   matmul            a [B..., M, K] times b [B..., K, N] with equal batch dimensions; strides of 0 are welcome
+  /// `bias` is one number per channel of an image result, added to it, or undefined.
+  virtual Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const = 0;
+};
+
+/// A family of algorithms over one library.
 class DYGRAD_API Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
   /// Version, instruction set, threads: one line for people.
   virtual std::string description() const = 0;
-  virtual bool supports(const Problem& problem) const = 0;
+  virtual std::span<const Algorithm* const> algorithms() const = 0;
 
-  /// D(x, w) = y, the transposed convolution.
-  virtual Tensor deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w) = 0;
-  /// B(g, w): the adjoint of D in x, which is the ordinary convolution of g. Shape of x.
-  virtual Tensor deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w) = 0;
-  /// W(x, g): the adjoint of D in w. `kernel` is {kh, kw}, which extents alone do not determine. Shape of w.
-  virtual Tensor deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
-                                  std::array<std::int64_t, 2> kernel) = 0;
-  /// a [B..., M, K] times b [B..., K, N] with equal batch dimensions; strides of 0 and transposed views are welcome.
-  virtual Tensor matmul(const Tensor& a, const Tensor& b) = 0;
+  bool supports(const Problem& problem) const;
+
+  // The problem that the operands imply, computed by this backend's best algorithm for it.
+  Tensor deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Tensor& bias = {}) const;
+  Tensor deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Tensor& bias = {}) const;
+  /// `kernel` is {kh, kw}, which extents alone do not determine.
+  Tensor deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
+                          std::array<std::int64_t, 2> kernel) const;
+  Tensor matmul(const Tensor& a, const Tensor& b) const;
 };
 
 /// The compiled-in backends, preferred ones first; "reference" is always the last.
 DYGRAD_API std::vector<std::string_view> backend_names();
 /// Throws BackendError naming the compiled-in ones, and the CMake option of a known one that is missing.
-DYGRAD_API Backend& backend(std::string_view name);
+DYGRAD_API const Backend& backend(std::string_view name);
 
-/// The first backend that supports the problem, or the one forced by BackendGuard or DYGRAD_BACKEND.
-/// Throws BackendError if a forced one cannot do it.
-DYGRAD_API Backend& select_backend(const Problem& problem);
+/// What computes a problem.
+struct Choice {
+  const Backend* backend;
+  const Algorithm* algorithm;
+};
+
+/// The algorithm with the smallest estimate among those that support the problem; only of the backend forced by
+/// BackendGuard or DYGRAD_BACKEND, if any. With autotuning on, the fastest when tried (core/autotune.h).
+/// Throws BackendError if nothing can compute it. Remembered per thread for the last problems.
+DYGRAD_API Choice choose(const Problem& problem);
+DYGRAD_API const Backend& select_backend(const Problem& problem);
+
+/// Chooses and runs; one verbose line.
+DYGRAD_API Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias = {});
 
 /// While alive, ops on this thread use the named backend only. Nests.
 class DYGRAD_API BackendGuard {
@@ -78,8 +111,12 @@ class DYGRAD_API BackendGuard {
   BackendGuard& operator=(const BackendGuard&) = delete;
 
  private:
-  Backend* previous_;
+  const Backend* previous_;
 };
+
+/// The one that BackendGuard or DYGRAD_BACKEND forces on this thread, or null.
+DYGRAD_API const Backend* forced_backend();
+DYGRAD_API std::span<const std::unique_ptr<Backend>> all_backends();
 
 namespace detail {
 /// Defined in backends/register.cpp: the backends in order of preference.

@@ -4,8 +4,6 @@
 #include <dygrad/autograd/ops/conv2d_resolve.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/channelwise.h>
-#include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
@@ -34,10 +32,11 @@ struct Deconv2D {
   static constexpr std::string_view name = "deconv2d";
   Conv2DParams p;
   Kernel kernel;
-  Tensor forward(const Tensor& x, const Tensor& w) const {
+  Compute precision;  // of the forward pass; derivatives follow it
+  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b = {}) const {
     const Shape y = y_shape(p, x.shape(), w.shape());
     if (num_elements(y) == 0) return Tensor::empty(y, x.dtype());
-    return select_backend({Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y}).deconv2d(p, x, w);
+    return dygrad::compute({Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y, precision}, x, w, b);
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
@@ -47,11 +46,11 @@ struct Deconv2DData {
   static constexpr std::string_view name = "deconv2d_data";
   Conv2DParams p;
   Kernel kernel;
-  Tensor forward(const Tensor& g, const Tensor& w) const {
+  Compute precision;  // of the forward pass; derivatives follow it
+  Tensor forward(const Tensor& g, const Tensor& w, const Tensor& b = {}) const {
     const Shape x = x_shape(p, g.shape(), w.shape());
     if (num_elements(x) == 0) return Tensor::empty(x, g.dtype());
-    return select_backend({Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape()})
-        .deconv2d_data(p, g, w);
+    return dygrad::compute({Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape(), precision}, g, w, b);
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
@@ -61,42 +60,37 @@ struct Deconv2DWeights {
   static constexpr std::string_view name = "deconv2d_weights";
   Conv2DParams p;
   Kernel kernel;
+  Compute precision;  // of the forward pass; derivatives follow it
   Tensor forward(const Tensor& x, const Tensor& g) const {
     const Shape w{x.shape()[1], g.shape()[1] / p.groups, kernel[0], kernel[1]};
     if (x.num_elements() == 0) return zeros(w, x.dtype());
-    return select_backend({Problem::Kind::deconv2d_weights, x.dtype(), &p, x.shape(), w, g.shape()})
-        .deconv2d_weights(p, x, g, kernel);
+    return dygrad::compute({Problem::Kind::deconv2d_weights, x.dtype(), &p, x.shape(), w, g.shape(), precision}, x, g);
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
 };
 
 Grads<2> Deconv2D::vjp(const Tensor& g, const Saved& saved, Need need) const {
-  return {need[0] ? deconv2d_data(g, saved[1], p) : Tensor(),
-          need[1] ? deconv2d_weights(saved[0], g, p, kernel) : Tensor()};
+  return {need[0] ? apply(Deconv2DData{p, kernel, precision}, g, saved[1]) : Tensor(),
+          need[1] ? apply(Deconv2DWeights{p, kernel, precision}, saved[0], g) : Tensor()};
 }
 
 Grads<2> Deconv2DData::vjp(const Tensor& g, const Saved& saved, Need need) const {
-  return {need[0] ? deconv2d(g, saved[1], p) : Tensor(), need[1] ? deconv2d_weights(g, saved[0], p, kernel) : Tensor()};
+  return {need[0] ? apply(Deconv2D{p, kernel, precision}, g, saved[1]) : Tensor(),
+          need[1] ? apply(Deconv2DWeights{p, kernel, precision}, g, saved[0]) : Tensor()};
 }
 
 Grads<2> Deconv2DWeights::vjp(const Tensor& g, const Saved& saved, Need need) const {
-  return {need[0] ? deconv2d_data(saved[1], g, p) : Tensor(), need[1] ? deconv2d(saved[0], g, p) : Tensor()};
+  return {need[0] ? apply(Deconv2DData{p, kernel, precision}, saved[1], g) : Tensor(),
+          need[1] ? apply(Deconv2D{p, kernel, precision}, saved[0], g) : Tensor()};
 }
 
-/// Op(x, w) + b per channel, added into the fresh result. Its vjp is Op's and a sum.
+/// Op(x, w) + b per channel, where the kernel adds the bias. Its vjp is Op's and a sum.
 template <class Op>
 struct Biased {
   static constexpr std::string_view name = Op::name;
   Op op;
-  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b) const {
-    const Tensor y = op.forward(x, w);
-    const Tensor bias = raw::contiguous(b);
-    dispatch_float(y.dtype(), name, [&]<class T>() {
-      raw::map_channels<T, 1, 1>([](T v, T shift) { return v + shift; }, y, {y.data<T>()}, {bias.data<T>()});
-    });
-    return y;
-  }
+  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b) const { return op.forward(x, w, b); }
   static Keep keep(Need need) { return Op::keep(need); }
   Grads<3> vjp(const Tensor& g, const Saved& saved, Need need) const {
     Grads<2> grads = op.vjp(g, saved, need);
@@ -154,7 +148,8 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& b, const
   const Conv2DParams p = resolve(options, image.shape(), w.shape());
   check_bias("conv2d_transpose", b, w.shape()[1] * p.groups);
   (void)num_bytes(y_shape(p, image.shape(), w.shape()), size_of(x.dtype()));
-  return from_nchw(apply_with_bias(Deconv2D{p, kernel_of(w)}, image, w, b), options.data_format);
+  return from_nchw(apply_with_bias(Deconv2D{p, kernel_of(w), execution_context().compute}, image, w, b),
+                   options.data_format);
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DOptions& options) {
@@ -163,7 +158,8 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DOpt
   const Conv2DParams p = detail::resolve_conv2d(options, image.shape(), w.shape());
   check_bias("conv2d", b, w.shape()[0]);
   (void)num_bytes(x_shape(p, image.shape(), w.shape()), size_of(x.dtype()));
-  return from_nchw(apply_with_bias(Deconv2DData{p, kernel_of(w)}, image, w, b), options.data_format);
+  return from_nchw(apply_with_bias(Deconv2DData{p, kernel_of(w), execution_context().compute}, image, w, b),
+                   options.data_format);
 }
 
 Tensor deconv2d(const Tensor& x, const Tensor& w, const Conv2DParams& p) {
@@ -171,7 +167,7 @@ Tensor deconv2d(const Tensor& x, const Tensor& w, const Conv2DParams& p) {
   check_rank(Deconv2D::name, "x", x);
   check_rank(Deconv2D::name, "w", w);
   detail::check_problem(Deconv2D::name, p, x.shape(), w.shape(), y_shape(p, x.shape(), w.shape()));
-  return apply(Deconv2D{p, kernel_of(w)}, x, w);
+  return apply(Deconv2D{p, kernel_of(w), execution_context().compute}, x, w);
 }
 
 Tensor deconv2d_data(const Tensor& g, const Tensor& w, const Conv2DParams& p) {
@@ -179,7 +175,7 @@ Tensor deconv2d_data(const Tensor& g, const Tensor& w, const Conv2DParams& p) {
   check_rank(Deconv2DData::name, "g", g);
   check_rank(Deconv2DData::name, "w", w);
   detail::check_problem(Deconv2DData::name, p, x_shape(p, g.shape(), w.shape()), w.shape(), g.shape());
-  return apply(Deconv2DData{p, kernel_of(w)}, g, w);
+  return apply(Deconv2DData{p, kernel_of(w), execution_context().compute}, g, w);
 }
 
 Tensor deconv2d_weights(const Tensor& x, const Tensor& g, const Conv2DParams& p, std::array<std::int64_t, 2> kernel) {
@@ -188,7 +184,7 @@ Tensor deconv2d_weights(const Tensor& x, const Tensor& g, const Conv2DParams& p,
   check_rank(Deconv2DWeights::name, "g", g);
   const Shape w{x.shape()[1], p.groups >= 1 ? g.shape()[1] / p.groups : 0, kernel[0], kernel[1]};
   detail::check_problem(Deconv2DWeights::name, p, x.shape(), w, g.shape());
-  return apply(Deconv2DWeights{p, kernel}, x, g);
+  return apply(Deconv2DWeights{p, kernel, execution_context().compute}, x, g);
 }
 
 }  // namespace dygrad

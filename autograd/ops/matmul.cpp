@@ -19,7 +19,7 @@ struct MatMul {
     Shape y = a.shape();
     y[y.rank() - 1] = b.shape().back();
     if (num_elements(y) == 0 || a.num_elements() == 0) return zeros(y, a.dtype());
-    return select_backend({Problem::Kind::matmul, a.dtype(), nullptr, a.shape(), b.shape(), y}).matmul(a, b);
+    return dygrad::compute({Problem::Kind::matmul, a.dtype(), nullptr, a.shape(), b.shape(), y}, a, b);
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const {

@@ -3,15 +3,14 @@
 #include <unordered_map>
 
 #include <dygrad/backends/batched_matmul.h>
+#include <dygrad/backends/cost.h>
+#include <dygrad/backends/image_result.h>
 #include <dygrad/backends/onednn/convolution_cache.h>
 #include <dygrad/backends/onednn/runtime.h>
 #include <dygrad/backends/onednn/weights_cache.h>
 #include <dygrad/backends/problem_text.h>
 #include <dygrad/core/copy.h>
-#include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/verbose.h>
 
 namespace dygrad {
 
@@ -35,13 +34,14 @@ void execute(const Convolution& c, std::unordered_map<int, dnnl::memory> argumen
 void run_through_weights(const Convolution& c, const Tensor& from, const dnnl::memory::desc& from_layout,
                          const Tensor& w, const Tensor& to, const dnnl::memory::desc& to_layout) {
   const Tensor source = activations(from);
-  Tensor plain;  // keeps a copy alive
+  Tensor plain;           // keeps a copy alive
+  Ref<RefCounted> owner;  // or a conversion
   dnnl::memory weights;
   if (c.weights_are_plain()) {
     plain = w.is_contiguous() ? w : raw::clone(w, MemoryFormat::row_major);
     weights = memory_of(plain, c.weights);
   } else {
-    weights = onednn::converted_weights(c, w);
+    weights = onednn::converted_weights(c, w, owner);
   }
   execute(c, {{DNNL_ARG_SRC, memory_of(source, from_layout)},
               {DNNL_ARG_WEIGHTS, weights},
@@ -63,73 +63,80 @@ void run_into_weights(const Convolution& c, const Tensor& x, const Tensor& g, co
   onednn::stream().wait();
 }
 
-class OneDnnBackend final : public Backend {
+/// The library's own primitive for the problem as a whole.
+class Primitive final : public Algorithm {
  public:
-  std::string_view name() const override { return "onednn"; }
-  std::string description() const override { return onednn::description(); }
+  std::string_view name() const override { return "primitive"; }
+  std::string implementation(const Problem& problem) const override {
+    return onednn::cached_convolution(problem.kind, conv2d_sizes(problem)).algorithm;
+  }
 
   bool supports(const Problem& problem) const override {
-    if (problem.dtype != DType::float32) return false;
-    if (problem.kind == Kind::matmul) return true;
+    if (problem.kind == Kind::matmul || problem.dtype != DType::float32) return false;
     const Conv2DSizes s = conv2d_sizes(problem);
     return s.is_empty() || onednn::cached_convolution(problem.kind, s).primitive;
   }
 
-  Tensor deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w) override {
-    const Conv2DSizes s = conv2d_sizes(p, x.dim(0), w.shape());
-    return compute(Kind::deconv2d, s, Tensor::empty(s.y_shape(), DType::float32, kChannelsLast),
-                   [&](const Convolution& c, const Tensor& y) { run_through_weights(c, x, c.x, w, y, c.y); });
+  double estimate(const Problem& problem) const override {
+    const Conv2DSizes s = conv2d_sizes(problem);
+    // Its transposed convolution fills the written channels up to a vector; gemm-based stand-ins pay for the copies.
+    double efficiency = 0.85 * cost::lane_use(s.channels_in_group(), 16) * cost::lane_use(s.filters_in_group(), 16);
+    if (onednn::cached_convolution(problem.kind, s).algorithm.find("gemm") != std::string::npos) efficiency *= 0.3;
+    if (problem.kind == Kind::deconv2d_weights) efficiency *= 0.8;
+    return cost::seconds(cost::flop(s) / (efficiency * cost::product_rate(problem.dtype)),
+                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
-  Tensor deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w) override {
-    const Conv2DSizes s = conv2d_sizes(p, g.dim(0), w.shape());
-    return compute(Kind::deconv2d_data, s, Tensor::empty(s.x_shape(), DType::float32, kChannelsLast),
-                   [&](const Convolution& c, const Tensor& x) { run_through_weights(c, g, c.y, w, x, c.x); });
+  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const override {
+    const Conv2DSizes s = conv2d_sizes(problem);
+    const Convolution& c = onednn::cached_convolution(problem.kind, s);
+    try {
+      if (problem.kind == Kind::deconv2d_weights) {
+        Tensor w = Tensor::empty(s.w_shape());
+        run_into_weights(c, a, b, w);
+        return w;
+      }
+      Tensor result = Tensor::empty(result_shape(problem), DType::float32, kChannelsLast);
+      if (problem.kind == Kind::deconv2d) run_through_weights(c, a, c.x, b, result, c.y);
+      else run_through_weights(c, a, c.y, b, result, c.x);
+      add_bias(result, bias);
+      return result;
+    } catch (const dnnl::error& error) {
+      onednn::fail(name_of(problem.kind), problem_text(problem), error);
+    }
   }
+};
 
-  Tensor deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
-                          std::array<std::int64_t, 2> kernel) override {
-    const Conv2DSizes s = conv2d_sizes(p, x.dim(0), {x.dim(1), g.dim(1) / p.groups, kernel[0], kernel[1]});
-    return compute(Kind::deconv2d_weights, s, Tensor::empty(s.w_shape()),
-                   [&](const Convolution& c, const Tensor& w) { run_into_weights(c, x, g, w); });
+class Products final : public Algorithm {
+ public:
+  std::string_view name() const override { return "product"; }
+  std::string implementation(const Problem&) const override { return "dnnl_sgemm"; }
+  bool supports(const Problem& problem) const override {
+    return problem.kind == Kind::matmul && problem.dtype == DType::float32;
   }
+  double estimate(const Problem& problem) const override {
+    const double flop = 2.0 * static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
+    return cost::seconds(0.9 * flop / cost::product_rate(problem.dtype), 0);
+  }
+  Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Tensor&) const override {
+    return batched_matmul<float>(a, b, [](auto m, auto n, auto k, auto left, auto right, float* result, auto leading) {
+      // Cannot fail: it refuses nothing but negative sizes and null pointers.
+      dnnl_sgemm(left.transposed ? 'T' : 'N', right.transposed ? 'T' : 'N', m, n, k, 1.0F, left.data, left.leading,
+                 right.data, right.leading, 0.0F, result, leading);
+    });
+  }
+};
 
-  Tensor matmul(const Tensor& a, const Tensor& b) override {
-    const detail::VerboseCall call;
-    Tensor c =
-        batched_matmul<float>(a, b, [](auto m, auto n, auto k, auto left, auto right, float* result, auto leading) {
-          // Cannot fail: it refuses nothing but negative sizes and null pointers.
-          dnnl_sgemm(left.transposed ? 'T' : 'N', right.transposed ? 'T' : 'N', m, n, k, 1.0F, left.data, left.leading,
-                     right.data, right.leading, 0.0F, result, leading);
-        });
-    if (call) call.done("matmul", problem_text(a, b), name(), "dnnl_sgemm");
-    return c;
-  }
+class OneDnnBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "onednn"; }
+  std::string description() const override { return onednn::description(); }
+  std::span<const Algorithm* const> algorithms() const override { return algorithms_; }
 
  private:
-  /// Calls run(convolution, result), or fills the result with zeros where there is nothing to sum.
-  template <class Run>
-  Tensor compute(Kind direction, const Conv2DSizes& s, Tensor result, const Run& run) {
-    const detail::VerboseCall call;
-    if (s.is_empty()) {
-      raw::fill(result, 0);
-      if (call) call.done(name_of(direction), problem_text(s, DType::float32), name(), "empty");
-      return result;
-    }
-    const Convolution& c = onednn::cached_convolution(direction, s);
-    if (!c.primitive) {
-      throw BackendError(Message(name_of(direction), "oneDNN has no implementation for this problem.")
-                             .line("problem {}", problem_text(s, DType::float32))
-                             .fix("ask supports() first, or use select_backend()"));
-    }
-    try {
-      run(c, result);
-    } catch (const dnnl::error& error) {
-      onednn::fail(name_of(direction), problem_text(s, DType::float32), error);
-    }
-    if (call) call.done(name_of(direction), problem_text(s, DType::float32), name(), c.algorithm);
-    return result;
-  }
+  Primitive primitive_;
+  Products products_;
+  std::array<const Algorithm*, 2> algorithms_{&primitive_, &products_};
 };
 
 }  // namespace

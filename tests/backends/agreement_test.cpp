@@ -1,4 +1,6 @@
 // Every backend computes what the reference backend defines.
+#include <algorithm>
+
 #include <dygrad/core/parallel.h>
 #include <dygrad/tests/backends/conv_support.h>
 
@@ -7,17 +9,26 @@ using namespace dygrad::testing;
 
 namespace {
 
-/// Runs check(backend, operands, direction) for every problem of `shapes` that a backend takes, in both float types.
+bool is_empty(const ConvShape& s) {
+  return std::min({num_elements(s.x_shape()), num_elements(s.w_shape()), num_elements(s.y_shape())}) == 0;
+}
+
+/// Runs check(algorithm, operands, direction) for every algorithm of every backend and all problems of `shapes` that it
+/// takes, in both float types.
 template <class Make, class Check>
 void for_each_supported(std::span<const ConvShape> shapes, const Make& make, const Check& check) {
-  for (const std::string_view name : backend_names()) {
-    for (const DType dtype : {float32, float64}) {
-      for (const ConvShape& shape : shapes) {
-        const ConvOperands in(shape, dtype, make);
-        for (const Kind kind : kDirections) {
-          if (!supports(backend(name), shape, kind, dtype)) continue;
-          INFO(name << ", " << shape << ", " << name_of(kind) << ", " << name_of(dtype));
-          check(backend(name), in, kind);
+  for (const DType dtype : {float32, float64}) {
+    for (const ConvShape& shape : shapes) {
+      if (is_empty(shape)) continue;
+      const ConvOperands in(shape, dtype, make);
+      for (const Kind kind : kDirections) {
+        for (const auto& backend : all_backends()) {
+          for (const Algorithm* algorithm : backend->algorithms()) {
+            if (!supports(*algorithm, shape, kind, dtype)) continue;
+            INFO(backend->name() << ":" << algorithm->name() << ", " << shape << ", " << name_of(kind) << ", "
+                                 << name_of(dtype));
+            check(*algorithm, in, kind);
+          }
         }
       }
     }
@@ -25,8 +36,8 @@ void for_each_supported(std::span<const ConvShape> shapes, const Make& make, con
 }
 
 /// The result of `in`, computed by `backend`, is within rounding of the reference's.
-void check_against_reference(Backend& candidate, const ConvOperands& in, Kind kind) {
-  Backend& reference = backend("reference");
+void check_against_reference(const Algorithm& candidate, const ConvOperands& in, Kind kind) {
+  const Backend& reference = backend("reference");
   const DType dtype = in.x.dtype();
   const Tensor magnitude = ConvOperands(in.shape, absolute(in.x), absolute(in.w), absolute(in.g)).run(reference, kind);
   // The reference carries an error too, no larger than the candidate's: hence twice.
@@ -64,28 +75,50 @@ TEST_CASE("few channels through 1x1 kernels with stride agree with the reference
 }
 
 TEST_CASE("the three directions are exact adjoints on whole numbers") {
-  for (const std::string_view name : backend_names()) {
-    for (const DType dtype : {float32, float64}) {
-      for (const ConvShape& shape : kSmallShapes) {
-        const ConvOperands in(shape, dtype, random_integers);
-        INFO(name << ", " << shape << ", " << name_of(dtype));
-        const std::int64_t expected = inner_product(in.run(backend("reference"), Kind::deconv2d), in.g);
-        if (supports(backend(name), shape, Kind::deconv2d, dtype)) {
-          CHECK(inner_product(in.run(backend(name), Kind::deconv2d), in.g) == expected);
-        }
-        if (supports(backend(name), shape, Kind::deconv2d_data, dtype)) {
-          CHECK(inner_product(in.run(backend(name), Kind::deconv2d_data), in.x) == expected);
-        }
-        if (supports(backend(name), shape, Kind::deconv2d_weights, dtype)) {
-          CHECK(inner_product(in.run(backend(name), Kind::deconv2d_weights), in.w) == expected);
-        }
+  for_each_supported(kSmallShapes, random_integers, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
+    const std::int64_t expected = inner_product(in.run(backend("reference"), Kind::deconv2d), in.g);
+    const Tensor& partner = kind == Kind::deconv2d ? in.g : kind == Kind::deconv2d_data ? in.x : in.w;
+    CHECK(inner_product(in.run(candidate, kind), partner) == expected);
+  });
+}
+
+TEST_CASE("every algorithm adds a bias per channel of an image, exactly on whole numbers") {
+  for_each_supported(kSmallShapes, random_integers, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
+    if (kind == Kind::deconv2d_weights) return;
+    const std::int64_t channels = kind == Kind::deconv2d ? in.shape.cout : in.shape.cin;
+    const Tensor bias = random_integers({channels}, in.x.dtype(), 4);
+    CHECK(identical(in.run(candidate, kind, bias), in.run(*backend("reference").algorithms()[0], kind, bias)));
+  });
+}
+
+TEST_CASE("sums over nothing are 0, or the bias, in every backend") {
+  std::size_t empty_shapes = 0;
+  for (const ConvShape& shape : kSmallShapes) {
+    if (!is_empty(shape)) continue;
+    ++empty_shapes;
+    const ConvOperands in(shape, float32, random_integers);
+    const Tensor bias = random_integers({shape.cout}, float32, 4);
+    for (const std::string_view name : backend_names()) {
+      if (!supports(backend(name), shape, Kind::deconv2d, float32)) continue;
+      INFO(name << ", " << shape);
+      const Tensor y = backend(name).deconv2d(shape.params(), in.x, in.w, bias);
+      REQUIRE(y.shape() == shape.y_shape());
+      const std::vector<double> values = y.to_vector<double>(), biases = bias.to_vector<double>();
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::size_t plane = values.size() / static_cast<std::size_t>(shape.n * shape.cout);
+        CHECK(values[i] == biases[i / plane % biases.size()]);
+      }
+      for (const Kind kind : {Kind::deconv2d_data, Kind::deconv2d_weights}) {
+        const std::vector<double> sums = in.run(backend(name), kind).to_vector<double>();
+        CHECK(std::all_of(sums.begin(), sums.end(), [](double sum) { return sum == 0; }));
       }
     }
   }
+  CHECK(empty_shapes > 0);
 }
 
 TEST_CASE("kernels leave their inputs as they were and give fresh, dense results") {
-  for_each_supported(kSmallShapes, random_values, [](Backend& candidate, const ConvOperands& in, Kind kind) {
+  for_each_supported(kSmallShapes, random_values, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
     const Tensor x = raw::clone(in.x), w = raw::clone(in.w), g = raw::clone(in.g);
     const Tensor result = in.run(candidate, kind);
     CHECK(identical(x, in.x));
@@ -98,7 +131,7 @@ TEST_CASE("kernels leave their inputs as they were and give fresh, dense results
 }
 
 TEST_CASE("a kernel gives the same bits every time") {
-  for_each_supported(kLayerShapes, random_values, [](Backend& candidate, const ConvOperands& in, Kind kind) {
+  for_each_supported(kLayerShapes, random_values, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
     const Tensor first = in.run(candidate, kind);
     CHECK(identical(first, in.run(candidate, kind)));
   });
@@ -106,7 +139,7 @@ TEST_CASE("a kernel gives the same bits every time") {
 
 TEST_CASE("one thread and two agree to round-off") {
   const int threads_before = num_threads();
-  for_each_supported(kLayerShapes, random_values, [](Backend& candidate, const ConvOperands& in, Kind kind) {
+  for_each_supported(kLayerShapes, random_values, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
     set_num_threads(1);
     const Tensor one = in.run(candidate, kind);
     set_num_threads(2);

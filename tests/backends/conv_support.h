@@ -54,17 +54,25 @@ struct ConvOperands {
   ConvOperands(const ConvShape& s, Tensor x_, Tensor w_, Tensor g_)
       : shape(s), x(std::move(x_)), w(std::move(w_)), g(std::move(g_)) {}
 
-  Tensor run(Backend& backend, Kind kind) const {
+  Tensor run(const Backend& backend, Kind kind) const {
     const Conv2DParams p = shape.params();
     if (kind == Kind::deconv2d) return backend.deconv2d(p, x, w);
     if (kind == Kind::deconv2d_data) return backend.deconv2d_data(p, g, w);
     return backend.deconv2d_weights(p, x, g, {shape.kh, shape.kw});
   }
+
+  Tensor run(const Algorithm& algorithm, Kind kind, const Tensor& bias = {}) const {
+    const Conv2DParams p = shape.params();
+    const Problem problem{kind, x.dtype(), &p, x.shape(), w.shape(), g.shape()};
+    return algorithm.run(problem, kind == Kind::deconv2d_data ? g : x, kind == Kind::deconv2d_weights ? g : w, bias);
+  }
 };
 
-inline bool supports(const Backend& backend, const ConvShape& shape, Kind kind, DType dtype) {
+/// Of a backend, or of one algorithm.
+template <class Candidate>
+bool supports(const Candidate& candidate, const ConvShape& shape, Kind kind, DType dtype) {
   const Conv2DParams p = shape.params();
-  return backend.supports(
+  return candidate.supports(
       {.kind = kind, .dtype = dtype, .conv = &p, .x = shape.x_shape(), .w = shape.w_shape(), .y = shape.y_shape()});
 }
 

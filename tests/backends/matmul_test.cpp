@@ -61,7 +61,7 @@ TEST_CASE("a product by hand comes out on every backend") {
 }
 
 TEST_CASE("every backend multiplies whole numbers exactly, empty extents included") {
-  for_each_product([](Backend& candidate, const Tensor& a, const Tensor& b, const Product& p) {
+  for_each_product([](const Backend& candidate, const Tensor& a, const Tensor& b, const Product& p) {
     const Tensor c = candidate.matmul(a, b);
     CHECK(c.shape() == with(p.batch, p.m, p.n));
     CHECK(c.is_contiguous());
@@ -70,7 +70,7 @@ TEST_CASE("every backend multiplies whole numbers exactly, empty extents include
 }
 
 TEST_CASE("transposed, strided and expanded operands multiply as their copies do") {
-  for_each_product([](Backend& candidate, const Tensor& a, const Tensor& b, const Product& p) {
+  for_each_product([](const Backend& candidate, const Tensor& a, const Tensor& b, const Product& p) {
     const Tensor expected = candidate.matmul(a, b);
     CHECK(identical(candidate.matmul(transposed_in_memory(a), b), expected));
     CHECK(identical(candidate.matmul(a, transposed_in_memory(b)), expected));
@@ -100,7 +100,7 @@ TEST_CASE("products of fractions agree with the reference to round-off") {
       const Tensor a = random_values({3, 70, 300}, dtype, 7), b = random_values({3, 300, 50}, dtype, 8);
       if (!takes_matmul(backend(name), a, b, {{3}, 70, 50, 300})) continue;
       INFO(name << ", " << name_of(dtype));
-      Backend& reference = backend("reference");
+      const Backend& reference = backend("reference");
       check_within(backend(name).matmul(a, b), reference.matmul(a, b), reference.matmul(absolute(a), absolute(b)),
                    2 * gamma(300, dtype));
     }

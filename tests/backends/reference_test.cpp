@@ -45,7 +45,7 @@ Tensor scatter(const ConvOperands& in, Kind kind) {
 
 TEST_CASE("the reference backend equals the literal scatter on whole numbers") {
   const DType dtype = GENERATE(float32, float64, int64);
-  Backend& reference = backend("reference");
+  const Backend& reference = backend("reference");
   for (const ConvShape& shape : kSmallShapes) {
     const ConvOperands in(shape, dtype, random_integers);
     for (const Kind kind : kDirections) {

@@ -39,10 +39,10 @@ void on_every_backend(const Check& check) {
     for (const DType dtype : {float32, float64}) {
       const auto make = [dtype](const NestedList& rows) { return raw::cast(image(rows, dtype), dtype); };
       // A kernel a backend leaves to others is checked on those.
-      const auto chosen = [&](Kind kind, const Conv2DParams& p, const Tensor& x, const Tensor& w) -> Backend& {
+      const auto chosen = [&](Kind kind, const Conv2DParams& p, const Tensor& x, const Tensor& w) -> const Backend& {
         const Shape y{x.dim(0), w.dim(1) * p.groups, p.output_extent[0], p.output_extent[1]};
         const Problem problem{.kind = kind, .dtype = dtype, .conv = &p, .x = x.shape(), .w = w.shape(), .y = y};
-        Backend& wanted = backend(name);
+        const Backend& wanted = backend(name);
         return wanted.supports(problem) ? wanted : backend("reference");
       };
       INFO(name << ", " << name_of(dtype));

@@ -1,0 +1,158 @@
+#include <dygrad/backends/autotune.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include <dygrad/backends/problem_text.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/io/file.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/parallel.h>
+#include <dygrad/core/verbose.h>
+
+namespace dygrad {
+
+namespace {
+
+constexpr std::string_view kHeader = "dygrad autotune 1";
+
+struct Table {
+  std::mutex mutex;
+  std::map<std::string, Choice, std::less<>> choices;
+  std::atomic<std::uint64_t> generation{0};
+};
+// Never destroyed: kernels may run from other static objects' destructors.
+Table& table() {
+  static Table& instance = *new Table;
+  return instance;
+}
+
+/// "deconv2d float32:mb1_... 2": one line's problem, without spaces inside its parts.
+std::string key_of(const Problem& problem) {
+  return fmt::format("{} {}{} {}", name_of(problem.kind), problem_text(problem),
+                     problem.compute == Compute::bfloat16 ? "_bf16" : "", num_threads());
+}
+
+double time_once(const Algorithm& algorithm, const Problem& problem, const Tensor& a, const Tensor& b,
+                 const Tensor& bias) {
+  const auto start = std::chrono::steady_clock::now();
+  algorithm.run(problem, a, b, bias);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::optional<Choice> find_choice(std::string_view backend_name, std::string_view algorithm_name) {
+  for (const auto& backend : all_backends()) {
+    if (backend->name() != backend_name) continue;
+    for (const Algorithm* algorithm : backend->algorithms()) {
+      if (algorithm->name() == algorithm_name) return Choice{backend.get(), algorithm};
+    }
+  }
+  return std::nullopt;
+}
+
+std::string_view next_word(std::string_view& line) {
+  const std::size_t end = std::min(line.find(' '), line.size());
+  const std::string_view word = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return word;
+}
+
+}  // namespace
+
+std::uint64_t autotune::generation() { return table().generation.load(std::memory_order_acquire); }
+
+std::optional<Choice> autotune::find(const Problem& problem) {
+  if (generation() == 0) return std::nullopt;
+  const std::string key = key_of(problem);
+  const std::scoped_lock lock(table().mutex);
+  const auto at = table().choices.find(key);
+  if (at == table().choices.end() || !at->second.algorithm->supports(problem)) return std::nullopt;
+  return at->second;
+}
+
+void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
+  constexpr int kTries = 3;         // the first one compiles and converts
+  constexpr double kHopeless = 20;  // times the best estimate: not even tried
+  double best_estimate = 0;
+  for (const bool counting : {true, false}) {
+    std::optional<Choice> best;
+    double best_seconds = 0;
+    for (const auto& backend : all_backends()) {
+      for (const Algorithm* algorithm : backend->algorithms()) {
+        if (!algorithm->supports(problem)) continue;
+        const double estimate = algorithm->estimate(problem);
+        if (counting) {
+          best_estimate = best_estimate == 0 ? estimate : std::min(best_estimate, estimate);
+          continue;
+        }
+        if (estimate > kHopeless * best_estimate) continue;
+        double seconds = time_once(*algorithm, problem, a, b, bias);
+        for (int attempt = 1; attempt < kTries; ++attempt) {
+          seconds = std::min(seconds, time_once(*algorithm, problem, a, b, bias));
+        }
+        if (!best || seconds < best_seconds) best = Choice{backend.get(), algorithm}, best_seconds = seconds;
+      }
+    }
+    if (!best) continue;
+    const std::scoped_lock lock(table().mutex);
+    table().choices.insert_or_assign(key_of(problem), *best);
+    table().generation.fetch_add(1, std::memory_order_acq_rel);
+  }
+}
+
+void clear_autotune() {
+  const std::scoped_lock lock(table().mutex);
+  table().choices.clear();
+  table().generation.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void save_autotune(const std::string& path) {
+  std::string text = std::string(kHeader) + "\n";
+  {
+    const std::scoped_lock lock(table().mutex);
+    for (const auto& [problem, choice] : table().choices) {
+      text += fmt::format("{} {} {}\n", problem, choice.backend->name(), choice.algorithm->name());
+    }
+  }
+  io::AtomicFileWriter file({"save_autotune", path});
+  file.write(text);
+  file.commit();
+}
+
+std::size_t load_autotune(const std::string& path) {
+  const io::InputFile file({"load_autotune", path});
+  std::string text(file.num_bytes(), '\0');
+  file.read_at(0, std::as_writable_bytes(std::span(text)));
+  std::map<std::string, Choice, std::less<>> loaded;
+  std::string_view rest = text;
+  for (std::size_t number = 1; !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (number == 1 ? line != kHeader : std::count(line.begin(), line.end(), ' ') != 4) {
+      throw IoError(Message("load_autotune", "not a table of choices.")
+                        .line("path {}, line {}", path, number)
+                        .expected("{}", number == 1 ? kHeader : "op problem threads backend algorithm")
+                        .got("\"{}\"", line.substr(0, 80))
+                        .fix("write the file with save_autotune"));
+    }
+    if (number == 1) continue;
+    const std::string_view whole = line;
+    for (int word = 0; word < 3; ++word) next_word(line);
+    const std::string_view problem = whole.substr(0, whole.size() - line.size() - 1);
+    const std::string_view backend_name = next_word(line);
+    if (const auto choice = find_choice(backend_name, line)) loaded.insert_or_assign(std::string(problem), *choice);
+  }
+  const std::scoped_lock lock(table().mutex);
+  for (auto& [problem, choice] : loaded) table().choices.insert_or_assign(problem, choice);
+  table().generation.fetch_add(1, std::memory_order_acq_rel);
+  return loaded.size();
+}
+
+}  // namespace dygrad

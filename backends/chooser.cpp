@@ -1,0 +1,169 @@
+// Which algorithm computes a problem: the smallest estimate wins, unless a faster one was measured (autotune.h).
+#include <dygrad/backends/autotune.h>
+#include <dygrad/backends/image_result.h>
+#include <dygrad/backends/lru_cache.h>
+#include <dygrad/backends/problem_text.h>
+#include <dygrad/core/backend.h>
+#include <dygrad/core/copy.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/format.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/parallel.h>
+#include <dygrad/core/verbose.h>
+
+namespace dygrad {
+
+namespace {
+
+/// Some extent is 0: every sum is empty.
+bool is_empty(const Problem& problem) { return problem.conv && conv2d_sizes(problem).is_empty(); }
+
+/// Choices kept per thread: more than a network has problems.
+constexpr std::size_t kChoicesPerThread = 512;
+
+/// Everything that a choice depends on.
+struct Key {
+  Problem::Kind kind;
+  DType dtype;
+  Compute compute;
+  int threads;
+  const Backend* forced;
+  std::uint64_t tuning;  // changes when something was learnt
+  Conv2DParams conv;
+  Shape x, w, y;
+  bool operator==(const Key&) const = default;
+};
+
+struct Hash {
+  std::size_t operator()(const Key& key) const {
+    std::uint64_t hash = reinterpret_cast<std::uintptr_t>(key.forced) + key.tuning;
+    const auto add = [&](std::int64_t value) {
+      hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9e3779b97f4a7c15;  // 2^64 / golden ratio
+      hash ^= hash >> 32;
+    };
+    add(static_cast<std::int64_t>(key.kind) + 8 * static_cast<std::int64_t>(key.dtype) +
+        64 * static_cast<std::int64_t>(key.compute) + 256 * key.threads);
+    for (const std::int64_t value : key.x) add(value);
+    for (const std::int64_t value : key.w) add(value);
+    for (const std::int64_t value : key.conv.stride) add(value);
+    for (const std::int64_t value : key.conv.output_extent) add(value);
+    return hash;
+  }
+};
+
+LruCache<Key, Choice, Hash>& choices() {
+  thread_local LruCache<Key, Choice, Hash> instance(kChoicesPerThread);
+  return instance;
+}
+
+/// The algorithm of `backend` with the smallest estimate, or null.
+const Algorithm* best_of(const Backend& backend, const Problem& problem, double& seconds) {
+  const Algorithm* best = nullptr;
+  for (const Algorithm* algorithm : backend.algorithms()) {
+    if (!algorithm->supports(problem)) continue;
+    if (is_empty(problem)) return algorithm;
+    const double estimate = algorithm->estimate(problem);
+    if (!best || estimate < seconds) best = algorithm, seconds = estimate;
+  }
+  return best;
+}
+
+Choice make_choice(const Problem& problem, const Backend* forced) {
+  if (const std::optional<Choice> tuned = autotune::find(problem); tuned && (!forced || tuned->backend == forced)) {
+    return *tuned;
+  }
+  Choice choice{nullptr, nullptr};
+  double seconds = 0;
+  for (const auto& backend : all_backends()) {
+    if (forced && backend.get() != forced) continue;
+    double candidate_seconds = 0;
+    const Algorithm* candidate = best_of(*backend, problem, candidate_seconds);
+    if (candidate && (!choice.algorithm || candidate_seconds < seconds)) {
+      choice = {backend.get(), candidate};
+      seconds = candidate_seconds;
+    }
+  }
+  if (choice.algorithm) return choice;
+  if (forced) {
+    throw BackendError(Message(name_of(problem.kind), "the forced backend cannot compute this problem.")
+                           .line("backend {}, dtype {}", forced->name(), problem.dtype)
+                           .line("x {}, w {}, y {}", problem.x, problem.w, problem.y)
+                           .fix("unset DYGRAD_BACKEND or leave the BackendGuard, so that another backend can take it"));
+  }
+  throw BackendError(
+      Message(name_of(problem.kind), "no backend computes this problem.").line("dtype {}", problem.dtype));
+}
+
+Choice choose_of(const Problem& problem, const Backend* forced) {
+  const Key key{problem.kind,
+                problem.dtype,
+                problem.compute,
+                num_threads(),
+                forced,
+                autotune::generation(),
+                problem.conv ? *problem.conv : Conv2DParams{},
+                problem.x,
+                problem.w,
+                problem.y};
+  return choices().get(key, [&] { return make_choice(problem, forced); });
+}
+
+Tensor empty_sums(const Problem& problem, const Tensor& bias) {
+  Tensor result = Tensor::empty(
+      result_shape(problem), problem.dtype,
+      problem.kind == Problem::Kind::deconv2d_weights ? MemoryFormat::row_major : MemoryFormat::channels_last);
+  raw::fill(result, 0);
+  add_bias(result, bias);
+  return result;
+}
+
+Tensor run(const Choice& choice, const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
+  const detail::VerboseCall call;
+  const bool empty = is_empty(problem);
+  Tensor result = empty ? empty_sums(problem, bias) : choice.algorithm->run(problem, a, b, bias);
+  if (call) {
+    call.done(
+        name_of(problem.kind), problem_text(problem), choice.backend->name(),
+        empty ? "empty" : std::string(choice.algorithm->name()) + ":" + choice.algorithm->implementation(problem));
+  }
+  return result;
+}
+
+}  // namespace
+
+Choice choose(const Problem& problem) { return choose_of(problem, forced_backend()); }
+
+const Backend& select_backend(const Problem& problem) { return *choose(problem).backend; }
+
+Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
+  if (execution_context().autotune && !autotune::find(problem)) autotune::learn(problem, a, b, bias);
+  return run(choose(problem), problem, a, b, bias);
+}
+
+Tensor Backend::deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Tensor& bias) const {
+  const Shape y{x.dim(0), w.dim(1) * p.groups, p.output_extent[0], p.output_extent[1]};
+  const Problem problem{Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y};
+  return run(choose_of(problem, this), problem, x, w, bias);
+}
+
+Tensor Backend::deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Tensor& bias) const {
+  const Shape x{g.dim(0), w.dim(0), p.input_extent[0], p.input_extent[1]};
+  const Problem problem{Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape()};
+  return run(choose_of(problem, this), problem, g, w, bias);
+}
+
+Tensor Backend::deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
+                                 std::array<std::int64_t, 2> kernel) const {
+  const Shape w{x.dim(1), g.dim(1) / p.groups, kernel[0], kernel[1]};
+  const Problem problem{Problem::Kind::deconv2d_weights, x.dtype(), &p, x.shape(), w, g.shape()};
+  return run(choose_of(problem, this), problem, x, g, {});
+}
+
+Tensor Backend::matmul(const Tensor& a, const Tensor& b) const {
+  Shape c = a.shape();
+  c[c.rank() - 1] = b.shape()[b.rank() - 1];
+  const Problem problem{Problem::Kind::matmul, a.dtype(), nullptr, a.shape(), b.shape(), c};
+  return run(choose_of(problem, this), problem, a, b, {});
+}
+
+}  // namespace dygrad

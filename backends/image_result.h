@@ -1,0 +1,21 @@
+// What every algorithm of convolution does around its kernel. For the .cpp files of backends/.
+#pragma once
+
+#include <dygrad/backends/conv2d_sizes.h>
+#include <dygrad/core/tensor.h>
+
+namespace dygrad {
+
+/// The result's shape of a problem of the convolution family.
+inline const Shape& result_shape(const Problem& problem) {
+  switch (problem.kind) {
+    case Problem::Kind::deconv2d_data: return problem.x;
+    case Problem::Kind::deconv2d_weights: return problem.w;
+    default: return problem.y;
+  }
+}
+
+/// y[n, c, h, w] += bias[c], in place; nothing if `bias` is undefined.
+void add_bias(const Tensor& y, const Tensor& bias);
+
+}  // namespace dygrad

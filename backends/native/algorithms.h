@@ -1,0 +1,16 @@
+// The algorithms of this backend, one file each. All read and write channels-last images of float32 or float64.
+#pragma once
+
+#include <dygrad/core/backend.h>
+
+namespace dygrad::native {
+
+const Algorithm& subpixel();          ///< D: an ordinary convolution per phase of the output (subpixel.cpp)
+const Algorithm& scatter();           ///< D: a product per input pixel, then sums per output pixel (scatter.cpp)
+const Algorithm& convolution();       ///< B: an ordinary convolution (convolution.cpp)
+const Algorithm& weights_gradient();  ///< W: pixels times patches (weights_gradient.cpp)
+const Algorithm& depthwise();         ///< D, B and W of one channel per group (depthwise.cpp)
+
+const Algorithm& matmul();  ///< matrix products (matmul.cpp)
+
+}  // namespace dygrad::native

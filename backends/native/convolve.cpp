@@ -1,0 +1,151 @@
+#include <dygrad/backends/native/convolve.h>
+
+#include <array>
+
+#include <dygrad/backends/native/operands.h>
+
+namespace dygrad::native {
+
+namespace {
+
+// Note [Cache blocking]
+// What a block of positions reads and one panel of weights should stay in the second-level cache (1 MiB or more on the
+// machines this is for), while the tile stays in registers. Deeper patches are cut; later parts accumulate onto what
+// the earlier ones stored.
+constexpr std::int64_t kBlockBytes = 384 << 10;
+constexpr std::int64_t kDepth = 2048;
+constexpr std::int64_t kMostTilesInBlock = 16;
+constexpr std::int64_t kMostPositionsInBlock = kMostTilesInBlock * kMaxRows;
+
+/// Rows of a tile this many bytes apart, or a multiple, fall onto the same few sets of the first-level cache.
+constexpr std::int64_t kAliasingBytes = 4096;
+
+/// Whether to work region by region, which skips what lies outside the image: not if it makes many small tiles.
+bool regions_pay(const PatchGrid& grid, const std::vector<Region>& regions, std::int64_t pieces) {
+  constexpr std::int64_t kRowsLost = 4;  // per region and piece: tiles less than full, and their start
+  std::int64_t work = 0;
+  for (const Region& region : regions) {
+    work += (grid.batch * region.rows.size() * region.columns.size() + kRowsLost * pieces) * region.taps();
+  }
+  return work <= grid.positions() * grid.taps() + kRowsLost * pieces * grid.taps();
+}
+
+}  // namespace
+
+template <class T>
+PatchPlan<T>::PatchPlan(PatchGrid grid, std::int64_t pieces) : grid_(std::move(grid)), regions_(regions_of(grid_)) {
+  constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
+  constexpr std::int64_t kLine = 64 / kSize;
+  packed_ = grid_.position_step() * kSize % kAliasingBytes == 0 || !regions_pay(grid_, regions_, pieces);
+  step_ = ((grid_.depth() / kLine + 2) | 1) * kLine;  // odd, in lines: keeps rows off each other's cache sets
+  const std::int64_t read = packed_ ? step_ : grid_.position_step() * grid_.row_stride;
+  const std::int64_t height = kernels<T>().rows();
+  block_ = std::clamp<std::int64_t>(kBlockBytes / (read * kSize) / height, 1, kMostTilesInBlock) * height;
+  if (packed_) {
+    const auto row_taps = static_cast<std::int64_t>(grid_.row_taps.size());
+    const auto column_taps = static_cast<std::int64_t>(grid_.column_taps.size());
+    regions_ = {{{0, grid_.rows}, {0, grid_.columns}, {0, row_taps}, {0, column_taps}}};
+  }
+}
+
+/// What a patch of a region consists of: stretches of memory, all of the same depth, and the rows of the weights that
+/// belong to them. In parts of which each is at most about kDepth deep.
+template <class T>
+struct PatchPlan<T>::Stretches {
+  std::vector<std::int64_t> offsets, weight_rows;
+  std::int64_t depth = 0, per_part = 1;
+
+  Stretches(const PatchGrid& grid, const Region& region, bool packed) {
+    const auto column_taps = static_cast<std::int64_t>(grid.column_taps.size());
+    const std::int64_t j_first = region.column_taps.first, width = region.column_taps.size();
+    bool adjacent = packed || grid.channels == grid.pixel_size;
+    for (std::int64_t j = j_first + 1; j < j_first + width && !packed; ++j) {
+      adjacent &= grid.column_taps[j] == grid.column_taps[j - 1] + 1;
+    }
+    adjacent &= width * grid.channels <= kDepth;
+    const std::int64_t together = adjacent ? std::max<std::int64_t>(width, 1) : 1;
+    depth = together * grid.channels;
+    for (std::int64_t i = region.row_taps.first; i < region.row_taps.last; ++i) {
+      for (std::int64_t j = j_first; j < j_first + width; j += together) {
+        const std::int64_t weight_row = (i * column_taps + j) * grid.channels;
+        weight_rows.push_back(weight_row);
+        offsets.push_back(packed ? weight_row
+                                 : (grid.row_taps[i] * grid.image_columns + grid.column_taps[j]) * grid.pixel_size);
+      }
+    }
+    const std::int64_t parts =
+        std::clamp<std::int64_t>(ceil_div(count() * depth, kDepth), 1, std::max<std::int64_t>(count(), 1));
+    per_part = std::max<std::int64_t>(1, ceil_div(count(), parts));
+  }
+  std::int64_t count() const { return static_cast<std::int64_t>(offsets.size()); }
+};
+
+template <class T>
+void PatchPlan<T>::convolve(const T* image, const Panels<T>& weights, const T* init, const Destination<T>& destination,
+                            Piece piece, T* scratch) const {
+  for (const Region& region : regions_) {
+    convolve_region(region, image, weights, init, destination, piece, scratch);
+  }
+}
+
+template <class T>
+void PatchPlan<T>::convolve_region(const Region& region, const T* image, const Panels<T>& weights, const T* init,
+                                   const Destination<T>& destination, Piece piece, T* scratch) const {
+  const Kernels<T>& kernel = kernels<T>();
+  const Stretches stretches(grid_, region, packed_);
+  const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
+  const Share share = share_of<T>(grid_.batch * per_image, weights.count(), piece.index, piece.pieces);
+  std::array<const T*, kMostPositionsInBlock + kMaxRows> sources;
+  std::array<T*, kMostPositionsInBlock + kMaxRows> rows, targets;
+  for (std::int64_t first = share.positions.first; first < share.positions.last; first += block_) {
+    const Range block{first, std::min(first + block_, share.positions.last)};
+    std::int64_t n = first / per_image, a = region.rows.first + first % per_image / columns;
+    std::int64_t b = region.columns.first + first % columns;
+    // A tile asks for what the next one reads, also beyond the block.
+    for (std::int64_t i = 0; i < block.size() + kMaxRows; ++i) {
+      if (first + i == share.positions.last) {
+        std::fill(sources.begin() + i, sources.begin() + block.size() + kMaxRows, sources[i - 1]);
+        break;
+      }
+      rows[i] = destination.data + n * destination.image + a * destination.row + b * destination.column;
+      sources[i] =
+          packed_
+              ? scratch + std::min(i, block_ - 1) * step_
+              : image +
+                    ((n * grid_.image_rows + a * grid_.row_stride) * grid_.image_columns + b * grid_.column_stride) *
+                        grid_.pixel_size +
+                    grid_.first_channel;
+      if (++b == region.columns.last) {
+        b = region.columns.first;
+        if (++a == region.rows.last) a = region.rows.first, ++n;
+      }
+    }
+    if (packed_) pack_patches(grid_, image, block, scratch, step_);
+    std::int64_t stretch = 0;
+    do {  // once even without any tap, for the initial values
+      for (std::int64_t p = share.panels.first; p < share.panels.last; ++p) {
+        const std::int64_t lane = p * kernel.panel();
+        for (std::int64_t i = 0; i < block.size(); ++i) targets[i] = rows[i] + lane;
+        ProductTile<T> tile{.a = nullptr,
+                            .b = weights.panel(p),
+                            .b_step = weights.width_of(p),
+                            .a_offsets = stretches.offsets.data() + stretch,
+                            .b_rows = stretches.weight_rows.data() + stretch,
+                            .segments = std::min(stretches.per_part, stretches.count() - stretch),
+                            .depth = stretches.depth,
+                            .target = {nullptr, weights.lanes_of(p), stretch > 0, init ? init + lane : nullptr}};
+        for_each_tile<T>(block.size(), [&](std::int64_t row, int height) {
+          tile.a = sources.data() + row;
+          tile.target.rows = targets.data() + row;
+          kernel.product[weights.vectors_of(p) - 1][height](tile);
+        });
+      }
+      stretch += stretches.per_part;
+    } while (stretch < stretches.count());
+  }
+}
+
+template class PatchPlan<float>;
+template class PatchPlan<double>;
+
+}  // namespace dygrad::native

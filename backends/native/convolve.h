@@ -1,0 +1,58 @@
+// Patches times weights, tile by tile.
+#pragma once
+
+#include <dygrad/backends/native/panels.h>
+#include <dygrad/backends/native/patches.h>
+
+namespace dygrad::native {
+
+/// Where the sums of grid position (n, a, b) go: lanes of them, from data + n * image + a * row + b * column on.
+template <class T>
+struct Destination {
+  T* data;
+  std::int64_t image, row, column;
+};
+
+/// One piece of `pieces` equal ones.
+struct Piece {
+  std::int64_t index, pieces;
+};
+
+/// How the patches of a grid are read, decided once for all threads.
+template <class T>
+class PatchPlan {
+ public:
+  PatchPlan(PatchGrid grid, std::int64_t pieces);
+
+  const PatchGrid& grid() const { return grid_; }
+  /// Numbers of scratch memory that each piece needs.
+  std::int64_t scratch_size() const { return packed_ ? block_ * step_ : 0; }
+
+  /// Writes init + patch times weights for one piece of the positions, or of the panels where positions are few. `init`
+  /// has one number per lane, filled up to whole panels, or is null.
+  void convolve(const T* image, const Panels<T>& weights, const T* init, const Destination<T>& destination, Piece piece,
+                T* scratch) const;
+
+ private:
+  struct Stretches;
+  void convolve_region(const Region& region, const T* image, const Panels<T>& weights, const T* init,
+                       const Destination<T>& destination, Piece piece, T* scratch) const;
+
+  PatchGrid grid_;
+  std::vector<Region> regions_;
+  bool packed_;         ///< patches are copied together, as one region
+  std::int64_t block_;  ///< positions whose patches are kept in the cache
+  std::int64_t step_;   ///< numbers from one packed patch to the next
+};
+
+/// Tiles of all heights over `rows` rows: calls f(first row, index of the height).
+template <class T, class F>
+void for_each_tile(std::int64_t rows, const F& f) {
+  const Kernels<T>& kernel = kernels<T>();
+  std::int64_t row = 0;
+  for (int height = 0; height < kHeights; ++height) {
+    for (; row + kernel.heights[height] <= rows; row += kernel.heights[height]) f(row, height);
+  }
+}
+
+}  // namespace dygrad::native

@@ -1,0 +1,50 @@
+#include <dygrad/backends/native/kernels.h>
+
+#include <dygrad/backends/native/instruction_sets.h>
+
+namespace dygrad::native {
+
+namespace {
+
+enum class InstructionSet { baseline, avx2, avx512 };
+
+InstructionSet detect() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")) {
+    return InstructionSet::avx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
+    return InstructionSet::avx2;
+  }
+#endif
+  return InstructionSet::baseline;
+}
+
+InstructionSet best() {
+  static const InstructionSet set = detect();
+  return set;
+}
+
+}  // namespace
+
+template <>
+const Kernels<float>& kernels<float>() {
+#if defined(__x86_64__)
+  if (best() == InstructionSet::avx512) return kAvx512Float;
+  if (best() == InstructionSet::avx2) return kAvx2Float;
+#endif
+  return kBaselineFloat;
+}
+
+template <>
+const Kernels<double>& kernels<double>() {
+#if defined(__x86_64__)
+  if (best() == InstructionSet::avx512) return kAvx512Double;
+  if (best() == InstructionSet::avx2) return kAvx2Double;
+#endif
+  return kBaselineDouble;
+}
+
+}  // namespace dygrad::native

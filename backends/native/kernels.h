@@ -1,0 +1,80 @@
+// The innermost loops of every algorithm here, compiled once per instruction set and chosen once per process.
+//
+// Note [One tile]
+// A tile is a few rows of sums of products, each row one or two vectors wide, that stay in registers while k runs:
+//   c[i][j] = init[j] + sum_k a(i, k) * b(k, j)
+// Nothing is copied together for it: `product` finds the pixels of a row's patch through one pointer per row and
+// offsets that all rows share, `outer` finds the factors of every k through two pointers. Every number is summed in the
+// order of k, so a result does not depend on where in a tile it was computed.
+//
+// Source: Dukhan, "The indirect convolution algorithm", arXiv:1907.02129, 2019.
+#pragma once
+
+#include <cstdint>
+
+namespace dygrad::native {
+
+/// Where the rows of a tile go, and what they start from.
+template <class T>
+struct TileTarget {
+  T* const* rows;
+  std::int64_t lanes;  ///< numbers written of each row; only the last vector may be cut
+  bool accumulate;     ///< starts from what the rows hold
+  const T* init;       ///< else every row starts from these numbers (whole vectors), or from 0 if null
+};
+
+/// Rows are pixels; k runs over `segments` stretches of `depth` numbers each:
+/// a(i, k) = a[i][a_offsets[segment] + k], b(k, j) = b[(b_rows[segment] + k) * b_step + j].
+/// As many more pointers must follow in `a`: the rows that will be wanted next, whose memory is asked for in time. The
+/// processor does not foresee so many short streams.
+template <class T>
+struct ProductTile {
+  const T* const* a;
+  const T* b;
+  std::int64_t b_step;
+  const std::int64_t *a_offsets, *b_rows;
+  std::int64_t segments, depth;
+  TileTarget<T> target;
+};
+
+/// Rows are channels; k runs over pixels: a(i, k) = a[k][a_offset + i], b(k, j) = b[k][b_offset + j].
+template <class T>
+struct OuterTile {
+  const T *const *a, *const *b;
+  std::int64_t a_offset, b_offset, depth;
+  TileTarget<T> target;
+};
+
+/// Tiles of several heights: the first is what the registers hold, the others do what is left over.
+inline constexpr int kHeights = 5;
+inline constexpr int kMaxRows = 14;   ///< of a tile, over all instruction sets
+inline constexpr int kMaxPanel = 32;  ///< numbers in a row of a tile, over all instruction sets
+
+template <class T>
+struct Kernels {
+  const char* instruction_set;
+  int lanes;                                            ///< numbers in one vector; a full row of a tile has two
+  int heights[kHeights];                                ///< descending, the last is 1
+  void (*product[2][kHeights])(const ProductTile<T>&);  ///< [vectors in a row - 1][height]
+  void (*outer[2][kHeights])(const OuterTile<T>&);
+
+  /// y[q * count + i] = init[i] + sum of rows[t][q * row_step + i] over t, for q in [0, positions), i in [0, count).
+  /// Reads whole vectors of rows and init, writes nothing but y[0, positions * count). init may be null.
+  void (*sum_rows)(const T* const* rows, std::int64_t terms, std::int64_t row_step, std::int64_t positions,
+                   std::int64_t count, const T* init, T* y);
+  /// y[i] = init[i] + sum of x[t][i] * w[t][i] over t.
+  void (*sum_products)(const T* const* x, const T* const* w, std::int64_t terms, std::int64_t count, const T* init,
+                       T* y);
+  /// w[i] += sum of x[k * x_step + i] * y[k * y_step + i] over k.
+  void (*accumulate_products)(const T* x, std::int64_t x_step, const T* y, std::int64_t y_step, std::int64_t terms,
+                              std::int64_t count, T* w);
+
+  int rows() const { return heights[0]; }
+  int panel() const { return 2 * lanes; }
+};
+
+/// The best that this processor runs.
+template <class T>
+const Kernels<T>& kernels();
+
+}  // namespace dygrad::native

@@ -1,0 +1,224 @@
+// The loops behind kernels.h, written once for vectors of any width. Included by one file per instruction set, which
+// defines DYGRAD_VECTOR_BYTES and is compiled with that set's flags. Everything here has internal linkage and uses no
+// library function, so that no code of a newer instruction set can leak into a file compiled without it.
+#if DYGRAD_VECTOR_BYTES == 64
+#include <immintrin.h>
+#endif
+
+#include <dygrad/backends/native/kernels.h>
+
+namespace dygrad::native {
+
+namespace {
+
+constexpr int kVectorBytes = DYGRAD_VECTOR_BYTES;
+constexpr int kTileRows = DYGRAD_TILE_ROWS;
+
+template <class T>
+struct VectorOf {
+  using Type __attribute__((vector_size(kVectorBytes))) = T;
+};
+template <class T>
+using Vector = typename VectorOf<T>::Type;
+template <class T>
+constexpr std::int64_t kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+
+template <class T>
+inline Vector<T> load(const T* p) {
+  Vector<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class T>
+inline void store(T* p, Vector<T> v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+/// The first `count` numbers of a vector; the others are 0 when loaded and stay untouched when stored.
+#if DYGRAD_VECTOR_BYTES == 64
+inline Vector<float> load_part(const float* p, std::int64_t count) {
+  return (Vector<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << count) - 1), p);
+}
+inline Vector<double> load_part(const double* p, std::int64_t count) {
+  return (Vector<double>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1U << count) - 1), p);
+}
+inline void store_part(float* p, Vector<float> v, std::int64_t count) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1U << count) - 1), (__m512)v);
+}
+inline void store_part(double* p, Vector<double> v, std::int64_t count) {
+  _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1U << count) - 1), (__m512d)v);
+}
+#else
+template <class T>
+inline Vector<T> load_part(const T* p, std::int64_t count) {
+  Vector<T> v{};
+  for (std::int64_t i = 0; i < count; ++i) v[i] = p[i];
+  return v;
+}
+template <class T>
+inline void store_part(T* p, Vector<T> v, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
+}
+#endif
+
+template <class T, int kRows, int kVectors>
+inline void load_tile(const TileTarget<T>& tile, Vector<T> (&sums)[kRows][kVectors]) {
+  const bool whole = tile.lanes == kVectors * kLanes<T>;
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) {
+      if (!tile.accumulate) {
+        // By the time that they are written, the rows have come from memory: stores wait for each other, these do not.
+        __builtin_prefetch(tile.rows[i] + j * kLanes<T>, 1);
+        sums[i][j] = tile.init ? load(tile.init + j * kLanes<T>) : Vector<T>{};
+      } else if (whole || j < kVectors - 1) {
+        sums[i][j] = load(tile.rows[i] + j * kLanes<T>);
+      } else {
+        sums[i][j] = load_part(tile.rows[i] + j * kLanes<T>, tile.lanes - j * kLanes<T>);
+      }
+    }
+  }
+}
+
+template <class T, int kRows, int kVectors>
+inline void store_tile(const TileTarget<T>& tile, const Vector<T> (&sums)[kRows][kVectors]) {
+  const bool whole = tile.lanes == kVectors * kLanes<T>;
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) {
+      T* to = tile.rows[i] + j * kLanes<T>;
+      if (whole || j < kVectors - 1) {
+        store(to, sums[i][j]);
+      } else {
+        store_part(to, sums[i][j], tile.lanes - j * kLanes<T>);
+      }
+    }
+  }
+}
+
+template <class T, int kRows, int kVectors>
+void product(const ProductTile<T>& tile) {
+  Vector<T> sums[kRows][kVectors];
+  load_tile(tile.target, sums);
+  const T* const* a = tile.a;
+  for (std::int64_t segment = 0; segment < tile.segments; ++segment) {
+    const T* b = tile.b + tile.b_rows[segment] * tile.b_step;
+    const std::int64_t begin = tile.a_offsets[segment], end = begin + tile.depth;
+    constexpr std::int64_t kLine = 64 / sizeof(T);
+    for (std::int64_t k = begin; k < end; ++k) {
+      if ((k - begin) % kLine == 0) {
+        for (int i = 0; i < kRows; ++i) __builtin_prefetch(a[kRows + i] + k, 0, 2);
+      }
+      Vector<T> row[kVectors];
+      for (int j = 0; j < kVectors; ++j) row[j] = load(b + j * kLanes<T>);
+      b += tile.b_step;
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+        const T factor = a[i][k];
+#pragma GCC unroll 2
+        for (int j = 0; j < kVectors; ++j) sums[i][j] += factor * row[j];
+      }
+    }
+  }
+  store_tile(tile.target, sums);
+}
+
+template <class T, int kRows, int kVectors>
+void outer(const OuterTile<T>& tile) {
+  Vector<T> sums[kRows][kVectors];
+  load_tile(tile.target, sums);
+  const std::int64_t a_offset = tile.a_offset, b_offset = tile.b_offset;
+  for (std::int64_t k = 0; k < tile.depth; ++k) {
+    const T *a = tile.a[k] + a_offset, *b = tile.b[k] + b_offset;
+    Vector<T> row[kVectors];
+    for (int j = 0; j < kVectors; ++j) row[j] = load(b + j * kLanes<T>);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const T factor = a[i];
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) sums[i][j] += factor * row[j];
+    }
+  }
+  store_tile(tile.target, sums);
+}
+
+/// Stores run over the end of a position's numbers, since the next position writes those again; the last ones do not.
+template <class T>
+void sum_rows(const T* const* rows, std::int64_t terms, std::int64_t row_step, std::int64_t positions,
+              std::int64_t count, const T* init, T* y) {
+  for (std::int64_t q = 0; q < positions; ++q) {
+    const std::int64_t room = (positions - q) * count;
+    for (std::int64_t i = 0; i < count; i += kLanes<T>) {
+      Vector<T> sum = init ? load(init + i) : Vector<T>{};
+      for (std::int64_t t = 0; t < terms; ++t) sum += load(rows[t] + q * row_step + i);
+      if (i + kLanes<T> <= room) store(y + q * count + i, sum);
+      else store_part(y + q * count + i, sum, count - i < kLanes<T> ? count - i : kLanes<T>);
+    }
+  }
+}
+
+template <class T>
+void sum_products(const T* const* x, const T* const* w, std::int64_t terms, std::int64_t count, const T* init, T* y) {
+  std::int64_t i = 0;
+  for (; i + 2 * kLanes<T> <= count; i += 2 * kLanes<T>) {
+    Vector<T> first = init ? load(init + i) : Vector<T>{}, second = init ? load(init + i + kLanes<T>) : Vector<T>{};
+    for (std::int64_t t = 0; t < terms; ++t) {
+      first += load(x[t] + i) * load(w[t] + i);
+      second += load(x[t] + i + kLanes<T>) * load(w[t] + i + kLanes<T>);
+    }
+    store(y + i, first);
+    store(y + i + kLanes<T>, second);
+  }
+  for (; i < count; ++i) {
+    T sum = init ? init[i] : T{0};
+    for (std::int64_t t = 0; t < terms; ++t) sum += x[t][i] * w[t][i];
+    y[i] = sum;
+  }
+}
+
+template <class T>
+void accumulate_products(const T* x, std::int64_t x_step, const T* y, std::int64_t y_step, std::int64_t terms,
+                         std::int64_t count, T* w) {
+  std::int64_t i = 0;
+  for (; i + 4 * kLanes<T> <= count; i += 4 * kLanes<T>) {
+    Vector<T> sums[4];
+    for (int j = 0; j < 4; ++j) sums[j] = load(w + i + j * kLanes<T>);
+    for (std::int64_t k = 0; k < terms; ++k) {
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        sums[j] += load(x + k * x_step + i + j * kLanes<T>) * load(y + k * y_step + i + j * kLanes<T>);
+      }
+    }
+    for (int j = 0; j < 4; ++j) store(w + i + j * kLanes<T>, sums[j]);
+  }
+  for (; i + kLanes<T> <= count; i += kLanes<T>) {
+    Vector<T> sum = load(w + i);
+    for (std::int64_t k = 0; k < terms; ++k) sum += load(x + k * x_step + i) * load(y + k * y_step + i);
+    store(w + i, sum);
+  }
+  for (; i < count; ++i) {
+    T sum = w[i];
+    for (std::int64_t k = 0; k < terms; ++k) sum += x[k * x_step + i] * y[k * y_step + i];
+    w[i] = sum;
+  }
+}
+
+template <class T>
+constexpr Kernels<T> table(const char* instruction_set) {
+  constexpr int kSecond = kTileRows > 8 ? 8 : 4;
+  constexpr int kThird = kSecond > 4 ? 4 : 3;
+  return {
+      .instruction_set = instruction_set,
+      .lanes = static_cast<int>(kLanes<T>),
+      .heights = {kTileRows, kSecond, kThird, 2, 1},
+      .product = {{product<T, kTileRows, 1>, product<T, kSecond, 1>, product<T, kThird, 1>, product<T, 2, 1>,
+                   product<T, 1, 1>},
+                  {product<T, kTileRows, 2>, product<T, kSecond, 2>, product<T, kThird, 2>, product<T, 2, 2>,
+                   product<T, 1, 2>}},
+      .outer = {{outer<T, kTileRows, 1>, outer<T, kSecond, 1>, outer<T, kThird, 1>, outer<T, 2, 1>, outer<T, 1, 1>},
+                {outer<T, kTileRows, 2>, outer<T, kSecond, 2>, outer<T, kThird, 2>, outer<T, 2, 2>, outer<T, 1, 2>}},
+      .sum_rows = sum_rows<T>,
+      .sum_products = sum_products<T>,
+      .accumulate_products = accumulate_products<T>};
+}
+
+}  // namespace
+
+}  // namespace dygrad::native

@@ -1,0 +1,31 @@
+#include <dygrad/backends/native/native.h>
+
+#include <array>
+
+#include <dygrad/backends/native/algorithms.h>
+#include <dygrad/backends/native/kernels.h>
+#include <dygrad/core/parallel.h>
+
+namespace dygrad {
+
+namespace {
+
+class NativeBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "native"; }
+  std::string description() const override {
+    return std::string("dygrad's own kernels, ") + native::kernels<float>().instruction_set + ", " +
+           std::to_string(num_threads()) + " threads";
+  }
+  std::span<const Algorithm* const> algorithms() const override { return algorithms_; }
+
+ private:
+  std::array<const Algorithm*, 6> algorithms_{&native::depthwise(),   &native::subpixel(),         &native::scatter(),
+                                              &native::convolution(), &native::weights_gradient(), &native::matmul()};
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_native_backend() { return std::make_unique<NativeBackend>(); }
+
+}  // namespace dygrad

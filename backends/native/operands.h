@@ -1,0 +1,111 @@
+// What the algorithms share around their kernels: operands in the layout they want, weights packed once per version,
+// and the work cut into one piece per thread.
+#pragma once
+
+#include <array>
+
+#include <dygrad/backends/conv2d_sizes.h>
+#include <dygrad/backends/converted_weights.h>
+#include <dygrad/backends/native/kernels.h>
+#include <dygrad/backends/native/panels.h>
+#include <dygrad/backends/work.h>
+#include <dygrad/core/copy.h>
+
+namespace dygrad::native {
+
+inline Tensor channels_last(const Tensor& x) { return raw::contiguous(x, MemoryFormat::channels_last); }
+inline Tensor row_major(const Tensor& w) { return raw::contiguous(w, MemoryFormat::row_major); }
+
+/// Weights that `algorithm` packed for these sizes.
+struct PackedWeights final : Conversion {
+  const Algorithm* algorithm;
+  std::array<std::int64_t, 7> geometry;  ///< groups, stride, dilation, padding modulo the stride
+  Tensor numbers;
+
+  PackedWeights(const Algorithm* a, const Conv2DSizes& s)
+      : algorithm(a), geometry{s.groups, s.sh, s.sw, s.dh, s.dw, s.ph % s.sh, s.pw % s.sw} {}
+  bool is(const Conversion& other) const override {
+    const auto* o = dynamic_cast<const PackedWeights*>(&other);
+    return o && algorithm == o->algorithm && geometry == o->geometry;
+  }
+};
+
+/// The conversion of w for this algorithm: found, or made of `size` numbers that fill(from, to) writes. `from` are the
+/// row-major weights.
+template <class T, class Fill>
+Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes& s, const Tensor& w, std::int64_t size,
+                                  const Fill& fill) {
+  Ref<PackedWeights> made = make_ref<PackedWeights>(&algorithm, s);
+  if (const Ref<Conversion> found = find_conversion(w, *made)) {
+    return Ref<PackedWeights>(static_cast<PackedWeights*>(found.get()));
+  }
+  made->numbers = Tensor::empty({size}, dtype_of<T>());
+  const Tensor plain = row_major(w);
+  fill(plain.data<T>(), made->numbers.mutable_data<T>());
+  keep_conversion(w, made);
+  return made;
+}
+
+/// Biases as initial values of tiles: for each group its numbers, several times over, filled up to whole panels.
+/// Null without bias.
+template <class T>
+class InitialValues {
+ public:
+  InitialValues(const Tensor& bias, std::int64_t groups, std::int64_t lanes, std::int64_t times = 1)
+      : stride_((lanes * times + kernels<T>().panel() - 1) / kernels<T>().panel() * kernels<T>().panel()) {
+    if (!bias.defined()) return;
+    numbers_ = Tensor::empty({groups * stride_}, dtype_of<T>());
+    const Tensor dense = raw::contiguous(bias);
+    const T* from = dense.data<T>();
+    T* to = numbers_.mutable_data<T>();
+    for (std::int64_t group = 0; group < groups; ++group) {
+      for (std::int64_t i = 0; i < stride_; ++i)
+        to[group * stride_ + i] = i < lanes * times ? from[group * lanes + i % lanes] : T{0};
+    }
+  }
+  const T* of_group(std::int64_t group) const {
+    return numbers_.defined() ? numbers_.data<T>() + group * stride_ : nullptr;
+  }
+
+ private:
+  std::int64_t stride_;
+  Tensor numbers_;
+};
+
+/// Scratch memory for each piece of work.
+template <class T>
+class Scratch {
+ public:
+  Scratch(std::int64_t pieces, std::int64_t size)
+      : stride_((size + kLine - 1) / kLine * kLine), numbers_(Tensor::empty({pieces * stride_}, dtype_of<T>())) {}
+  T* of_piece(std::int64_t piece) const { return numbers_.template mutable_data<T>() + piece * stride_; }
+
+ private:
+  static constexpr std::int64_t kLine = 64 / sizeof(T);
+  std::int64_t stride_;
+  Tensor numbers_;
+};
+
+/// Pieces worth making of this much work.
+inline std::int64_t num_native_pieces(const Conv2DSizes& s) {
+  constexpr double kWorthAThread = 4e5;  // products, about ten microseconds
+  const double products =
+      static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.c * s.filters_in_group() * s.taps());
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kWorthAThread), 1, num_threads());
+}
+
+/// One thread's part of a matrix of results, cut between whole tiles.
+struct Share {
+  Range positions, panels;
+};
+template <class T>
+Share share_of(std::int64_t positions, std::int64_t panels, std::int64_t piece, std::int64_t pieces) {
+  const std::int64_t height = kernels<T>().rows(), tiles = (positions + height - 1) / height;
+  if (tiles < 2 * pieces && panels > tiles) {
+    return {{0, positions}, part_of({0, panels}, piece, pieces)};
+  }
+  const Range own = part_of({0, tiles}, piece, pieces);
+  return {{std::min(own.first * height, positions), std::min(own.last * height, positions)}, {0, panels}};
+}
+
+}  // namespace dygrad::native

@@ -1,0 +1,41 @@
+// Weights in the order in which tiles read them.
+#pragma once
+
+#include <vector>
+
+#include <dygrad/backends/native/kernels.h>
+#include <dygrad/backends/work.h>
+#include <dygrad/core/tensor.h>
+
+namespace dygrad::native {
+
+/// A matrix [depth, lanes] cut into panels of as many lanes as a tile is wide, each stored row by row. The last panel
+/// is one or two vectors wide and filled up with zeros.
+template <class T>
+struct Panels {
+  std::int64_t depth = 0, lanes = 0;
+  const T* data = nullptr;
+
+  std::int64_t count() const { return (lanes + kernels<T>().panel() - 1) / kernels<T>().panel(); }
+  const T* panel(std::int64_t p) const { return data + p * kernels<T>().panel() * depth; }
+  std::int64_t lanes_of(std::int64_t p) const {
+    return std::min<std::int64_t>(kernels<T>().panel(), lanes - p * kernels<T>().panel());
+  }
+  int vectors_of(std::int64_t p) const { return lanes_of(p) > kernels<T>().lanes ? 2 : 1; }
+  std::int64_t width_of(std::int64_t p) const { return vectors_of(p) * kernels<T>().lanes; }
+};
+
+/// Numbers that panels of such a matrix take.
+template <class T>
+std::int64_t panels_size(std::int64_t depth, std::int64_t lanes) {
+  const std::int64_t vector = kernels<T>().lanes;
+  return depth * ((lanes + vector - 1) / vector * vector);
+}
+
+/// Element (k, lane) of the matrix is source[depth_offsets[k] + lane_offsets[lane]]; an offset of kZero makes it 0.
+inline constexpr std::int64_t kZero = -1;
+template <class T>
+Panels<T> pack_panels(const T* source, const std::vector<std::int64_t>& depth_offsets,
+                      const std::vector<std::int64_t>& lane_offsets, T* data);
+
+}  // namespace dygrad::native

@@ -1,0 +1,133 @@
+// The transposed convolution by phases: outputs that agree modulo the stride see the same taps of the kernel, so each
+// such phase is an ordinary convolution of stride 1 with its own small kernel, written with gaps. No product with an
+// inserted zero is ever made.
+//
+// Source: Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009, 2016.
+#include <dygrad/backends/cost.h>
+#include <dygrad/backends/native/algorithms.h>
+#include <dygrad/backends/native/convolve.h>
+#include <dygrad/backends/native/operands.h>
+
+namespace dygrad::native {
+
+namespace {
+
+/// Where phases are aligned with rows of the output, all phases of one row are one stretch of memory: then they are
+/// computed together, as more filters.
+bool columns_together(const Conv2DSizes& s) {
+  return s.groups == 1 && s.dw == 1 && s.kw % s.sw == 0 && s.pw % s.sw == 0 && s.ow % s.sw == 0;
+}
+std::int64_t lanes_of_part(const Conv2DSizes& s) { return columns_together(s) ? s.sw * s.o : s.filters_in_group(); }
+
+/// One group's share of one phase: its patches, its part of the packed weights, and where its outputs go.
+struct Part {
+  Phase phase;
+  std::int64_t group;
+  std::int64_t panels_offset;
+  std::int64_t target_offset;
+};
+
+template <class T>
+std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
+  std::vector<Part> parts;
+  panels_total = 0;
+  const std::int64_t og = s.filters_in_group();
+  for (std::int64_t group = 0; group < s.groups; ++group) {
+    for (std::int64_t row = 0; row < std::min(s.sh, s.oh); ++row) {
+      for (std::int64_t column = 0; column < (columns_together(s) ? 1 : std::min(s.sw, s.ow)); ++column) {
+        Part part{phase_of_output(s, group, row, column), group, panels_total,
+                  (row * s.ow + column) * s.o + group * og};
+        panels_total += panels_size<T>(part.phase.grid.depth(), lanes_of_part(s));
+        parts.push_back(std::move(part));
+      }
+    }
+  }
+  return parts;
+}
+
+template <class T>
+void pack(const Conv2DSizes& s, const Part& part, const T* weights, T* panels) {
+  const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
+  std::vector<std::int64_t> depth, lanes;
+  for (const std::int64_t i : part.phase.kernel_rows) {
+    for (const std::int64_t j : part.phase.kernel_columns) {
+      for (std::int64_t c = 0; c < cg; ++c) depth.push_back(c * og * s.taps() + i * s.kw + j);
+    }
+  }
+  for (std::int64_t column = 0; column < lanes_of_part(s) / og; ++column) {
+    for (std::int64_t o = 0; o < og; ++o) lanes.push_back(o * s.taps() + column);
+  }
+  pack_panels(weights + part.group * cg * og * s.taps(), depth, lanes, panels + part.panels_offset);
+}
+
+class Subpixel final : public Algorithm {
+ public:
+  std::string_view name() const override { return "subpixel"; }
+  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
+  bool supports(const Problem& problem) const override {
+    return problem.kind == Problem::Kind::deconv2d && is_floating(problem.dtype);
+  }
+
+  double estimate(const Problem& problem) const override {
+    const Conv2DSizes s = conv2d_sizes(problem);
+    const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
+    // Outputs may lie beyond the reach of the input, so they are what is counted.
+    const double outputs = static_cast<double>(s.n * s.oh * s.ow) *
+                           static_cast<double>(s.filters_in_group() * s.groups) /
+                           cost::lane_use(lanes_of_part(s), lanes);
+    const double depth = static_cast<double>(s.channels_in_group() * s.taps()) / static_cast<double>(s.sh * s.sw);
+    constexpr double kStart = 10;  // what starting and storing a tile costs, in products per number
+    const double products = outputs * (depth + kStart);
+    const double calls = 1e-6 * static_cast<double>(s.groups * s.sh * s.sw);
+    return cost::seconds(2 * products / (0.95 * cost::product_rate(problem.dtype)) + calls,
+                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+  }
+
+  Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const override {
+    return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, bias); });
+  }
+
+ private:
+  template <class T>
+  Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const {
+    const Conv2DSizes s = conv2d_sizes(problem);
+    const std::int64_t og = s.filters_in_group();
+    std::int64_t panels_total = 0, scratch = 0;
+    const std::vector<Part> parts = parts_of<T>(s, panels_total);
+    const std::int64_t pieces = num_native_pieces(s);
+    std::vector<PatchPlan<T>> plans;
+    for (const Part& part : parts) {
+      plans.emplace_back(part.phase.grid, pieces);
+      scratch = std::max(scratch, plans.back().scratch_size());
+    }
+    const auto weights = packed_weights<T>(*this, s, w, panels_total, [&](const T* from, T* to) {
+      for (const Part& part : parts) pack(s, part, from, to);
+    });
+
+    const Tensor image = channels_last(x), y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
+    const InitialValues<T> init(bias, s.groups, og, lanes_of_part(s) / og);
+    const Scratch<T> buffers(pieces, scratch);
+    parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t piece = first; piece < last; ++piece) {
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+          const Panels<T> panels{plans[i].grid().depth(), lanes_of_part(s),
+                                 weights->numbers.template data<T>() + parts[i].panels_offset};
+          const Destination<T> target{y.mutable_data<T>() + parts[i].target_offset, s.oh * s.ow * s.o,
+                                      s.sh * s.ow * s.o, s.sw * s.o};
+          plans[i].convolve(image.data<T>(), panels, init.of_group(parts[i].group), target, {piece, pieces},
+                            buffers.of_piece(piece));
+        }
+      }
+    });
+    return y;
+  }
+};
+
+}  // namespace
+
+const Algorithm& subpixel() {
+  static const Subpixel instance;
+  return instance;
+}
+
+}  // namespace dygrad::native
