@@ -36,7 +36,7 @@ class Program:
         return json.loads(line)
 
     def time(self, case, seconds):
-        self.process.stdin.write(f"{case} {seconds}\n")
+        self.process.stdin.write(f"{seconds} {case}\n")
         self.process.stdin.flush()
         return self.answer()
 

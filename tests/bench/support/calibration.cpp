@@ -16,7 +16,10 @@ double product_rate(DType dtype, std::int64_t n, int runs) {
   return 2.0 * static_cast<double>(n * n * n) / timing.fastest;
 }
 
-double stream_rate(std::int64_t count, int runs) {
+}  // namespace
+
+Stream time_stream(bool quick) {
+  const std::int64_t count = quick ? 1 << 20 : 1 << 24;
   std::vector<float> from(static_cast<std::size_t>(count), 1.0F), to(from.size());
   float scale = 1;
   const auto pass = [&] {
@@ -27,15 +30,15 @@ double stream_rate(std::int64_t count, int runs) {
       for (std::int64_t i = begin; i < end; ++i) y[i] = scale * x[i];
     });
   };
-  const Timing timing = measure(pass, {.seconds = 0, .warm_up = 0, .min_samples = runs});
-  return 2.0 * static_cast<double>(count) * sizeof(float) / timing.fastest;
+  return {measure(pass, {.seconds = 0, .warm_up = 0, .min_samples = quick ? 3 : 15}),
+          2.0 * static_cast<double>(count) * sizeof(float)};
 }
 
-}  // namespace
-
 Calibration calibrate(DType dtype, bool quick) {
-  if (quick) return {product_rate(dtype, 256, 3), stream_rate(1 << 20, 3)};
-  return {std::max(product_rate(dtype, 1024, 20), product_rate(dtype, 2048, 8)), stream_rate(1 << 24, 15)};
+  const Stream stream = time_stream(quick);
+  const double products =
+      quick ? product_rate(dtype, 256, 3) : std::max(product_rate(dtype, 1024, 20), product_rate(dtype, 2048, 8));
+  return {products, stream.bytes / stream.timing.fastest};
 }
 
 }  // namespace dygrad::bench

@@ -17,7 +17,14 @@ struct Calibration {
   Json to_json() const { return {{"gflops", flop_per_second / 1e9}, {"stream_gb_per_s", bytes_per_second / 1e9}}; }
 };
 
-/// Square products of 1024 to 2048 through matmul, and two arrays of 64 MiB; small ones if `quick`.
+/// The plain copy loop: reads one array of 64 MiB and writes another, 4 MiB if `quick`. `bytes` counts both.
+struct Stream {
+  Timing timing;
+  double bytes = 0;
+};
+Stream time_stream(bool quick);
+
+/// Square products of 1024 to 2048 through matmul, and the loop above.
 Calibration calibrate(DType dtype, bool quick);
 
 }  // namespace dygrad::bench

@@ -84,7 +84,7 @@ int Program::run(const std::vector<Case>& all, const std::function<void(Result&)
 
 // Note [Serving]
 // So that two libraries can be timed in turn without starting them anew, a program waits on a pipe. It first writes one
-// line that names its cases; then, for each line "CASE SECONDS" it reads, one line with the result. The last case asked
+// line that names its cases; then, for each line "SECONDS CASE" it reads, one line with the result. The last case asked
 // for stays ready. A case that cannot run answers with its error, and the program goes on.
 int Program::serve(const std::vector<Case>& cases) {
   Json hello = describe();
@@ -97,7 +97,8 @@ int Program::serve(const std::vector<Case>& cases) {
     std::istringstream words(line);
     std::string name;
     Effort effort = effort_;
-    words >> name >> effort.seconds;
+    words >> effort.seconds >> std::ws;
+    std::getline(words, name);
     Json answer{{"case", name}};
     try {
       if (name != current) {
