@@ -30,10 +30,10 @@ class Program:
         self.cases = self.description.pop("cases")
 
     def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.command}: ended with status {self.process.wait()}")
-        return json.loads(line)
+        for line in self.process.stdout:
+            if line.startswith("{"):  # libraries may greet on standard output
+                return json.loads(line)
+        raise SystemExit(f"{self.command}: ended with status {self.process.wait()}")
 
     def time(self, case, seconds):
         self.process.stdin.write(f"{seconds} {case}\n")
