@@ -55,7 +55,7 @@ def command_lines(args):
     if args.root:
         print(f"==== building in {args.root}", flush=True)
         subprocess.run([str(BENCH / "peer/build-in-root.sh"), args.root], check=True)
-        inside = f"chroot {shlex.quote(args.root)} /src/dygrad/build"
+        inside = f"chroot {shlex.quote(args.root)} /dygrad/build"
         return f"{inside}/root/tests/bench/bench_", f"{inside}/root-peer/torch_"
     ours = shlex.quote(str(args.build / "tests/bench/bench_"))
     peer = args.out.parent / "peer"

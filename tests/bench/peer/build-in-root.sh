@@ -2,12 +2,12 @@
 # Builds dygrad's benchmarks and libtorch's inside another Debian root, so that both are compiled by one compiler and run on
 # one set of libraries: build-in-root.sh DIR [REPOSITORY]. Needs root. The root holds g++, cmake, ninja-build, libdnnl-dev,
 # libopenblas-openmp-dev, libfmt-dev, nlohmann-json3-dev, zlib1g-dev, libcli11-dev, libtorch-dev, and /proc and /dev are
-# mounted. The repository appears there as /src/dygrad; the programs are then
-#   chroot DIR /src/dygrad/build/root/tests/bench/bench_<name>   and   chroot DIR /src/dygrad/build/root-peer/torch_<name>
+# mounted. The repository appears there as /dygrad; the programs are then
+#   chroot DIR /dygrad/build/root/tests/bench/bench_<name>   and   chroot DIR /dygrad/build/root-peer/torch_<name>
 set -euo pipefail
 root=${1:?directory of the root}
 source=$(realpath "${2:-$(dirname "$0")/../../..}")
-inside=/src/dygrad
+inside=/dygrad
 
 mkdir -p "$root$inside"
 mountpoint -q "$root$inside" || mount --bind "$source" "$root$inside"
