@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What dygrad costs those who build with it: seconds to compile a file, size in a program, seconds to build the library.
+"""What dygrad costs those who build with it: seconds to compile a file, size in a program, seconds to build it.
 
     build_cost.py --build build/benchmarks --json build/bench/build_cost.json
 
-The file is small_program/main.cpp. "In the program" is the stripped program, linked statically with dygrad and dynamically
-with everything else. The shared library and the build time come from a clean build of their own, without a compiler
+The file is small_program/main.cpp; as a program it is linked statically with dygrad, dynamically with everything else,
+and stripped. The shared library and the build time come from a clean build of their own, without a compiler
 cache, on all cores. Needs nothing but Python 3.9, CMake and what built dygrad.
 """
 
@@ -59,12 +59,32 @@ def umbrella_alone(compiler, include, header, runs):
 
 def clean_build(build, scratch):
     """Seconds of building the library alone, shared, with the same compiler and options; and its stripped size."""
-    options = [f"-D{name}={value}" for name in ("CMAKE_CXX_COMPILER", "DYGRAD_NATIVE", "DYGRAD_ONEDNN", "DYGRAD_BLAS", "CBLAS_LIBRARY")
-               if (value := cache_entry(build, name))]
+    options = [
+        f"-D{name}={value}"
+        for name in ("CMAKE_CXX_COMPILER", "DYGRAD_NATIVE", "DYGRAD_ONEDNN", "DYGRAD_BLAS", "CBLAS_LIBRARY")
+        if (value := cache_entry(build, name))
+    ]
     shutil.rmtree(scratch, ignore_errors=True)
-    run(["cmake", "-S", str(SOURCE), "-B", str(scratch), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON",
-         "-DDYGRAD_BUILD_TESTS=OFF", "-DDYGRAD_BUILD_EXAMPLES=OFF", "-DCMAKE_CXX_COMPILER_LAUNCHER=", *options])
-    wall, processor = run(["cmake", "--build", str(scratch), "--target", "dygrad"], env={**os.environ, "CCACHE_DISABLE": "1"})
+    run(
+        [
+            "cmake",
+            "-S",
+            str(SOURCE),
+            "-B",
+            str(scratch),
+            "-G",
+            "Ninja",
+            "-DCMAKE_BUILD_TYPE=Release",
+            "-DBUILD_SHARED_LIBS=ON",
+            "-DDYGRAD_BUILD_TESTS=OFF",
+            "-DDYGRAD_BUILD_EXAMPLES=OFF",
+            "-DCMAKE_CXX_COMPILER_LAUNCHER=",
+            *options,
+        ]
+    )
+    wall, processor = run(
+        ["cmake", "--build", str(scratch), "--target", "dygrad"], env={**os.environ, "CCACHE_DISABLE": "1"}
+    )
     size = stripped_bytes((scratch / "libdygrad.so").resolve())
     shutil.rmtree(scratch)
     return wall, processor, size
@@ -72,7 +92,9 @@ def clean_build(build, scratch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build/benchmarks", help="where the benchmarks were built")
+    parser.add_argument(
+        "--build", type=pathlib.Path, default=SOURCE / "build/benchmarks", help="where the benchmarks were built"
+    )
     parser.add_argument("--skip-clean-build", action="store_true", help="without the two figures that take minutes")
     parser.add_argument("--torch-include", type=pathlib.Path, help="folder of torch/torch.h, to time that umbrella too")
     parser.add_argument("--quick", action="store_true", help="each file once, and no clean build")

@@ -27,7 +27,9 @@ file.unlink(missing_ok=True)
 subprocess.run(command, check=True)
 report = json.loads(file.read_text())
 problems = [f"{path} is {value}" for path, value in numbers(report) if value is None or not math.isfinite(value)]
-problems += [f"{key} is missing" for key in ("benchmark", "library", "threads", "machine", "results") if key not in report]
+problems += [
+    f"{key} is missing" for key in ("benchmark", "library", "threads", "machine", "results") if key not in report
+]
 results = report.get("results", [])
 if not results:
     problems.append("there are no results")

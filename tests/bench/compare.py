@@ -113,12 +113,17 @@ def main():
     parser.add_argument("--only", default="", help="compare the cases whose name contains this")
     parser.add_argument("--rounds", type=int, default=7, help="pairs a case")
     parser.add_argument("--seconds", type=float, default=0.15, help="of measuring, a side and pair")
-    parser.add_argument("--fresh", action="store_true", help="new processes for each case, so that peak memory is its own")
+    parser.add_argument(
+        "--fresh", action="store_true", help="new processes for each case, so that peak memory is its own"
+    )
     parser.add_argument("--json", type=pathlib.Path, help="write results to this file")
     args = parser.parse_args()
 
     ours, peer = Program(args.ours), Program(args.peer)
-    descriptions = {"ours": {"command": args.ours, **ours.description}, "peer": {"command": args.peer, **peer.description}}
+    descriptions = {
+        "ours": {"command": args.ours, **ours.description},
+        "peer": {"command": args.peer, **peer.description},
+    }
     cases = [case for case in ours.cases if case in peer.cases and args.only in case]
     if not cases:
         raise SystemExit("the two programs have no such case in common")
@@ -146,7 +151,8 @@ def main():
     sums = summary(results)
     for name, s in sums.items():
         print(
-            f"{name}: geometric mean {s['geometric_mean']:.2f}, sum {number(s['ours_ms'])} against {number(s['peer_ms'])} ms"
+            f"{name}: geometric mean {s['geometric_mean']:.2f},"
+            f" sum {number(s['ours_ms'])} against {number(s['peer_ms'])} ms"
             f" = {s['sum_ratio']:.2f} (fastest samples {s['sum_ratio_of_fastest']:.2f}),"
             f" lowest {s['lowest']:.2f} ({s['lowest_case']})"
         )

@@ -40,7 +40,7 @@ def times(ratio):
     return f"{ratio:.2f} x"
 
 
-# ---- rows of the summary: what, dygrad, libtorch, how many times better -------------------------------------------------
+# Rows of the summary: what, dygrad, libtorch, how many times better.
 
 
 def conv_rows(results, dtype):
@@ -77,7 +77,9 @@ def training_rows(results):
             r = best[case]
             yield label, f"{number(r['ours_ms'])} ms", f"{number(r['peer_ms'])} ms", times(r["ratio"])
     for case, r in best_layout(results, "training_bf16_vs_libtorch").items():
-        yield f"{STEPS[case]}, bf16 compute", f"{number(r['ours_ms'])} ms", f"{number(r['peer_ms'])} ms", times(r["ratio"])
+        yield f"{STEPS[case]}, bf16 compute", f"{number(r['ours_ms'])} ms", f"{number(r['peer_ms'])} ms", times(
+            r["ratio"]
+        )
     for case, label in STEPS.items():
         if case in best:
             mine, theirs = best[case]["ours"]["peak_mib"], best[case]["peer"]["peak_mib"]
@@ -139,7 +141,7 @@ def full_table(results):
     return markdown_table(HEADER, [*rows, *overhead_rows(results), *own_rows(results), *build_rows(results)])
 
 
-# ---- details ------------------------------------------------------------------------------------------------------------
+# What the page tells beside the summary.
 
 
 def machine_text(results):
@@ -207,7 +209,9 @@ def engines_table(results):
         if file := results[f"forward_vs_{engine}"]:
             s = file["summary"]["forward"]
             name = f"{engine} {file['peer']['version'].partition('-')[0]}"
-            rows.append((name, times(s["geometric_mean"]), times(s["sum_ratio"]), f"{times(s['lowest'])} ({s['lowest_case']})"))
+            rows.append(
+                (name, times(s["geometric_mean"]), times(s["sum_ratio"]), f"{times(s['lowest'])} ({s['lowest_case']})")
+            )
     return markdown_table(("forward alone, against", "geometric mean", "sum", "lowest"), rows) if rows else ""
 
 
@@ -217,14 +221,16 @@ def losses(results):
     for name in ("conv_float32_vs_libtorch", "conv_float64_vs_libtorch", "elementwise_vs_libtorch"):
         for r in (results[name] or {"results": []})["results"]:
             if r["ratio"] < 1.0:
-                lines.append(f"- {r['case']} ({name.split('_vs')[0].replace('_', ' ')}): {times(r['ratio'])} of libtorch's speed")
+                lines.append(
+                    f"- {r['case']} ({name.split('_vs')[0].replace('_', ' ')}): {times(r['ratio'])} of libtorch's speed"
+                )
     for r in (results["conv_float32"] or {"results": []})["results"]:
         if r["direction"] != "train" and r["gflop"] > 0.1 and r["times_floor"] > 2.5:
             lines.append(f"- {r['case']}: {r['times_floor']:.1f} times the floor, by {r['algorithm']}")
     return "\n".join(lines) or "Nothing in these runs."
 
 
-# ---- the plot -----------------------------------------------------------------------------------------------------------
+# The plot.
 
 
 def plot(results):
@@ -238,17 +244,20 @@ def plot(results):
     scale = (width - left - 60) / max(max(r for _, r in bars), 1.5)
     height = top + row * len(bars) + 40
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+        ' font-family="sans-serif" font-size="13">',
         f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>',
-        '<text x="16" y="26" font-size="16" font-weight="bold" fill="#222222">Transposed convolution, forward + backward,'
-        " float32</text>",
+        '<text x="16" y="26" font-size="16" font-weight="bold" fill="#222222">'
+        "Transposed convolution, forward + backward, float32</text>",
         f'<text x="16" y="46" fill="#555555">times as fast as libtorch {file["peer"]["version"]}; geometric mean'
         f" {mean:.2f}</text>",
     ]
     for i, (name, ratio) in enumerate(bars):
         y = top + row * i
         out.append(f'<text x="{left - 8}" y="{y + 16}" text-anchor="end" fill="#222222">{name}</text>')
-        out.append(f'<rect x="{left}" y="{y + 4}" width="{ratio * scale:.1f}" height="{row - 8}" rx="2" fill="#2a78b5"/>')
+        out.append(
+            f'<rect x="{left}" y="{y + 4}" width="{ratio * scale:.1f}" height="{row - 8}" rx="2" fill="#2a78b5"/>'
+        )
         out.append(f'<text x="{left + ratio * scale + 6:.1f}" y="{y + 16}" fill="#222222">{ratio:.1f}</text>')
     bottom = top + row * len(bars)
     x = left + scale

@@ -51,7 +51,7 @@ def succeeds(*command):
 
 
 def command_lines(args):
-    """How to start ours and libtorch's programs for the comparison, up to their names; the second is None without one."""
+    """How to start ours and libtorch's programs for the comparison, up to their names; None for what is not there."""
     if args.root:
         print(f"==== building in {args.root}", flush=True)
         subprocess.run([str(BENCH / "peer/build-in-root.sh"), args.root], check=True)
@@ -108,10 +108,14 @@ def main():
     parser.add_argument("--root", help="a Debian root with libtorch: both sides are built and run inside")
     parser.add_argument("--python", help="a Python that has some of onnxruntime, openvino, paddle")
     parser.add_argument("--shapes", type=pathlib.Path, help="shapes file instead of the public suite")
-    parser.add_argument("--only", default="", help="the steps whose name contains this, e.g. conv, vs_libtorch, build_cost")
+    parser.add_argument(
+        "--only", default="", help="the steps whose name contains this, e.g. conv, vs_libtorch, build_cost"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="pairs a case in comparisons")
-    parser.add_argument("--quick", action="store_true", help="a few calls of each, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="a few calls of each on tiny shapes, to see that it runs")
     args = parser.parse_args()
+    if args.quick and not args.shapes:
+        args.shapes = BENCH / "shapes/tiny.txt"
     args.suite = ["--shapes", str(args.shapes.resolve())] if args.shapes else []
     args.out.mkdir(parents=True, exist_ok=True)
 

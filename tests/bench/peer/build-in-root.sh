@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds dygrad's benchmarks and libtorch's inside another Debian root, so that both are compiled by one compiler and run on
-# one set of libraries: build-in-root.sh DIR [REPOSITORY]. Needs root. The root holds g++, cmake, ninja-build, libdnnl-dev,
-# libopenblas-openmp-dev, libfmt-dev, nlohmann-json3-dev, zlib1g-dev, libcli11-dev, libtorch-dev, and /proc and /dev are
-# mounted. The repository appears there as /dygrad; the programs are then
+# Builds dygrad's benchmarks and libtorch's inside another Debian root, so that one compiler builds both and one set of
+# libraries runs them: build-in-root.sh DIR [REPOSITORY]. Needs root. In the root are g++, cmake, ninja-build,
+# libdnnl-dev, libopenblas-openmp-dev, libfmt-dev, nlohmann-json3-dev, zlib1g-dev, libcli11-dev and libtorch-dev; /proc
+# and /dev are mounted. The repository appears there as /dygrad; the programs are then
 #   chroot DIR /dygrad/build/root/tests/bench/bench_<name>   and   chroot DIR /dygrad/build/root-peer/torch_<name>
 set -euo pipefail
 root=${1:?directory of the root}

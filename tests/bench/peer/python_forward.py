@@ -171,7 +171,11 @@ def main():
         return ENGINES[args.engine](shape, args.threads)
 
     if args.serve:
-        serve(shapes, make_call, {"benchmark": "conv", "library": args.engine, "version": version, "threads": args.threads})
+        serve(
+            shapes,
+            make_call,
+            {"benchmark": "conv", "library": args.engine, "version": version, "threads": args.threads},
+        )
         return
     print(f"{args.engine} {version}, {args.threads} threads")
     for name, shape in shapes.items():
