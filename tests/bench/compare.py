@@ -61,7 +61,7 @@ def compare_case(ours, peer, case, rounds, seconds):
                 return None
         pairs.append((answers[ours], answers[peer]))
     ratios = [theirs["ms"] / mine["ms"] for mine, theirs in pairs]
-    low, ratio, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     mine, theirs = pairs[-1]
     fastest = [min(answers[side]["fastest_ms"] for answers in pairs) for side in (0, 1)]
     return {

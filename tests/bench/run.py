@@ -12,6 +12,7 @@ Then report.py makes the tables of docs/performance.md and README.md from the JS
 import argparse
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -56,6 +57,9 @@ def command_lines(args):
         print(f"==== building in {args.root}", flush=True)
         subprocess.run([str(BENCH / "peer/build-in-root.sh"), args.root], check=True)
         inside = f"chroot {shlex.quote(args.root)} /dygrad/build"
+        if args.shapes:  # the root sees the repository, not where the file is
+            shutil.copyfile(args.shapes, SOURCE / "build/shapes.txt")
+            args.suite = ["--shapes", "/dygrad/build/shapes.txt"]
         return f"{inside}/root/tests/bench/bench_", f"{inside}/root-peer/torch_"
     ours = shlex.quote(str(args.build / "tests/bench/bench_"))
     peer = args.out.parent / "peer"
@@ -124,6 +128,7 @@ def main():
     tiny = BENCH / "shapes/tiny.txt"
     bf16 = succeeds(suite, "--compute", "bf16", "--quick", "--shapes", tiny)
     run_ours(runner, bf16)
+    shapes = args.suite
     ours, torch = command_lines(args)
     run_against_ourselves(runner, ours, bf16)
     if torch:
@@ -132,8 +137,8 @@ def main():
         print("\nlibtorch was not found: no comparison with it (see --root)")
     for engine in ENGINES if args.python else ():
         if succeeds(args.python, "-c", f"import {engine}"):
-            theirs = shlex.join([args.python, str(BENCH / "peer/python_forward.py"), "--engine", engine, *args.suite])
-            mine = shlex.join([str(suite), *args.suite])
+            theirs = shlex.join([args.python, str(BENCH / "peer/python_forward.py"), "--engine", engine, *shapes])
+            mine = shlex.join([str(suite), *shapes])
             runner.compare(f"forward_vs_{engine}", mine, theirs, "--only", "/forward")
     print(f"\nJSON files are in {args.out}")
     if runner.failed:
