@@ -1,6 +1,7 @@
 #include <dygrad/core/print.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>

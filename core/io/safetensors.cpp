@@ -1,5 +1,7 @@
 #include <dygrad/core/io/safetensors.h>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>

@@ -38,6 +38,7 @@ std::vector<std::string_view> allowed_parts(std::string_view file) {
     return {"core/", file.substr(0, second + 1)};
   }
   if (file.starts_with("examples/")) return {"core/", "autograd/", "layers/", "examples/"};
+  if (file.starts_with("tests/bench/")) return {"core/", "autograd/", "layers/", "tests/bench/"};
   return {"core/", "autograd/", "layers/", "backends/", "tests/"};
 }
 
@@ -50,9 +51,11 @@ const Vendor kVendors[] = {
     {{"dnnl", "oneapi/", "mkldnn"}, {"backends/onednn/"}},
     {{"cblas", "openblas", "mkl", "lapack"}, {"backends/gemm/"}},
     {{"cuda", "cudnn", "cublas"}, {"backends/cudnn/"}},
-    {{"nlohmann/"}, {"core/io/"}},
+    {{"nlohmann/"}, {"core/io/", "tests/bench/"}},
     {{"zlib.h", "zconf.h"}, {"core/io/", "core/data/", "tests/core/"}},
-    {{"CLI/", "stb"}, {"examples/"}},
+    {{"stb"}, {"examples/"}},
+    {{"CLI/"}, {"examples/", "tests/bench/"}},
+    {{"torch/", "ATen/", "c10/"}, {"tests/bench/peer/"}},
     {{"catch2/"}, {"tests/support/", "autograd/check_grads_matcher.h"}},
 };
 

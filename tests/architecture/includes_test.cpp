@@ -39,6 +39,7 @@ TEST_CASE("an include against the arrows is reported") {
   CHECK(breaches("backends/gemm/a.cpp", "dygrad/autograd/node.h") == 1);
   CHECK(breaches("backends/gemm/a.cpp", "dygrad/backends/onednn/onednn.h") == 1);
   CHECK(breaches("layers/a.h", "dygrad/tests/support/catch.h") == 1);
+  CHECK(breaches("tests/bench/a.cpp", "dygrad/backends/gemm/gemm.h") == 1);
   CHECK(breaches("examples/a.cpp", "dygrad/backends/gemm/gemm.h") == 1);
   CHECK(breaches("backends/register.cpp", "dygrad/backends/gemm/gemm.h") == 0);
   CHECK(breaches("backends/gemm/a.cpp", "dygrad/backends/gemm/gemm.h") == 0);
@@ -63,10 +64,14 @@ TEST_CASE("a header of another library in the wrong place is reported") {
   CHECK(breaches("layers/a.cpp", "zlib.h") == 1);
   CHECK(breaches("core/a.h", "fmt/format.h") == 1);
   CHECK(breaches("core/a.cpp", "catch2/catch.hpp") == 1);
+  CHECK(breaches("tests/core/a.cpp", "CLI/CLI.hpp") == 1);
+  CHECK(breaches("tests/bench/a.cpp", "torch/torch.h") == 1);
   CHECK(breaches("backends/onednn/a.h", "dnnl.hpp") == 0);
   CHECK(breaches("backends/gemm/a.cpp", "cblas.h") == 0);
   CHECK(breaches("core/io/a.cpp", "nlohmann/json.hpp") == 0);
   CHECK(breaches("core/a.cpp", "fmt/format.h") == 0);
+  CHECK(breaches("tests/bench/a.cpp", "CLI/CLI.hpp") == 0);
+  CHECK(breaches("tests/bench/peer/a.cpp", "torch/torch.h") == 0);
 }
 
 TEST_CASE("every include of ours names a file that exists") {
