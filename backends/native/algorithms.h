@@ -10,7 +10,6 @@ const Algorithm& scatter();           ///< D: a product per input pixel, then su
 const Algorithm& convolution();       ///< B: an ordinary convolution (convolution.cpp)
 const Algorithm& weights_gradient();  ///< W: pixels times patches (weights_gradient.cpp)
 const Algorithm& depthwise();         ///< D, B and W of one channel per group (depthwise.cpp)
-
-const Algorithm& matmul();  ///< matrix products (matmul.cpp)
+const Algorithm& matmul();            ///< matrix products (matmul.cpp)
 
 }  // namespace dygrad::native
