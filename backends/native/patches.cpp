@@ -30,6 +30,40 @@ std::vector<std::pair<Range, Range>> ranges_of_axis(std::int64_t positions, std:
   return ranges;
 }
 
+/// The positions whose whole patch lies inside the image, and where its row taps begin, from the position's own pixel.
+struct Inside {
+  Range rows, columns;
+  std::vector<std::int64_t> offsets;
+
+  explicit Inside(const PatchGrid& grid)
+      : rows(whole(grid.rows, grid.row_stride, grid.row_taps, grid.image_rows)),
+        columns(whole(grid.columns, grid.column_stride, grid.column_taps, grid.image_columns)) {
+    for (const std::int64_t tap : grid.row_taps) {
+      offsets.push_back((tap * grid.image_columns + grid.column_taps[0]) * grid.pixel_size + grid.first_channel);
+    }
+  }
+  bool contains(std::int64_t a, std::int64_t b) const {
+    return a >= rows.first && a < rows.last && b >= columns.first && b < columns.last;
+  }
+
+ private:
+  static Range whole(std::int64_t positions, std::int64_t stride, const std::vector<std::int64_t>& taps,
+                     std::int64_t extent) {
+    for (const auto& [range, inside] : ranges_of_axis(positions, stride, taps, extent)) {
+      if (inside.size() == static_cast<std::int64_t>(taps.size())) return range;
+    }
+    return {0, 0};
+  }
+};
+
+inline void next_position(const PatchGrid& grid, std::int64_t& n, std::int64_t& a, std::int64_t& b) {
+  if (++b < grid.columns) return;
+  b = 0;
+  if (++a < grid.rows) return;
+  a = 0;
+  ++n;
+}
+
 bool are_adjacent(const std::vector<std::int64_t>& taps) {
   for (std::size_t i = 1; i < taps.size(); ++i) {
     if (taps[i] != taps[i - 1] + 1) return false;
@@ -106,11 +140,25 @@ void pack_patches(const PatchGrid& grid, const T* image, Range positions, T* out
   const T* const end = image + grid.batch * grid.image_rows * grid.image_columns * grid.pixel_size;
   // Neighbouring taps that read neighbouring pixels, all channels of them, make one stretch of memory.
   const bool adjacent = channels == grid.pixel_size && are_adjacent(grid.column_taps);
+  // Inside the image every patch is the same few stretches: short ones are moved with a fixed size.
+  const Inside whole(grid);
+  const bool fixed_size = adjacent && run * static_cast<std::int64_t>(sizeof(T)) <= kRoomBytes;
   std::int64_t n = positions.first / (grid.rows * grid.columns);
   std::int64_t a = positions.first / grid.columns % grid.rows, b = positions.first % grid.columns;
   for (std::int64_t q = positions.first; q < positions.last; ++q, out += step) {
     T* to = out;
     const std::int64_t column = b * grid.column_stride;
+    if (fixed_size && whole.contains(a, b)) {
+      const T* from = image + ((n * grid.image_rows + a * grid.row_stride) * grid.image_columns + column) * grid.pixel_size;
+      if (end - from >= whole.offsets.back() + kRoomBytes / static_cast<std::int64_t>(sizeof(T))) {
+        for (const std::int64_t offset : whole.offsets) {
+          __builtin_memcpy(to, from + offset, kRoomBytes);
+          to += run;
+        }
+        next_position(grid, n, a, b);
+        continue;
+      }
+    }
     for (const std::int64_t row_tap : grid.row_taps) {
       const std::int64_t row = a * grid.row_stride + row_tap;
       const T* pixels = image + (n * grid.image_rows + row) * grid.image_columns * grid.pixel_size + grid.first_channel;
@@ -135,10 +183,7 @@ void pack_patches(const PatchGrid& grid, const T* image, Range positions, T* out
       }
       to += run;
     }
-    if (++b == grid.columns) {
-      b = 0;
-      if (++a == grid.rows) a = 0, ++n;
-    }
+    next_position(grid, n, a, b);
   }
 }
 

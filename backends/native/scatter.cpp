@@ -123,13 +123,12 @@ class Scatter final : public Algorithm {
     const double positions = static_cast<double>(s.n * s.h * s.w);
     const double widened = static_cast<double>(layout.lanes) / cost::lane_use(layout.lanes, lanes);
     const double products = positions * widened * static_cast<double>(s.c);
-    // Every number of a product is stored and loaded once more, in stretches that fill their vectors or do not.
-    const double moved = positions * static_cast<double>(layout.lanes) / cost::lane_use(layout.stretch, lanes);
-    const bool fits = s.w * layout.step * static_cast<std::int64_t>(size_of(problem.dtype)) <= kTileBytes;
-    const double rate = (fits ? 0.6 : 0.3) * cost::kBandwidth;
-    return cost::seconds(2 * products / (0.92 * cost::product_rate(problem.dtype)) +
-                             moved * static_cast<double>(size_of(problem.dtype)) / rate,
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    // Every number of a product is stored and loaded once more, at about this rate, and each pixel has its own sums.
+    constexpr double kTileRate = 5e9, kPixel = 8e-9;
+    const double moved = positions * static_cast<double>(layout.lanes) * static_cast<double>(size_of(problem.dtype));
+    return cost::seconds(
+        2 * products / (0.95 * cost::product_rate(problem.dtype)) + moved / kTileRate + positions * kPixel,
+        cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const override {
