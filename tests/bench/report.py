@@ -92,10 +92,14 @@ def overhead_rows(results):
         return
     ops = file["ours"]["ops_a_call"]
     ns = {r["case"]: [r[side] * 1e6 / ops for side in ("ours_ms", "peer_ms")] for r in file["results"]}
-    backward = [step - record for step, record in zip(ns["add/step"], ns["add/recorded"])]
+
+    def backward(op):
+        return [step - recorded for step, recorded in zip(ns[f"{op}/step"], ns[f"{op}/recorded"])]
+
     for label, (mine, theirs) in (
         ("one add on 1-element tensors, recorded", ns["add/recorded"]),
-        ("its backward", backward),
+        ("its backward, alone", backward("add")),
+        (f"backward of a mul in a chain of {ops}", backward("mul_chain")),
     ):
         yield label, f"{mine:.0f} ns", f"{theirs:.0f} ns", times(theirs / mine)
 
@@ -118,7 +122,11 @@ def build_rows(results):
 
 
 def own_rows(results):
-    """Ratios of ours to ours."""
+    """What has no counterpart in libtorch: costs of the tape, and ratios of ours to ours."""
+    if file := results["overhead"]:
+        ns = file["summary"]
+        yield "recording alone, one add", f"{ns['add/recording']:.0f} ns", "", ""
+        yield "the engine's own cost a node", f"{ns['no_op_chain/backward']:.0f} ns", "", ""
     for name, label, group in (
         ("threads_2_vs_1", "two threads against one, sum of the suite", "train"),
         ("bf16_vs_float32", "bf16 compute against float32, sum of the suite", "train"),
@@ -291,9 +299,11 @@ def main():
         "losses": losses,
     }.items():
         replace_section(page, name, make(results))
-    replace_section(SOURCE / "README.md", "speed", short_table(results))
+    summary = short_table(results)
     if svg := plot(results):
         (SOURCE / "docs/images/performance.svg").write_text(svg)
+        summary += "\n\n![Bars: how many times faster than libtorch, shape by shape](docs/images/performance.svg)"
+    replace_section(SOURCE / "README.md", "speed", summary)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def command_lines(args):
             args.suite = ["--shapes", "/dygrad/build/shapes.txt"]
         return f"{inside}/root/tests/bench/bench_", f"{inside}/root-peer/torch_"
     ours = shlex.quote(str(args.build / "tests/bench/bench_"))
-    peer = args.out.parent / "peer"
+    peer = SOURCE / "build/peer"
     if not succeeds("cmake", "-S", BENCH / "peer", "-B", peer, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"):
         return ours, None
     print("==== building libtorch's side", flush=True)
@@ -108,7 +108,7 @@ def run_against_torch(runner, ours, torch, bf16):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build/benchmarks", help="where ours were built")
-    parser.add_argument("--out", type=pathlib.Path, default=SOURCE / "build/bench", help="folder of the JSON files")
+    parser.add_argument("--out", type=pathlib.Path, help="folder of the JSON files (default: build/bench)")
     parser.add_argument("--root", help="a Debian root with libtorch: both sides are built and run inside")
     parser.add_argument("--python", help="a Python that has some of onnxruntime, openvino, paddle")
     parser.add_argument("--shapes", type=pathlib.Path, help="shapes file instead of the public suite")
@@ -120,6 +120,8 @@ def main():
     args = parser.parse_args()
     if args.quick and not args.shapes:
         args.shapes = BENCH / "shapes/tiny.txt"
+    if not args.out:  # quick figures are never reported
+        args.out = SOURCE / ("build/bench/quick" if args.quick else "build/bench")
     args.suite = ["--shapes", str(args.shapes.resolve())] if args.shapes else []
     args.out.mkdir(parents=True, exist_ok=True)
 
