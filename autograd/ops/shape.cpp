@@ -1,5 +1,7 @@
 #include <dygrad/autograd/ops/shape.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include <dygrad/autograd/apply.h>

@@ -1,5 +1,7 @@
 #include <dygrad/core/io/npy_format.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
