@@ -17,7 +17,8 @@ if(DYGRAD_NATIVE)
   target_compile_options(dygrad_flags INTERFACE -march=native)
 endif()
 # Sums of products keep their written order and rounding on every machine unless a kernel says otherwise.
-target_compile_options(dygrad_flags INTERFACE -ffp-contract=off -fno-math-errno)
+# Nobody asks for errno or floating-point exceptions; expecting them would keep conditions out of vector code.
+target_compile_options(dygrad_flags INTERFACE -ffp-contract=off -fno-math-errno -fno-trapping-math)
 if(DYGRAD_SANITIZE)
   target_compile_options(dygrad_flags INTERFACE -fsanitize=${DYGRAD_SANITIZE} -fno-omit-frame-pointer
                                                 -fno-sanitize-recover=all)

@@ -9,7 +9,8 @@
 #include <vector>
 
 #include <dygrad/core/parallel.h>
-#include <dygrad/core/strided_loop.h>
+#include <dygrad/core/tensor.h>
+#include <dygrad/core/vectorize.h>
 
 namespace dygrad::raw {
 
@@ -18,14 +19,16 @@ namespace detail {
 template <bool kOneChannel, class T, std::size_t M, std::size_t K, class F, std::size_t... I, std::size_t... J>
 void map_stretch(const F& f, T* y, std::array<const T*, M> x, std::array<const T*, K> numbers, std::int64_t count,
                  std::index_sequence<I...>, std::index_sequence<J...>) {
-  if constexpr (kOneChannel) {
-    const std::array<T, K> own{*numbers[J]...};
-    DYGRAD_IVDEP
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[I][i]..., own[J]...);
-  } else {
-    DYGRAD_IVDEP
-    for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[I][i]..., numbers[J][i]...);
-  }
+  vectorize([f, y, x, numbers, count] {
+    if constexpr (kOneChannel) {
+      const std::array<T, K> own{*numbers[J]...};
+      DYGRAD_IVDEP
+      for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[I][i]..., own[J]...);
+    } else {
+      DYGRAD_IVDEP
+      for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[I][i]..., numbers[J][i]...);
+    }
+  });
 }
 }  // namespace detail
 

@@ -3,36 +3,37 @@
 // For the library's own .cpp files; inputs must have equal shapes (broadcasting is an Expand op before this).
 #pragma once
 
-#include <cassert>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include <dygrad/core/copy.h>
-#include <dygrad/core/strided_loop.h>
+#include <dygrad/core/elementwise_loop.h>
+#include <dygrad/core/vectorize.h>
 
 namespace dygrad::raw {
 
 namespace detail {
 
-/// One run of n neighbours.
-template <class Out, class... In, class F, std::size_t... I>
-void map_run(F f, std::index_sequence<I...>, const StridedLoop& loop, std::int64_t n, Out* y, const In*... x) {
-  if (loop.inner_stride(0) == 1 && (... && (loop.inner_stride(I + 1) == 1))) {
+// Reads a bool as a byte, which g++ 12 can vectorise.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
+
+/// The one loop of a function: operands[0] is written, the others are read.
+template <class Out, class F, class... In, std::size_t... I>
+void map_stretch(const F& f, std::int64_t n, void* const* operands, std::index_sequence<I...>) {
+  Out* y = static_cast<Out*>(operands[0]);
+  const std::tuple<const Stored<In>*...> x{static_cast<const Stored<In>*>(operands[I + 1])...};
+  vectorize([=] {
     DYGRAD_IVDEP
-    for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<Out>(f(x[i]...));
-  } else {
-    const std::int64_t step = loop.inner_stride(0);
-    const std::int64_t steps[] = {loop.inner_stride(I + 1)..., 0};
-    (void)steps;
-    for (std::int64_t i = 0; i < n; ++i) y[i * step] = static_cast<Out>(f(x[i * steps[I]]...));
-  }
+    for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<Out>(f(static_cast<In>(std::get<I>(x)[i])...));
+  });
 }
 
-template <class Out, class F, std::size_t... I, class... In>
-void map_loop(const StridedLoop& loop, const F& f, std::index_sequence<I...> operands, Out* y, const In*... x) {
-  loop.run([&](const StridedLoop::Offsets& at, std::int64_t n) {
-    map_run<Out, In...>(f, operands, loop, n, y + at[0], (x + at[I + 1])...);
-  });
+template <class Out, class F, class... In>
+void map_kernel(const void* f, std::int64_t n, void* const* operands) {
+  map_stretch<Out, F, In...>(*static_cast<const F*>(f), n, operands, std::index_sequence_for<In...>{});
 }
 
 }  // namespace detail
@@ -41,8 +42,9 @@ void map_loop(const StridedLoop& loop, const F& f, std::index_sequence<I...> ope
 template <class Out, class... In, class F, class... Tensors>
 void map_into(const F& f, const Tensor& out, const Tensors&... in) {
   static_assert(sizeof...(In) == sizeof...(Tensors));
-  detail::map_loop<Out>(StridedLoop({&out, &in...}), f, std::index_sequence_for<In...>{}, out.mutable_data<Out>(),
-                        in.template data<In>()...);
+  const ElementwiseOperand operands[] = {{&out, out.mutable_data<Out>()},
+                                         {&in, const_cast<In*>(in.template data<In>())}...};
+  run_elementwise(&detail::map_kernel<Out, F, In...>, &f, operands);
 }
 
 namespace detail {

@@ -2,7 +2,7 @@
 // name. Not part of the umbrella header, which stays free of fmt: include it where you format.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <string_view>

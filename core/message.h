@@ -7,49 +7,49 @@
 //                        .fix("transpose one operand"));
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <dygrad/core/export.h>
 #include <dygrad/core/format.h>
 
 namespace dygrad {
 
-class Message {
+class DYGRAD_API Message {
  public:
-  Message(std::string_view op, std::string_view problem) : text_(fmt::format("{}: {}", op, problem)) {}
+  Message(std::string_view op, std::string_view problem);
 
   /// One fact on its own, indented line.
   template <class... Args>
   Message&& line(fmt::format_string<Args...> format, Args&&... args) && {
-    text_ += "\n  ";
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    append("\n  ", format, fmt::make_format_args(args...));
     return std::move(*this);
   }
   template <class... Args>
   Message&& expected(fmt::format_string<Args...> format, Args&&... args) && {
-    text_ += "\n  expected ";
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    append("\n  expected ", format, fmt::make_format_args(args...));
     return std::move(*this);
   }
   /// Continues the line of `expected`.
   template <class... Args>
   Message&& got(fmt::format_string<Args...> format, Args&&... args) && {
-    text_ += ", got ";
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    append(", got ", format, fmt::make_format_args(args...));
     return std::move(*this);
   }
   template <class... Args>
   Message&& fix(fmt::format_string<Args...> format, Args&&... args) && {
-    text_ += "\n  fix: ";
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    append("\n  fix: ", format, fmt::make_format_args(args...));
     return std::move(*this);
   }
   operator std::string() && { return std::move(text_); }
 
  private:
+  // Out of line, so that fmt's machinery is compiled once.
+  void append(std::string_view lead, fmt::string_view format, fmt::format_args args);
+
   std::string text_;
 };
 

@@ -40,4 +40,8 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   if (count > 0) f(std::int64_t{0}, count);
 }
 
+namespace raw {
+inline constexpr std::int64_t kElementwiseGrain = 32768;  // elements; fewer are not worth a second thread
+}
+
 }  // namespace dygrad

@@ -9,9 +9,6 @@ namespace dygrad::raw {
 /// Sum over `axes`, which are distinct and non-negative; a fresh row-major tensor with extents of 1 there. Integers and
 /// bool give int64. Sums are pairwise, and cut into the same pieces whatever the number of threads.
 DYGRAD_API Tensor reduce_sum(const Tensor& x, const Axes& axes);
-/// Sum of (x - centre)^2, and of (x - centre) * factor; `centre` is row-major, of the result's shape. float32, float64.
-DYGRAD_API Tensor reduce_squared_distance(const Tensor& x, const Tensor& centre, const Axes& axes);
-DYGRAD_API Tensor reduce_distance_times(const Tensor& x, const Tensor& centre, const Tensor& factor, const Axes& axes);
 /// Largest and smallest element, float32 or float64; NaN wins. The reduced extents must not be 0 (asserted).
 DYGRAD_API Tensor reduce_max(const Tensor& x, const Axes& axes);
 DYGRAD_API Tensor reduce_min(const Tensor& x, const Axes& axes);

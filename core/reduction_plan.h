@@ -18,8 +18,8 @@ namespace dygrad::raw {
 //
 // where `columns` is the densest kept dimension if it is denser than every reduced one (channels of a channels-last
 // image), else a single column. A piece is a stretch of one run; pieces are combined pairwise, neighbours first, and so
-// are the rows of a piece. Where a row is narrow and rows follow each other densely (the only column of a contiguous
-// tensor, three channels), several rows are taken as one wide row, folded in the end, so that additions fill vectors.
+// are the rows of a piece: see Note [How reductions add]. Where a row is narrow and rows follow each other densely
+// (three channels), several rows are taken as one wide row, folded in the end, so that additions fill vectors.
 // Pieces are grouped into chunks, the unit of parallel work. Piece and chunk sizes depend on the problem alone, hence
 // so does every rounding.
 

@@ -9,8 +9,8 @@
 namespace dygrad::raw {
 
 namespace {
-bool all_dense_alike(std::initializer_list<const Tensor*> operands) {
-  const Tensor& first = **operands.begin();
+bool all_dense_alike(std::span<const Tensor* const> operands) {
+  const Tensor& first = *operands.front();
   for (const Tensor* operand : operands) {
     if (operand->strides() != first.strides()) return false;
   }
@@ -18,14 +18,15 @@ bool all_dense_alike(std::initializer_list<const Tensor*> operands) {
 }
 }  // namespace
 
-StridedLoop::StridedLoop(std::initializer_list<const Tensor*> operands)
-    : operands_(static_cast<int>(operands.size())), num_elements_((*operands.begin())->num_elements()) {
+StridedLoop::StridedLoop(std::span<const Tensor* const> operands)
+    : operands_(static_cast<int>(operands.size())), num_elements_(operands.front()->num_elements()) {
   assert(operands_ <= kMaxOperands);
-  const Tensor& first = **operands.begin();
+  const Tensor& first = *operands.front();
   extent_[0] = num_elements_;
   if (num_elements_ == 0) return;
   if (num_elements_ == 1 || all_dense_alike(operands)) {
     stride_[0].fill(1);
+    is_dense_ = true;
     return;
   }
 
@@ -82,7 +83,7 @@ void StridedLoop::run_erased(ErasedBody call, const void* body, std::int64_t gra
   const std::int64_t outer = num_elements_ / inner;
   parallel_for(outer, std::max<std::int64_t>(grain / inner, 1), [&](std::int64_t begin, std::int64_t end) {
     Index index{};
-    Offsets at = seek(begin, index);
+    Offsets at = seek(begin, rank_ - 1, index);
     for (std::int64_t i = begin; i < end; ++i) {
       call(body, at, inner);
       advance(index, at);
@@ -90,16 +91,20 @@ void StridedLoop::run_erased(ErasedBody call, const void* body, std::int64_t gra
   });
 }
 
-StridedLoop::Offsets StridedLoop::seek(std::int64_t outer_index, Index& index) const {
+StridedLoop::Offsets StridedLoop::seek(std::int64_t index, int dims, Index& at_index) const {
   Offsets at{};
-  for (int d = rank_ - 2; d >= 0; --d) {
+  for (int d = dims - 1; d >= 0; --d) {
     const auto dim = static_cast<std::size_t>(d);
-    index[dim] = outer_index % extent_[dim];
-    outer_index /= extent_[dim];
-    for (int k = 0; k < operands_; ++k)
-      at[static_cast<std::size_t>(k)] += index[dim] * stride_[dim][static_cast<std::size_t>(k)];
+    at_index[dim] = index % extent_[dim];
+    index /= extent_[dim];
+    for (int k = 0; k < operands_; ++k) at[static_cast<std::size_t>(k)] += at_index[dim] * stride(d, k);
   }
   return at;
+}
+
+StridedLoop::Offsets StridedLoop::locate(std::int64_t index, int dims) const {
+  Index at_index;
+  return seek(index, dims, at_index);
 }
 
 void StridedLoop::advance(Index& index, Offsets& at) const {

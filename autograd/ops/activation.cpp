@@ -8,6 +8,7 @@
 #include <dygrad/autograd/ops/unary.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/vector_math.h>
 
 namespace dygrad {
 
@@ -18,8 +19,6 @@ using detail::like;
 using detail::OfInput;
 using detail::OfOutput;
 
-auto sigmoid_of(auto x) { return 1 / (1 + std::exp(-x)); }
-auto softplus_of(auto x) { return (x < 0 ? 0 : x) + std::log1p(std::exp(-std::abs(x))); }
 auto clipped(auto x, auto low, auto high) { return x <= low ? low : x >= high ? high : x; }
 
 struct Relu : OfOutput {
@@ -66,8 +65,8 @@ Tensor exp_of_negative(const Tensor& x) { return exp(clip(x, -std::numeric_limit
 struct Elu : OfInput {
   static constexpr std::string_view name = "elu";
   double scale, alpha;
-  auto value(auto x) const { return like(x, scale) * (x > 0 ? x : like(x, alpha) * std::expm1(x)); }
-  auto pull(auto g, auto x) const { return g * like(x, scale) * (x > 0 ? 1 : like(x, alpha) * std::exp(x)); }
+  auto value(auto x) const { return like(x, scale) * (x > 0 ? x : like(x, alpha) * vec::expm1(x)); }
+  auto pull(auto g, auto x) const { return g * like(x, scale) * (x > 0 ? 1 : like(x, alpha) * vec::exp(x)); }
   Tensor bend(const Tensor& p, const Tensor& x) const {
     return where_negative(x, p * exp_of_negative(x) * (scale * alpha));
   }
@@ -75,7 +74,7 @@ struct Elu : OfInput {
 
 struct Sigmoid : OfOutput {
   static constexpr std::string_view name = "sigmoid";
-  static auto value(auto x) { return sigmoid_of(x); }
+  static auto value(auto x) { return vec::sigmoid(x); }
   static auto pull(auto g, auto y) { return g * y * (1 - y); }
   static Tensor bend(const Tensor& p, const Tensor& y) { return p * (1 - 2 * y); }
 };
@@ -83,26 +82,26 @@ struct Sigmoid : OfOutput {
 // dy/dx = 1 - e^y.
 struct LogSigmoid : OfOutput {
   static constexpr std::string_view name = "logsigmoid";
-  static auto value(auto x) { return -softplus_of(-x); }
-  static auto pull(auto g, auto y) { return -g * std::expm1(y); }
+  static auto value(auto x) { return -vec::softplus(-x); }
+  static auto pull(auto g, auto y) { return -g * vec::expm1(y); }
   static Tensor bend(const Tensor& p, const Tensor& y) { return -(p * exp(y)); }
 };
 
 // dy/dx = 1 - e^-y.
 struct Softplus : OfOutput {
   static constexpr std::string_view name = "softplus";
-  static auto value(auto x) { return softplus_of(x); }
-  static auto pull(auto g, auto y) { return -g * std::expm1(-y); }
+  static auto value(auto x) { return vec::softplus(x); }
+  static auto pull(auto g, auto y) { return -g * vec::expm1(-y); }
   static Tensor bend(const Tensor& p, const Tensor& y) { return p * exp(-y); }
 };
 
 struct SoftRelu : OfOutput {
   static constexpr std::string_view name = "soft_relu";
   double threshold;
-  auto value(auto x) const { return softplus_of(clipped(x, like(x, -threshold), like(x, threshold))); }
+  auto value(auto x) const { return vec::softplus(clipped(x, like(x, -threshold), like(x, threshold))); }
   auto pull(auto g, auto y) const {
     const auto limit = like(y, threshold);
-    return y > -limit && y < limit ? -g * std::expm1(-y) : 0;
+    return y > -limit && y < limit ? -g * vec::expm1(-y) : 0;
   }
   Tensor bend(const Tensor& p, const Tensor& y) const {
     return where(logical_and(y > -threshold, y < threshold), p * exp(-y), zeros_like(p));
@@ -111,9 +110,9 @@ struct SoftRelu : OfOutput {
 
 struct TanhShrink : OfInput {
   static constexpr std::string_view name = "tanh_shrink";
-  static auto value(auto x) { return x - std::tanh(x); }
+  static auto value(auto x) { return x - vec::tanh(x); }
   static auto pull(auto g, auto x) {
-    const auto t = std::tanh(x);
+    const auto t = vec::tanh(x);
     return g * t * t;
   }
   static Tensor bend(const Tensor& p, const Tensor& x) {
@@ -126,9 +125,9 @@ struct TanhShrink : OfInput {
 struct Stanh : OfInput {
   static constexpr std::string_view name = "stanh";
   double a, b;
-  auto value(auto x) const { return like(x, b) * std::tanh(like(x, a) * x); }
+  auto value(auto x) const { return like(x, b) * vec::tanh(like(x, a) * x); }
   auto pull(auto g, auto x) const {
-    const auto t = std::tanh(like(x, a) * x);
+    const auto t = vec::tanh(like(x, a) * x);
     return g * like(g, a * b) * (1 - t * t);
   }
   Tensor bend(const Tensor& p, const Tensor& x) const {
@@ -141,10 +140,10 @@ struct Stanh : OfInput {
 struct Swish : OfInput {
   static constexpr std::string_view name = "swish";
   double beta;
-  auto value(auto x) const { return x * sigmoid_of(like(x, beta) * x); }
+  auto value(auto x) const { return x * vec::sigmoid(like(x, beta) * x); }
   auto pull(auto g, auto x) const {
     const auto z = like(x, beta) * x;
-    const auto s = sigmoid_of(z);
+    const auto s = vec::sigmoid(z);
     return g * s * (1 + z * (1 - s));
   }
   Tensor bend(const Tensor& p, const Tensor& x) const {
@@ -172,12 +171,12 @@ struct HardSwish : OfInput {
 struct Mish : OfInput {
   static constexpr std::string_view name = "mish";
   static auto value(auto x) {
-    const auto e = std::exp(x > 20 ? 20 : x);
+    const auto e = vec::exp(x > 20 ? 20 : x);
     const auto n = e * (e + 2);
     return x * (n / (n + 2));
   }
   static auto pull(auto g, auto x) {
-    const auto e = std::exp(x > 20 ? 20 : x);
+    const auto e = vec::exp(x > 20 ? 20 : x);
     const auto n = e * (e + 2);
     const auto t = n / (n + 2);
     return g * (t + x * (e / (1 + e)) * (1 + t) * 2 / (n + 2));
@@ -225,9 +224,9 @@ struct HardShrink : OfOutput {
 struct Gelu : OfInput {
   static constexpr std::string_view name = "gelu";
   static constexpr double peak = std::numbers::inv_sqrtpi * std::numbers::sqrt2 / 2;  // 1 / sqrt(2 pi)
-  static auto distribution(auto x) { return std::erfc(x * like(x, -std::numbers::sqrt2 / 2)) / 2; }
+  static auto distribution(auto x) { return vec::erfc(x * like(x, -std::numbers::sqrt2 / 2)) / 2; }
   static auto value(auto x) { return x * distribution(x); }
-  static auto pull(auto g, auto x) { return g * (distribution(x) + x * like(x, peak) * std::exp(-x * x / 2)); }
+  static auto pull(auto g, auto x) { return g * (distribution(x) + x * like(x, peak) * vec::exp(-x * x / 2)); }
   static Tensor bend(const Tensor& p, const Tensor& x) {
     const Tensor xx = square(x);
     return p * (2 - xx) * exp(xx * -0.5) * peak;
@@ -240,9 +239,9 @@ struct GeluTanh : OfInput {
   static constexpr double linear = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
   static constexpr double cubic = linear * 0.044715;
   static auto w(auto x) { return x * (like(x, linear) + like(x, cubic) * x * x); }
-  static auto value(auto x) { return x * sigmoid_of(w(x)); }
+  static auto value(auto x) { return x * vec::sigmoid(w(x)); }
   static auto pull(auto g, auto x) {
-    const auto s = sigmoid_of(w(x));
+    const auto s = vec::sigmoid(w(x));
     const auto dw = like(x, linear) + like(x, 3 * cubic) * x * x;
     return g * (s + x * s * (1 - s) * dw);
   }

@@ -4,6 +4,7 @@
 
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/unary.h>
+#include <dygrad/core/vector_math.h>
 
 namespace dygrad {
 
@@ -16,21 +17,21 @@ using detail::OfOutput;
 
 struct Exp : OfOutput {
   static constexpr std::string_view name = "exp";
-  static auto value(auto x) { return std::exp(x); }
+  static auto value(auto x) { return vec::exp(x); }
   static auto pull(auto g, auto y) { return g * y; }
   static Tensor bend(const Tensor& p, const Tensor&) { return p; }
 };
 
 struct Log : OfInput {
   static constexpr std::string_view name = "log";
-  static auto value(auto x) { return std::log(x); }
+  static auto value(auto x) { return vec::log(x); }
   static auto pull(auto g, auto x) { return g / x; }
   static Tensor bend(const Tensor& p, const Tensor& x) { return -(p / square(x)); }
 };
 
 struct Log1p : OfInput {
   static constexpr std::string_view name = "log1p";
-  static auto value(auto x) { return std::log1p(x); }
+  static auto value(auto x) { return vec::log1p(x); }
   static auto pull(auto g, auto x) { return g / (1 + x); }
   static Tensor bend(const Tensor& p, const Tensor& x) { return -(p / square(1 + x)); }
 };
@@ -38,8 +39,8 @@ struct Log1p : OfInput {
 // From the input: y + 1 would have lost e^x where x is far below zero.
 struct Expm1 : OfInput {
   static constexpr std::string_view name = "expm1";
-  static auto value(auto x) { return std::expm1(x); }
-  static auto pull(auto g, auto x) { return g * std::exp(x); }
+  static auto value(auto x) { return vec::expm1(x); }
+  static auto pull(auto g, auto x) { return g * vec::exp(x); }
   static Tensor bend(const Tensor& p, const Tensor& x) { return p * exp(x); }
 };
 
@@ -80,8 +81,8 @@ struct Abs : OfInput {
 struct Erf : OfInput {
   static constexpr std::string_view name = "erf";
   static constexpr double slope_at_0 = 2 * std::numbers::inv_sqrtpi;
-  static auto value(auto x) { return std::erf(x); }
-  static auto pull(auto g, auto x) { return g * like(g, slope_at_0) * std::exp(-x * x); }
+  static auto value(auto x) { return vec::erf(x); }
+  static auto pull(auto g, auto x) { return g * like(g, slope_at_0) * vec::exp(-x * x); }
   static Tensor bend(const Tensor& p, const Tensor& x) { return p * x * exp(-square(x)) * (-2 * slope_at_0); }
 };
 
@@ -144,7 +145,7 @@ struct Cosh : OfInput {
 
 struct Tanh : OfOutput {
   static constexpr std::string_view name = "tanh";
-  static auto value(auto x) { return std::tanh(x); }
+  static auto value(auto x) { return vec::tanh(x); }
   static auto pull(auto g, auto y) { return g * (1 - y * y); }
   static Tensor bend(const Tensor& p, const Tensor& y) { return p * y * -2; }
 };

@@ -6,6 +6,7 @@
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/channel_sums.h>
 #include <dygrad/core/channelwise.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/elementwise.h>
@@ -49,17 +50,17 @@ struct BatchNorm {
   static constexpr std::string_view name = "batch_norm";
   double epsilon;
   BatchStatistics* statistics;     // filled by forward, if wanted; not looked at later
-  Tensor mean, inverse_deviation;  // [1, C] or [1, C, 1, 1], set by forward
+  Tensor mean, inverse_deviation;  // [C], set by forward
 
   double count(const Tensor& x) const {
     return static_cast<double>(x.num_elements()) / static_cast<double>(x.shape()[1]);
   }
 
   Tensor forward(const Tensor& x, const Tensor& scale, const Tensor& shift) {
-    const Axes axes = pixel_axes(x);
-    mean = raw::reduce_sum(x, axes);
-    divide(mean, count(x));
-    const Tensor variance = raw::reduce_squared_distance(x, mean, axes);
+    const Tensor source = dense(x);
+    const auto [average, squares] = raw::channel_moments(source);
+    mean = average;
+    const Tensor variance = squares;
     divide(variance, count(x));
     inverse_deviation = raw::map(
         name,
@@ -68,9 +69,8 @@ struct BatchNorm {
           return T{1} / std::sqrt(v + static_cast<T>(eps));
         },
         variance);
-    if (statistics)
-      *statistics = {raw::clone(*view::reshape(mean, scale.shape())), *view::reshape(variance, scale.shape())};
-    return scale_and_shift(x, mean, product(inverse_deviation, scale), raw::contiguous(shift));
+    if (statistics) *statistics = {raw::clone(mean), variance};
+    return scale_and_shift(source, mean, product(inverse_deviation, scale), raw::contiguous(shift));
   }
 
   static Keep keep(Need) { return keep_input(0) | keep_input(1); }
@@ -100,10 +100,9 @@ struct BatchNorm {
   }
 
   Grads<3> fused(const Tensor& g, const Tensor& x, const Tensor& scale, Need need) const {
-    const Axes axes = pixel_axes(x);
     const Tensor source = dense(x), cotangent = dense_like(g, source);
-    const Tensor g_sum = raw::reduce_sum(cotangent, axes);
-    const Tensor gh_sum = product(raw::reduce_distance_times(source, mean, cotangent, axes), inverse_deviation);
+    const auto [g_sum, distances] = raw::channel_products(cotangent, source, mean);
+    const Tensor gh_sum = product(distances, inverse_deviation);
     Grads<3> grads;
     if (need[0]) {
       const Tensor factor = product(inverse_deviation, scale);
@@ -117,8 +116,8 @@ struct BatchNorm {
                                    {mean.data<T>(), factor.data<T>(), g_mean.data<T>(), bend.data<T>()});
       });
     }
-    if (need[1]) grads[1] = *view::reshape(gh_sum, scale.shape());
-    if (need[2]) grads[2] = *view::reshape(g_sum, scale.shape());
+    if (need[1]) grads[1] = gh_sum;
+    if (need[2]) grads[2] = g_sum;
     return grads;
   }
 
@@ -127,10 +126,9 @@ struct BatchNorm {
       raw::map_into<T, T>([d = static_cast<T>(by)](T v) { return v / d; }, numbers, numbers);
     });
   }
-  /// Elementwise, of [1, C, 1, 1] and as many numbers in any shape.
   static Tensor product(const Tensor& a, const Tensor& b) {
     return raw::map(
-        name, [](auto u, auto v) { return u * v; }, a, *view::reshape(raw::contiguous(b), a.shape()));
+        name, [](auto u, auto v) { return u * v; }, a, raw::contiguous(b));
   }
 };
 

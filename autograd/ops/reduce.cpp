@@ -1,5 +1,6 @@
 #include <dygrad/autograd/ops/reduce.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -12,6 +13,7 @@
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/reduction.h>
+#include <dygrad/core/strided_loop.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {

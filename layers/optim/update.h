@@ -4,6 +4,7 @@
 
 #include <dygrad/core/elementwise.h>
 #include <dygrad/core/parallel.h>
+#include <dygrad/core/vectorize.h>
 #include <dygrad/layers/optim/optimizer.h>
 
 namespace dygrad::detail {

@@ -1,0 +1,183 @@
+#include <dygrad/core/elementwise_loop.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdlib>
+
+#include <dygrad/core/parallel.h>
+#include <dygrad/core/strided_loop.h>
+#include <dygrad/core/strided_pack.h>
+
+namespace dygrad::raw {
+
+namespace {
+
+// Note [Tiles of strided operands]
+// After sorting and merging (StridedLoop) the two innermost dimensions are cut into tiles of rows x columns. An operand
+// whose tile is dense is used where it lies; any other is copied into a buffer in the first cache (or, if written, out
+// of it), and a repeated one is copied once for as long as its address stays the same. Rows shorter than kShortRow are
+// joined until they fill a tile. Longer ones are cut into stretches; only if an operand runs across them (a transposed
+// one) does a tile have several rows, so that each cache line of that operand is used up at once.
+constexpr std::int64_t kTileElements = 1024;
+constexpr std::int64_t kShortRow = 256;
+constexpr std::int64_t kAcrossRows = 16, kAcrossColumns = 64;  // 16 float32 fill a cache line
+constexpr std::int64_t kLongTile = 16384;                      // elements, where nothing is copied
+
+struct TiledOperand {
+  std::byte* data;
+  std::size_t element_size;
+  std::int64_t row_step, column_step;
+  bool is_dense;  // within a tile
+};
+
+class TiledLoop {
+ public:
+  TiledLoop(const StridedLoop& loop, std::span<const ElementwiseOperand> operands)
+      : loop_(loop), count_(operands.size()) {
+    const int inner = loop.rank() - 1;
+    const bool has_rows = inner > 0;
+    row_extent_ = has_rows ? loop.extent(inner - 1) : 1;
+    column_extent_ = loop.extent(inner);
+    bool runs_across = false;
+    for (std::size_t k = 0; k < count_; ++k) {
+      const int operand = static_cast<int>(k);
+      const std::int64_t row_step = has_rows ? loop.stride(inner - 1, operand) : 0;
+      const std::int64_t column_step = loop.stride(inner, operand);
+      operands_[k] = {static_cast<std::byte*>(operands[k].data), size_of(operands[k].tensor->dtype()), row_step,
+                      column_step, false};
+      runs_across = runs_across || is_across(row_step, column_step);
+    }
+
+    outer_dims_ = std::max(inner - 1, 0);
+    if (column_extent_ <= kShortRow) {
+      columns_ = column_extent_;
+      rows_ = std::min(row_extent_, kTileElements / columns_);
+      for (TiledOperand& each : used()) {
+        each.is_dense = each.column_step == 1 && (rows_ == 1 || each.row_step == columns_);
+      }
+      return;
+    }
+    for (TiledOperand& each : used()) each.is_dense = each.column_step == 1;
+    if (runs_across) {
+      rows_ = std::min(row_extent_, kAcrossRows);
+      columns_ = kAcrossColumns;
+      return;
+    }
+    rows_ = row_extent_ = 1;  // rows count as one more outer dimension
+    outer_dims_ = inner;
+    const bool all_dense = std::ranges::all_of(used(), &TiledOperand::is_dense);
+    columns_ = std::min(column_extent_, all_dense ? kLongTile : kTileElements);
+  }
+
+  void run(ElementwiseKernel kernel, const void* f) const {
+    const std::int64_t row_tiles = (row_extent_ + rows_ - 1) / rows_;
+    const std::int64_t tiles = row_tiles * ((column_extent_ + columns_ - 1) / columns_);
+    const std::int64_t outer = loop_.num_elements() / (row_extent_ * column_extent_);
+    const std::int64_t grain = std::max<std::int64_t>(kElementwiseGrain / (rows_ * columns_), 1);
+    parallel_for(outer * tiles, grain, [&](std::int64_t begin, std::int64_t end) {
+      Buffers buffers;
+      for (std::int64_t number = begin; number < end;) {
+        const StridedLoop::Offsets at = loop_.locate(number / tiles, outer_dims_);
+        const std::int64_t last = std::min(end, (number / tiles + 1) * tiles);
+        for (; number < last; ++number) {
+          const std::int64_t tile = number % tiles;
+          run_tile(kernel, f, at, tile % row_tiles * rows_, tile / row_tiles * columns_, buffers);
+        }
+      }
+    });
+  }
+
+ private:
+  struct Buffer {
+    alignas(64) std::array<std::byte, kTileElements * sizeof(double)> bytes;
+    std::int64_t offset = 0, rows = 0, columns = 0;  // of the tile inside
+  };
+  using Buffers = std::array<Buffer, StridedLoop::kMaxOperands>;
+
+  static bool is_across(std::int64_t row_step, std::int64_t column_step) {
+    return row_step != 0 && std::abs(row_step) < std::abs(column_step);
+  }
+
+  std::span<TiledOperand> used() { return std::span(operands_).first(count_); }
+
+  void run_tile(ElementwiseKernel kernel, const void* f, const StridedLoop::Offsets& at, std::int64_t row,
+                std::int64_t column, Buffers& buffers) const {
+    const std::int64_t rows = std::min(rows_, row_extent_ - row);
+    const std::int64_t columns = std::min(columns_, column_extent_ - column);
+    std::array<void*, StridedLoop::kMaxOperands> places;
+    std::array<std::size_t, StridedLoop::kMaxOperands> row_bytes;
+    bool is_one_stretch = true;
+    for (std::size_t k = 0; k < count_; ++k) {
+      const TiledOperand& operand = operands_[k];
+      const std::int64_t offset = at[k] + row * operand.row_step + column * operand.column_step;
+      if (operand.is_dense) {
+        places[k] = operand.data + offset * static_cast<std::int64_t>(operand.element_size);
+        row_bytes[k] = static_cast<std::size_t>(operand.row_step) * operand.element_size;
+        is_one_stretch = is_one_stretch && (rows == 1 || operand.row_step == columns);
+        continue;
+      }
+      Buffer& buffer = buffers[k];
+      places[k] = buffer.bytes.data();
+      row_bytes[k] = static_cast<std::size_t>(columns) * operand.element_size;
+      const bool is_there = buffer.offset == offset && buffer.rows >= rows && buffer.columns == columns;
+      if (k > 0 && !is_there) pack(place_of(operand, offset, rows, columns), buffer.bytes.data());
+      buffer.offset = offset;
+      buffer.rows = rows;
+      buffer.columns = columns;
+    }
+
+    if (is_one_stretch) {
+      kernel(f, rows * columns, places.data());
+    } else {
+      for (std::int64_t r = 0; r < rows; ++r) {
+        kernel(f, columns, places.data());
+        for (std::size_t k = 0; k < count_; ++k) places[k] = static_cast<std::byte*>(places[k]) + row_bytes[k];
+      }
+    }
+    if (!operands_[0].is_dense)
+      unpack(buffers[0].bytes.data(), place_of(operands_[0], buffers[0].offset, rows, columns));
+  }
+
+  static StridedBlock place_of(const TiledOperand& operand, std::int64_t offset, std::int64_t rows,
+                               std::int64_t columns) {
+    return {operand.data + offset * static_cast<std::int64_t>(operand.element_size),
+            operand.element_size,
+            rows,
+            columns,
+            operand.row_step,
+            operand.column_step};
+  }
+
+  const StridedLoop& loop_;
+  std::size_t count_;
+  std::array<TiledOperand, StridedLoop::kMaxOperands> operands_;
+  int outer_dims_;
+  std::int64_t row_extent_, column_extent_, rows_, columns_;
+};
+
+void run_dense(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands, std::int64_t n) {
+  parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
+    std::array<void*, StridedLoop::kMaxOperands> places;
+    for (std::size_t k = 0; k < operands.size(); ++k) {
+      places[k] = static_cast<std::byte*>(operands[k].data) +
+                  begin * static_cast<std::int64_t>(size_of(operands[k].tensor->dtype()));
+    }
+    kernel(f, end - begin, places.data());
+  });
+}
+
+}  // namespace
+
+void run_elementwise(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands) {
+  assert(operands.size() <= StridedLoop::kMaxOperands);
+  std::array<const Tensor*, StridedLoop::kMaxOperands> tensors{};
+  std::ranges::transform(operands, tensors.begin(), &ElementwiseOperand::tensor);
+  const StridedLoop loop(std::span<const Tensor* const>(tensors).first(operands.size()));
+  if (loop.num_elements() == 0) return;
+  if (loop.is_dense()) return run_dense(kernel, f, operands, loop.num_elements());
+  TiledLoop(loop, operands).run(kernel, f);
+}
+
+}  // namespace dygrad::raw

@@ -1,0 +1,147 @@
+// The inner loops of reductions: they combine dense rows column by column, or dense lines to one number each.
+// For reduction.cpp and channel_sums.cpp.
+//
+// Note [How reductions add]
+// Memory is read strictly in order: processors fetch one stream ahead well, several in one page badly. Rows are added
+// into an array in the first cache, at most kLeafRows of them; a line is read as rows of kLanes. What leaves yield is
+// combined pairwise, so that a sum of n numbers suffers about log2(n) roundings beyond those of a leaf.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <dygrad/core/vectorize.h>
+
+namespace dygrad::raw {
+
+inline constexpr std::int64_t kTileColumns = 512;  // columns at a time: what is being added up stays in the first cache
+inline constexpr std::int64_t kLeafRows = 16;
+inline constexpr std::int64_t kLanes = 16;
+inline constexpr std::int64_t kLeafLine = 2048;  // elements
+
+struct Plus {
+  template <class T>
+  static constexpr T kNeutral = -T{0};  // 0 + -0 would lose the sign of a sum of negative zeros
+  template <class T>
+  T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+
+// NaN wins.
+struct Larger {
+  template <class T>
+  static constexpr T kNeutral = -std::numeric_limits<T>::infinity();
+  template <class T>
+  T operator()(T a, T b) const {
+    const T larger = b > a ? b : a;
+    return b != b ? b : larger;
+  }
+};
+
+struct Smaller {
+  template <class T>
+  static constexpr T kNeutral = std::numeric_limits<T>::infinity();
+  template <class T>
+  T operator()(T a, T b) const {
+    const T smaller = b < a ? b : a;
+    return b != b ? b : smaller;
+  }
+};
+
+/// Dense rows of `columns` elements; successive rows are `step` elements apart.
+struct DenseRows {
+  const void* x;
+  std::int64_t count, step, columns;
+};
+
+/// Lines of `length` dense elements, `step` apart.
+struct DenseLines {
+  const void* x;
+  std::int64_t count, step, length;
+};
+
+/// The loops for one element type, result type and way to combine, for a driver that is compiled once for all.
+struct ReductionKernels {
+  std::size_t element_size, result_size;
+  /// out[j] = combination of out[j] and other[j].
+  void (*merge)(void* out, const void* other, std::int64_t columns);
+  /// out[j] = combination of the rows' elements in column j; 1 to kLeafRows rows.
+  void (*fold_rows)(const DenseRows& rows, void* out);
+  /// out[i * out_step] = combination of line i; at most kLeafLine elements each.
+  void (*fold_lines)(const DenseLines& lines, void* out, std::int64_t out_step);
+};
+
+namespace detail {
+
+template <class Combine, class Acc>
+void merge(void* to, const void* from, std::int64_t columns) {
+  Acc* out = static_cast<Acc*>(to);
+  const Acc* other = static_cast<const Acc*>(from);
+  vectorize([=] {
+    DYGRAD_IVDEP
+    for (std::int64_t j = 0; j < columns; ++j) out[j] = Combine()(out[j], other[j]);
+  });
+}
+
+template <class Combine, class In, class Acc>
+void fold_rows(const DenseRows& rows, void* to) {
+  Acc* out = static_cast<Acc*>(to);
+  vectorize([rows, out] {
+    const In* row = static_cast<const In*>(rows.x);
+    DYGRAD_IVDEP
+    for (std::int64_t j = 0; j < rows.columns; ++j) out[j] = static_cast<Acc>(row[j]);
+    for (std::int64_t r = 1; r < rows.count; ++r) {
+      row += rows.step;
+      DYGRAD_IVDEP
+      for (std::int64_t j = 0; j < rows.columns; ++j) out[j] = Combine()(out[j], static_cast<Acc>(row[j]));
+    }
+  });
+}
+
+/// Combination of at(0), ..., at(length - 1): rows of lanes, eight at a time as a tree; in the end the lanes, as
+/// another.
+template <class Combine, class Acc, class At>
+[[gnu::always_inline]] inline Acc fold_line(std::int64_t length, const At& at) {
+  constexpr Combine combine;
+  Acc lanes[kLanes];
+  for (Acc& lane : lanes) lane = Combine::template kNeutral<Acc>;
+  std::int64_t i = 0;
+  for (; i + 8 * kLanes <= length; i += 8 * kLanes) {
+    for (std::int64_t j = 0; j < kLanes; ++j) {
+      const auto in_row = [&](std::int64_t row) { return at(i + row * kLanes + j); };
+      lanes[j] = combine(lanes[j], combine(combine(combine(in_row(0), in_row(1)), combine(in_row(2), in_row(3))),
+                                           combine(combine(in_row(4), in_row(5)), combine(in_row(6), in_row(7)))));
+    }
+  }
+  for (; i + kLanes <= length; i += kLanes) {
+    for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] = combine(lanes[j], at(i + j));
+  }
+  for (std::int64_t j = 0; i + j < length; ++j) lanes[j] = combine(lanes[j], at(i + j));
+  for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::int64_t j = 0; j < half; ++j) lanes[j] = combine(lanes[j], lanes[j + half]);
+  }
+  return lanes[0];
+}
+
+template <class Combine, class In, class Acc>
+void fold_lines(const DenseLines& lines, void* to, std::int64_t out_step) {
+  Acc* out = static_cast<Acc*>(to);
+  vectorize([lines, out, out_step] {
+    const In* x = static_cast<const In*>(lines.x);
+    for (std::int64_t i = 0; i < lines.count; ++i, x += lines.step) {
+      out[i * out_step] =
+          fold_line<Combine, Acc>(lines.length, [x](std::int64_t at) { return static_cast<Acc>(x[at]); });
+    }
+  });
+}
+
+}  // namespace detail
+
+template <class Combine, class In, class Acc>
+inline constexpr ReductionKernels kReductionKernels{sizeof(In), sizeof(Acc), detail::merge<Combine, Acc>,
+                                                    detail::fold_rows<Combine, In, Acc>,
+                                                    detail::fold_lines<Combine, In, Acc>};
+
+}  // namespace dygrad::raw

@@ -1,0 +1,265 @@
+// Elementary functions without branches, tables or calls, so that loops over them become vector code: what the kernels
+// of exp, log, tanh and their relatives are made of. float32 and float64. For the library's own .cpp files.
+//
+// Note [Vector functions]
+// Each is the textbook scheme: bring the argument near zero with steps that are exact, evaluate a polynomial there,
+// undo the first step. Source: Cody and Waite, "Software Manual for the Elementary Functions", 1980; Tang,
+// "Table-driven implementation of the exponential function", ACM TOMS 15, 1989 (without the table); for log and log1p
+// Kahan's correction of 1 + x. The polynomials' coefficients are minimax (Remez' exchange, computed with 60 digits).
+// They add and multiply in a fixed order and never fuse the two, so an element's bits depend neither on its place in
+// the vector nor on the instruction set. Infinity, NaN, signed zero and subnormal numbers are as in IEEE's functions.
+// Errors are below 2 units in the last place: tests/core/vector_math_test.cpp tells each bound and checks it.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numbers>
+#include <utility>
+
+namespace dygrad::vec {
+
+#define DYGRAD_INLINE [[gnu::always_inline]] inline
+
+namespace detail {
+
+/// What depends on the format of the number.
+template <class T>
+struct Real;
+
+template <>
+struct Real<float> {
+  using Bits = std::uint32_t;
+  static constexpr int kMantissaBits = 23;
+  static constexpr Bits kBias = 127;
+  static constexpr float kToWhole = 0x1.8p23f;           // adding this leaves the nearest whole number in the last bits
+  static constexpr float kLn2High = 0.693145752f;        // 15 bits after the point: exact times any exponent
+  static constexpr float kLn2Low = 1.42860677e-6f;       // log(2) less that
+  static constexpr float kExpLow = -104, kExpHigh = 89;  // beyond: 0, infinity
+  static constexpr float kExpm1Low = -20;                // below: -1
+  // (e^r - 1 - r) / r^2 on |r| <= log(2) / 2; times r^2 right to 2^-28.
+  static constexpr float kExp[] = {5.0e-1f, 1.666651219e-1f, 4.166618735e-2f, 8.369598538e-3f, 1.395169762e-3f};
+  // (log(1 + f) - f + f^2 / 2) / f^3 on sqrt(1/2) <= 1 + f <= sqrt(2); times f^2 right to 2^-30.
+  static constexpr float kLog[] = {3.333331048e-1f,  -2.499998510e-1f, 2.000224739e-1f,
+                                   -1.666930914e-1f, 1.421823204e-1f,  -1.238300577e-1f,
+                                   1.187508404e-1f,  -1.179911569e-1f, 6.921701878e-2f};
+};
+
+template <>
+struct Real<double> {
+  using Bits = std::uint64_t;
+  static constexpr int kMantissaBits = 52;
+  static constexpr Bits kBias = 1023;
+  static constexpr double kToWhole = 0x1.8p52;
+  static constexpr double kLn2High = 6.93147180559662956512e-1;  // 41 bits after the point
+  static constexpr double kLn2Low = 2.82352905630315771031e-13;
+  static constexpr double kExpLow = -746, kExpHigh = 710;
+  static constexpr double kExpm1Low = -40;
+  static constexpr double kExp[] = {5.00000000000000000e-01, 1.66666666666666852e-01, 4.16666666666667337e-02,
+                                    8.33333333331538056e-03, 1.38888888888560229e-03, 1.98412699004517487e-04,
+                                    2.48015873779939357e-05, 2.75572308243074105e-06, 2.75572300182200867e-07,
+                                    2.51134357272135204e-08, 2.09279112906925434e-09};
+  // ((log(1 + s) - log(1 - s)) / s - 2) / s^2 in s^2, for the same f and s = f / (2 + f); times s^2 right to 2^-58.
+  static constexpr double kLog[] = {6.66666666666673624e-01, 3.99999999994038236e-01, 2.85714287450301363e-01,
+                                    2.22221982802087992e-01, 1.81835806186882804e-01, 1.53136078425797240e-01,
+                                    1.48006262381916026e-01};
+};
+
+/// c[0] + x (c[1] + x (c[2] + ...)).
+template <class T, std::size_t N>
+DYGRAD_INLINE T polynomial(T x, const T (&c)[N]) {
+  return [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+    T sum = c[N - 1];
+    ((sum = sum * x + c[N - 2 - I]), ...);
+    return sum;
+  }
+  (std::make_index_sequence<N - 1>());
+}
+
+/// x = n log(2) + r, n whole, |r| <= log(2) / 2.
+template <class T>
+struct Halving {
+  using R = Real<T>;
+  T n, r;
+  T lost;                 // what r misses
+  typename R::Bits bits;  // n, as a two's complement number
+
+  DYGRAD_INLINE explicit Halving(T x) {
+    const T shifted = x * std::numbers::log2e_v<T> + R::kToWhole;
+    n = shifted - R::kToWhole;
+    const T high = x - n * R::kLn2High, low = n * R::kLn2Low;
+    r = high - low;
+    lost = (high - r) - low;
+    bits = std::bit_cast<typename R::Bits>(shifted) - std::bit_cast<typename R::Bits>(R::kToWhole);
+  }
+  /// e^r - 1 - r, with r as it should be.
+  DYGRAD_INLINE T tail() const { return (r * r) * polynomial(r, R::kExp) + lost; }
+};
+
+/// y * 2^n, in two steps that each stay in range.
+template <class T>
+DYGRAD_INLINE T scaled(T y, typename Real<T>::Bits n) {
+  using R = Real<T>;
+  const auto both = n + 2 * R::kBias;  // positive
+  const auto half = both >> 1;
+  return y * std::bit_cast<T>(half << R::kMantissaBits) * std::bit_cast<T>((both - half) << R::kMantissaBits);
+}
+
+/// x into [low, high]; NaN stays.
+template <class T>
+DYGRAD_INLINE T clamped(T x, T low, T high) {
+  x = x < low ? low : x;
+  return x > high ? high : x;
+}
+
+}  // namespace detail
+
+template <class T>
+DYGRAD_INLINE T exp(T x) {
+  using R = detail::Real<T>;
+  const detail::Halving<T> h(detail::clamped(x, R::kExpLow, R::kExpHigh));
+  const T sum = 1 + h.r;
+  return detail::scaled(sum + ((h.r - (sum - 1)) + h.tail()), h.bits);
+}
+
+namespace detail {
+/// e^x - 1 = 2^n (1 + r + tail) - 1, with half = 2^n / 2, since 2^n itself may be too large.
+template <class T>
+DYGRAD_INLINE T expm1_of(const Halving<T>& h, T half) {
+  const T whole = half - T(0.5), part = half * h.r, sum = whole + part;
+  return 2 * (sum + ((part - (sum - whole)) + half * h.tail()));
+}
+}  // namespace detail
+
+/// e^x - 1.
+template <class T>
+DYGRAD_INLINE T expm1(T x) {
+  using R = detail::Real<T>;
+  const detail::Halving<T> h(detail::clamped(x, R::kExpm1Low, R::kExpHigh));
+  const T y = detail::expm1_of(h, detail::scaled(T(0.5), h.bits));
+  // Near zero nothing must be lost to halving, nor the sign of zero.
+  return h.n != 0 ? y : x == 0 ? x : h.r + h.tail();
+}
+
+namespace detail {
+
+/// x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), for finite x > 0.
+template <class T>
+struct Factors {
+  using R = Real<T>;
+  using Bits = typename R::Bits;
+  T k, f;
+
+  DYGRAD_INLINE Factors(T x, bool normal) {
+    constexpr Bits kSqrtHalf = std::bit_cast<Bits>(std::numbers::sqrt2_v<T> / 2);
+    constexpr Bits kExponents = R::kBias << R::kMantissaBits;  // keeps differences of exponents positive
+    constexpr T kWhole = T(Bits(1) << R::kMantissaBits);       // its last bits count whole numbers
+    const bool subnormal = !normal && x < std::numeric_limits<T>::min();
+    const Bits bits = std::bit_cast<Bits>(subnormal ? x * kWhole : x) - kSqrtHalf + kExponents;
+    const Bits exponent = bits >> R::kMantissaBits;
+    k = std::bit_cast<T>(exponent | std::bit_cast<Bits>(kWhole)) - (kWhole + T(R::kBias));
+    k = subnormal ? k - R::kMantissaBits : k;
+    f = std::bit_cast<T>((bits & ((Bits(1) << R::kMantissaBits) - 1)) + kSqrtHalf) - 1;
+  }
+};
+
+/// log(x) + correction, where x is finite, positive, perhaps known not to be subnormal, and the correction is small.
+template <class T>
+DYGRAD_INLINE T finite_log(T x, T correction, bool normal = false) {
+  using R = Real<T>;
+  const Factors<T> of(x, normal);
+  const T f = of.f, half_square = T(0.5) * f * f;
+  T rest;  // log(1 + f) = f - half_square + rest
+  if constexpr (std::is_same_v<T, float>) {
+    rest = f * f * f * polynomial(f, R::kLog);
+  } else {
+    const T s = f / (2 + f), ss = s * s;
+    rest = s * (half_square + ss * polynomial(ss, R::kLog));
+  }
+  return of.k * R::kLn2High - ((half_square - (rest + (of.k * R::kLn2Low + correction))) - f);
+}
+
+/// The logarithm of x where that is not finite, else y.
+template <class T>
+DYGRAD_INLINE T at_ends_of_log(T x, T y) {
+  constexpr T kInfinity = std::numeric_limits<T>::infinity();
+  y = x > 0 ? y : x == 0 ? -kInfinity : std::numeric_limits<T>::quiet_NaN();
+  return x == kInfinity ? x : y;
+}
+
+}  // namespace detail
+
+template <class T>
+DYGRAD_INLINE T log(T x) {
+  return detail::at_ends_of_log(x, detail::finite_log(x, T(0)));
+}
+
+/// log(1 + x).
+template <class T>
+DYGRAD_INLINE T log1p(T x) {
+  const T u = 1 + x, v = u - 1;
+  const T lost = (1 - (u - v)) + (x - v);  // u + lost = 1 + x exactly
+  const T y = detail::at_ends_of_log(u, detail::finite_log(u, lost / u));
+  return u == 1 ? x : y;
+}
+
+/// With t = e^-2|x| - 1: y = -t / (t + 2), and the sign of x. What t + 2 loses is put back to first order.
+template <class T>
+DYGRAD_INLINE T tanh(T x) {
+  using R = detail::Real<T>;
+  const T z = -2 * std::abs(x);
+  const detail::Halving<T> h(z < R::kExpm1Low ? R::kExpm1Low : z);
+  const T t = detail::expm1_of(h, std::bit_cast<T>((h.bits + (R::kBias - 1)) << R::kMantissaBits));
+  const T divisor = t + 2, lost = t - (divisor - 2), y = t / divisor;
+  return std::copysign(y - y * lost * ((1 - y) / 2), x);  // 1 / divisor = (1 - y) / 2
+}
+
+/// With e = e^-|x|: y = 1 / (1 + e) or e / (1 + e). What 1 + e loses is put back to first order.
+template <class T>
+DYGRAD_INLINE T sigmoid(T x) {
+  const T e = exp(-std::abs(x));
+  const T divisor = 1 + e, lost = e - (divisor - 1), y = (x < 0 ? e : T(1)) / divisor;
+  return y - y * lost * (x < 0 ? 1 - y : y);  // the last factor is 1 / divisor
+}
+
+/// log(1 + e^x): with e = e^-|x|, log(1 + e), and x where that is positive.
+template <class T>
+DYGRAD_INLINE T softplus(T x) {
+  const T e = exp(-std::abs(x));
+  const T u = 1 + e, lost = e - (u - 1);
+  return (x > 0 ? x : T(0)) + detail::finite_log(u, lost / u, /*normal=*/true);
+}
+
+namespace detail {
+// erfc(z) e^(z^2) in (z - 3) / (z + 3) for 0 <= z <= 10.1, right to 2^-29; and erf(z) / z in z^2 for z <= 1/2, to
+// 2^-36.
+inline constexpr double kErfc[] = {1.79001151260115898e-01,  -3.26233563823728756e-01, 2.45603798067210805e-01,
+                                   -1.50115781712799379e-01, 7.16658557963512771e-02,  -2.43942380495672309e-02,
+                                   4.26891959072212869e-03,  7.15786546500076144e-04,  -5.94626855881269295e-04,
+                                   2.87572182327927066e-05,  5.58636981359870736e-05};
+inline constexpr double kErf[] = {1.12837916708208108e+00,  -3.76126385191532742e-01, 1.12837738066913815e-01,
+                                  -2.68631200238486911e-02, 5.20030895416005289e-03,  -7.69286305652805251e-04};
+
+/// erfc(z) for z >= 0, to float's precision.
+DYGRAD_INLINE double erfc_of_positive(double z) {
+  z = z > 11 ? 11 : z;
+  return exp(-z * z) * polynomial((z - 3) / (z + 3), kErfc);
+}
+}  // namespace detail
+
+// Gauss's error function and 1 less that. float32 goes through float64, where e^(-x^2) needs no care; float64 is
+// libm's, element by element.
+DYGRAD_INLINE float erfc(float x) {
+  const double tail = detail::erfc_of_positive(std::abs(static_cast<double>(x)));
+  return static_cast<float>(x < 0 ? 2 - tail : tail);
+}
+DYGRAD_INLINE float erf(float x) {
+  const double z = std::abs(static_cast<double>(x));
+  const double near_zero = z * detail::polynomial(z * z, detail::kErf);
+  return std::copysign(static_cast<float>(z < 0.5 ? near_zero : 1 - detail::erfc_of_positive(z)), x);
+}
+inline double erfc(double x) { return std::erfc(x); }
+inline double erf(double x) { return std::erf(x); }
+
+}  // namespace dygrad::vec
