@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <mutex>
 
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/grad_mode.h>
@@ -231,7 +232,7 @@ Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
 void BackwardPass::store_in_leaf(LeafNode& leaf, Tensor grad) {
   Tensor stored;
   {
-    const std::scoped_lock lock(leaf.mutex);
+    const std::scoped_lock lock(leaf.lock);
     if (leaf.grad.defined() && !options_.create_graph && is_ours_to_change(leaf.grad))
       add_into(leaf.grad, leaf.grad, grad);
     else if (leaf.grad.defined()) leaf.grad = accumulate(leaf.grad, std::move(grad));

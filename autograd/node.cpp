@@ -40,7 +40,7 @@ void Node::destroy() const noexcept {
 }
 
 Node::Extras& Node::make_extras() {
-  if (!extras_) extras_ = std::make_unique<Extras>();
+  if (!extras_) extras_ = make_ref<Extras>();
   return *extras_;
 }
 

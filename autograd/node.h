@@ -5,13 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include <dygrad/autograd/hooks.h>
+#include <dygrad/core/lock.h>
+#include <dygrad/core/ref.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad {
@@ -50,7 +50,7 @@ class DYGRAD_API Node : public AutogradSlot {
   virtual bool is_leaf() const { return false; }
 
   /// What few nodes have: hooks, a kept gradient, the place of recording in anomaly mode.
-  struct Extras {
+  struct Extras : RefCounted {
     HookList<TensorHook> hooks;
     bool retain_grad = false;
     Tensor retained_grad;
@@ -81,7 +81,7 @@ class DYGRAD_API Node : public AutogradSlot {
   DType output_dtype_;
   std::uint64_t serial_;
   mutable const Node* next_dead_ = nullptr;
-  std::unique_ptr<Extras> extras_;
+  Ref<Extras> extras_;
 };
 
 /// The end of the graph: keeps the gradient of one tensor. The only node that backward passes write to.
@@ -94,7 +94,7 @@ class DYGRAD_API LeafNode final : public Node {
   void release() override {}
   bool is_leaf() const override { return true; }
 
-  std::mutex mutex;  ///< guards `grad`
+  Lock lock;  ///< guards `grad`
   Tensor grad;
   /// Fired once per pass, with the stored gradient, as soon as this pass's last contribution arrived.
   HookList<std::function<void(const Tensor& grad)>> on_grad_ready;

@@ -23,6 +23,8 @@ Dims::Dims(std::span<const std::int64_t> values) {
   rank_ = static_cast<int>(values.size());
 }
 
+Dims::Dims(const std::vector<std::int64_t>& values) : Dims(std::span<const std::int64_t>(values)) {}
+
 Dims Dims::filled(int rank, std::int64_t value) {
   if (rank > kMaxRank) fail_rank(static_cast<std::size_t>(rank));
   Dims dims;

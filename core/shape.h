@@ -27,7 +27,7 @@ class DYGRAD_API Dims {
   requires(sizeof...(Ints) >= 1 && sizeof...(Ints) <= kMaxRank) constexpr Dims(Ints... values)
       : values_{static_cast<std::int64_t>(values)...}, rank_(sizeof...(Ints)) {}
   Dims(std::span<const std::int64_t> values);
-  Dims(const std::vector<std::int64_t>& values) : Dims(std::span<const std::int64_t>(values)) {}
+  Dims(const std::vector<std::int64_t>& values);
   static Dims filled(int rank, std::int64_t value);
 
   int rank() const { return rank_; }

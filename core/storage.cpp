@@ -1,5 +1,6 @@
 #include <dygrad/core/storage.h>
 
+#include <mutex>
 #include <new>
 
 #include <dygrad/core/allocator.h>
@@ -54,12 +55,12 @@ void Storage::destroy() const noexcept {
 
 Ref<RefCounted> Storage::backend_slot() const {
   if (!has_slot_.load(std::memory_order_acquire)) return nullptr;
-  const std::scoped_lock lock(slot_mutex_);
+  const std::scoped_lock lock(slot_lock_);
   return slot_;
 }
 
 void Storage::set_backend_slot(Ref<RefCounted> slot) {
-  const std::scoped_lock lock(slot_mutex_);
+  const std::scoped_lock lock(slot_lock_);
   has_slot_.store(static_cast<bool>(slot), std::memory_order_release);
   slot_ = std::move(slot);
 }

@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
+#include <utility>
 
 #include <dygrad/core/device.h>
 #include <dygrad/core/export.h>
+#include <dygrad/core/lock.h>
 #include <dygrad/core/ref.h>
 
 namespace dygrad {
@@ -46,7 +47,7 @@ class DYGRAD_API Storage final : public RefCounted {
   std::atomic<std::uint64_t> version_{0};
   Deleter* deleter_ = nullptr;  // only for borrowed memory
   std::atomic<bool> has_slot_{false};
-  mutable std::mutex slot_mutex_;
+  mutable Lock slot_lock_;
   Ref<RefCounted> slot_;
 };
 
