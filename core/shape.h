@@ -46,7 +46,13 @@ class DYGRAD_API Dims {
   void erase(int position);
   bool contains(std::int64_t value) const;
 
-  bool operator==(const Dims& other) const;
+  bool operator==(const Dims& other) const {
+    if (rank_ != other.rank_) return false;
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (values_[i] != other.values_[i]) return false;
+    }
+    return true;
+  }
 
  private:
   std::array<std::int64_t, kMaxRank> values_{};
