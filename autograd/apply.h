@@ -57,20 +57,55 @@ Keep keep_of(Need need) {
   else return keep_nothing();
 }
 
-/// A recorded op: the struct, the edges and the kept values in one allocation. Storage is an array or a vector.
-template <class Op, template <class> class List>
+/// Fixed-size stand-in for std::vector, for ops with N inputs.
+template <std::size_t N>
+struct Inline {
+  template <class T>
+  struct List : std::array<T, N> {
+    explicit List(std::size_t) : std::array<T, N>{} {}
+  };
+  /// What an op was called with.
+  struct Inputs {
+    std::array<const Tensor*, N> tensors;
+    static constexpr std::size_t size() { return N; }
+    const Tensor& operator[](std::size_t i) const { return *tensors[i]; }
+  };
+};
+
+/// The same for ops on a list of tensors.
+struct Dynamic {
+  /// std::vector, but with one bool per byte.
+  template <class T>
+  struct List : std::vector<T> {
+    using std::vector<T>::vector;
+  };
+  using Inputs = std::span<const Tensor>;
+};
+template <>
+struct Dynamic::List<bool> {
+  explicit List(std::size_t count) : flags(new bool[count]()) {}
+  List(const List&) = delete;
+  List& operator=(const List&) = delete;
+  ~List() { delete[] flags; }
+  bool& operator[](std::size_t i) { return flags[i]; }
+  const bool* data() const { return flags; }
+  bool* flags;
+};
+
+/// A recorded op: the struct, the edges and the kept values in one allocation.
+template <class Op, class Arity>
 class OpNode final : public Node {
  public:
-  OpNode(Op op, std::span<const Tensor* const> inputs, const Tensor& output)
+  OpNode(Op&& op, const typename Arity::Inputs& inputs, const Tensor& output)
       : Node(output.shape(), output.dtype()), op_(std::move(op)), edges_(inputs.size()), saved_(inputs.size()) {
     List<bool> need(inputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      edges_[i] = Ref<Node>(gradient_node(*inputs[i]));
+      edges_[i] = Ref<Node>(gradient_node(inputs[i]));
       need[i] = static_cast<bool>(edges_[i]);
     }
     const Keep keep = keep_of<Op>(Need(need.data()));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (keep.input(i)) saved_[i].save(*inputs[i]);
+      if (keep.input(i)) saved_[i].save(inputs[i]);
     }
     if (keep.output()) output_.save(view::alias(output));
     set_inputs(edges_.data(), edges_.size());
@@ -78,11 +113,13 @@ class OpNode final : public Node {
 
   std::string_view name() const override { return Op::name; }
 
-  void vjp(const Tensor& g, Need need, std::span<Tensor> grads) override {
+  void vjp(const Tensor& g, Need need, std::span<Tensor> grads, bool release) override {
     if (released_.load(std::memory_order_acquire)) fail_released(*this);
+    if (release) released_.store(true, std::memory_order_release);
     List<Tensor> inputs(edges_.size());
-    for (std::size_t i = 0; i < edges_.size(); ++i) inputs[i] = saved_[i].get(Op::name, "input");
-    const Tensor output = attach_output(output_.get(Op::name, "output"), *this);
+    for (std::size_t i = 0; i < edges_.size(); ++i) inputs[i] = saved_[i].get(Op::name, "input", release);
+    Tensor output = output_.get(Op::name, "output", release);
+    if (output.defined() && is_grad_enabled()) output = attach_output(output, *this);
     auto result = op_.vjp(g, Saved({inputs.data(), edges_.size()}, output), need);
     for (std::size_t i = 0; i < edges_.size(); ++i) grads[i] = std::move(result[i]);
   }
@@ -94,6 +131,9 @@ class OpNode final : public Node {
   }
 
  private:
+  template <class T>
+  using List = typename Arity::template List<T>;
+
   Op op_;
   List<Ref<Node>> edges_;
   List<SavedTensor> saved_;
@@ -101,35 +141,13 @@ class OpNode final : public Node {
   std::atomic<bool> released_{false};
 };
 
-/// Fixed-size stand-in for std::vector, for ops with N inputs.
-template <std::size_t N>
-struct Inline {
-  template <class T>
-  struct List : std::array<T, N> {
-    explicit List(std::size_t) : std::array<T, N>{} {}
-  };
-};
-
-/// std::vector, but with one bool per byte.
-template <class T>
-struct Dynamic : std::vector<T> {
-  using std::vector<T>::vector;
-};
-template <>
-struct Dynamic<bool> {
-  explicit Dynamic(std::size_t count) : flags(std::make_unique<bool[]>(count)) {}
-  bool& operator[](std::size_t i) { return flags[i]; }
-  const bool* data() const { return flags.get(); }
-  std::unique_ptr<bool[]> flags;
-};
-
-template <class Op, template <class> class List>
-void record(Op op, std::span<const Tensor* const> inputs, Tensor& output) {
+template <class Op, class Arity>
+void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output) {
   // An op may return an input, or a tensor that somebody keeps; the node needs a handle of its own to hang on.
   if (output.impl()->autograd || output.impl()->ref_count() != 1) output = view::alias(output);
-  auto* node = new OpNode<Op, List>(std::move(op), inputs, output);
-  output.impl()->autograd = Ref<AutogradSlot>(node);
+  auto node = make_ref<OpNode<Op, Arity>>(std::move(op), inputs, output);
   if (record_state().anomaly) note_origin(*node);
+  output.impl()->autograd = std::move(node);
 }
 
 }  // namespace detail
@@ -138,9 +156,8 @@ void record(Op op, std::span<const Tensor* const> inputs, Tensor& output) {
 template <class Op, std::same_as<Tensor>... Inputs>
 requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
   Tensor output = op.forward(inputs...);
-  if (is_grad_enabled() && (... || (gradient_node(inputs) != nullptr))) {
-    const Tensor* const list[] = {&inputs...};
-    detail::record<Op, detail::Inline<sizeof...(Inputs)>::template List>(std::move(op), list, output);
+  if ((... || (gradient_node(inputs) != nullptr)) && is_grad_enabled()) {
+    detail::record<Op, detail::Inline<sizeof...(Inputs)>>(std::move(op), {{&inputs...}}, output);
   } else if (output.impl()->autograd) {
     output = view::alias(output);  // an input handed through must not carry its graph out of a NoGrad
   }
@@ -151,14 +168,10 @@ requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Input
 template <VariadicOp Op>
 Tensor apply(Op op, std::span<const Tensor> inputs) {
   Tensor output = op.forward(inputs);
-  std::vector<const Tensor*> list;
   bool needed = false;
-  for (const Tensor& input : inputs) {
-    list.push_back(&input);
-    needed = needed || gradient_node(input);
-  }
-  if (is_grad_enabled() && needed) {
-    detail::record<Op, detail::Dynamic>(std::move(op), list, output);
+  for (const Tensor& input : inputs) needed = needed || gradient_node(input);
+  if (needed && is_grad_enabled()) {
+    detail::record<Op, detail::Dynamic>(std::move(op), inputs, output);
   } else if (output.impl()->autograd) {
     output = view::alias(output);
   }

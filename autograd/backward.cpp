@@ -10,8 +10,9 @@ namespace dygrad {
 
 namespace {
 
-/// The gradient a pass starts from: as given, or ones.
-Tensor starting_grad(std::string_view op, const Tensor& output, std::span<const Tensor> grads, std::size_t i) {
+/// The gradient a pass starts from: as given, or ones; without a graph of its own unless the pass is recorded.
+Tensor starting_grad(std::string_view op, const Tensor& output, std::span<const Tensor> grads, std::size_t i,
+                     bool create_graph) {
   if (grads.empty() || !grads[i].defined()) return ones_like(output);
   const Tensor& grad = grads[i];
   if (grad.shape() != output.shape()) {
@@ -24,7 +25,7 @@ Tensor starting_grad(std::string_view op, const Tensor& output, std::span<const 
                          .expected("{}", output.dtype())
                          .got("{}", grad.dtype()));
   }
-  return grad;
+  return create_graph ? grad : grad.detach();
 }
 
 void check_count(std::string_view op, std::span<const Tensor> outputs, std::span<const Tensor> grads) {
@@ -56,7 +57,7 @@ void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, Back
   for (std::size_t i = 0; i < roots.size(); ++i) {
     Node* node = gradient_node(roots[i]);
     if (!node) continue;
-    pass.add_root(*node, starting_grad("backward", roots[i], grads, i));
+    pass.add_root(*node, starting_grad("backward", roots[i], grads, i, options.create_graph));
   }
   pass.run();
 }
@@ -86,7 +87,7 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
   if (targets > 0) {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (Node* node = gradient_node(outputs[i]))
-        pass.add_root(*node, starting_grad("grad", outputs[i], options.grad_outputs, i));
+        pass.add_root(*node, starting_grad("grad", outputs[i], options.grad_outputs, i, options.create_graph));
     }
     pass.run();
   }

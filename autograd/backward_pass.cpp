@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <mutex>
+#include <span>
 
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/grad_mode.h>
@@ -42,33 +44,67 @@ void check_finite(const Node& node, const Tensor& grad) {
 
 }  // namespace
 
+void BackwardPass::Workspace::clear() {
+  index.clear();
+  states.clear();
+  edges.clear();
+  stack.clear();
+  ready.clear();
+  roots.clear();
+  held.clear();
+}
+
+std::unique_ptr<BackwardPass::Workspace>& BackwardPass::spare_workspace() {
+  thread_local std::unique_ptr<Workspace> spare;
+  return spare;
+}
+
+BackwardPass::BackwardPass(BackwardOptions options)
+    : options_(options),
+      checks_finite_(AnomalyMode::is_enabled()),
+      workspace_(spare_workspace() ? std::move(spare_workspace()) : std::make_unique<Workspace>()),
+      states_(workspace_->states),
+      edges_(workspace_->edges),
+      ready_(workspace_->ready) {}
+
+BackwardPass::~BackwardPass() {
+  constexpr std::size_t kMostKept = 10000;  // nodes, about half a megabyte
+  workspace_->clear();
+  if (states_.capacity() <= kMostKept) spare_workspace() = std::move(workspace_);
+}
+
+/// For nodes that are named from outside, rather than found by walking.
+std::uint32_t BackwardPass::enter(Node& node) {
+  workspace_->held.emplace_back(&node);
+  return state_of(node);
+}
+
 std::uint32_t BackwardPass::state_of(Node& node) {
-  const auto [index, is_new] = index_.insert(&node);
-  if (is_new) states_.push_back({.node = Ref<Node>(&node)});
+  const auto [index, is_new] = workspace_->index.insert(&node);
+  if (is_new) states_.push_back({.node = &node});
   return index;
 }
 
-void BackwardPass::add_root(Node& node, const Tensor& grad) {
-  const std::uint32_t index = state_of(node);
+void BackwardPass::add_root(Node& node, Tensor grad) {
+  const std::uint32_t index = enter(node);
   const SetGradEnabled mode(options_.create_graph);
   State& state = states_[index];
-  state.grad = accumulate(std::move(state.grad), options_.create_graph ? grad : grad.detach());
-  roots_.push_back(index);
+  state.grad = accumulate(std::move(state.grad), std::move(grad));
+  workspace_->roots.push_back(index);
 }
 
-void BackwardPass::add_cut(Node& node) { states_[state_of(node)].cut = true; }
+void BackwardPass::add_cut(Node& node) { states_[enter(node)].cut = true; }
 
 void BackwardPass::add_target(Node& node) {
-  states_[state_of(node)].target = static_cast<std::uint32_t>(target_grads_.size());
+  states_[enter(node)].target = static_cast<std::uint32_t>(target_grads_.size());
   target_grads_.emplace_back();
 }
 
 void BackwardPass::run() {
   discover();
-  count_arrivals();
   const SetGradEnabled mode(options_.create_graph);
   try {
-    for (std::uint32_t root : roots_) arrived(root);
+    for (std::uint32_t root : workspace_->roots) arrived(root);
     while (!ready_.empty()) process(pop_ready());
   } catch (...) {
     if (!options_.retain_graph) {
@@ -80,47 +116,50 @@ void BackwardPass::run() {
   }
 }
 
+/// Makes room for the node's edges. Returns how many there are.
+std::uint32_t BackwardPass::expand(std::uint32_t index) {
+  State& state = states_[index];
+  const std::size_t inputs = state.cut ? 0 : state.node->inputs().size();
+  state.expanded = true;
+  state.first_edge = static_cast<std::uint32_t>(edges_.size());
+  edges_.resize(edges_.size() + inputs, kNone);
+  return static_cast<std::uint32_t>(inputs);
+}
+
 // Depth-first, with a stack of our own. A node is left after everything below it, so by then it is known whether a path
-// from it leads to a target.
+// from it leads to a target, and what it will hand on.
 void BackwardPass::discover() {
-  struct Frame {
-    std::uint32_t index;
-    std::uint32_t next_input;
-  };
   const bool all_wanted = target_grads_.empty();
-  std::vector<Frame> stack;
-  for (std::uint32_t root : roots_) {
-    if (!std::exchange(states_[root].expanded, true)) stack.push_back({root, 0});
+  std::vector<Frame>& stack = workspace_->stack;
+  const auto visit = [&](std::uint32_t index) {
+    if (!states_[index].expanded) stack.push_back({index, expand(index), 0});
+  };
+  for (std::uint32_t root : workspace_->roots) {
+    visit(root);
     while (!stack.empty()) {
       Frame& frame = stack.back();
-      const Node& node = *states_[frame.index].node;
-      const auto inputs = states_[frame.index].cut ? std::span<const Ref<Node>>() : node.inputs();
-      if (frame.next_input < inputs.size()) {
-        const Ref<Node>& input = inputs[frame.next_input++];
+      const std::uint32_t first_edge = states_[frame.index].first_edge;
+      if (frame.next_input < frame.inputs) {
+        const std::uint32_t i = frame.next_input++;
+        Node* const input = states_[frame.index].node->inputs()[i].get();
         if (!input) continue;
         const std::uint32_t below = state_of(*input);
-        if (!std::exchange(states_[below].expanded, true)) stack.push_back({below, 0});
+        edges_[first_edge + i] = below;
+        visit(below);
         continue;
       }
       State& state = states_[frame.index];
-      state.wanted = !state.cut && (all_wanted || state.target != kNoTarget);
-      for (const Ref<Node>& input : inputs) {
-        if (input && !state.wanted) state.wanted = states_[index_.at(input.get())].wanted;
+      const std::span below(edges_.data() + first_edge, frame.inputs);
+      const auto is_wanted = [&](std::uint32_t index) { return index != kNone && states_[index].wanted; };
+      state.wanted = !state.cut && (all_wanted || state.target != kNone || std::ranges::any_of(below, is_wanted));
+      if (runs_vjp(state)) {
+        for (std::uint32_t index : below) {
+          if (is_wanted(index)) ++states_[index].pending;
+        }
       }
       stack.pop_back();
     }
-  }
-}
-
-void BackwardPass::count_arrivals() {
-  for (std::uint32_t root : roots_) ++states_[root].pending;
-  for (std::size_t i = 0; i < states_.size(); ++i) {
-    if (!states_[i].expanded || !runs_vjp(states_[i])) continue;
-    for (const Ref<Node>& input : states_[i].node->inputs()) {
-      if (!input) continue;
-      State& below = states_[index_.at(input.get())];
-      if (below.wanted) ++below.pending;
-    }
+    ++states_[root].pending;
   }
 }
 
@@ -131,14 +170,14 @@ void BackwardPass::arrived(std::uint32_t index) {
 }
 
 void BackwardPass::process(std::uint32_t index) {
-  const Tensor grad = finish(states_[index]);
-  if (runs_vjp(states_[index])) hand_on(index, grad);
+  State& state = states_[index];
+  Tensor grad = finish(state);
+  if (runs_vjp(state)) hand_on(state, std::move(grad));
 }
 
 /// Everything that happens to a node's complete gradient before its vjp: hooks, keeping, storing.
 Tensor BackwardPass::finish(State& state) {
   Tensor grad = std::move(state.grad);
-  state.grad = Tensor();
   if (!grad.defined()) return grad;  // only zero gradients arrived
   const Node::Extras* extras = state.node->extras();
   if (extras) {
@@ -150,7 +189,7 @@ Tensor BackwardPass::finish(State& state) {
     });
     if (extras->retain_grad) state.node->make_extras().retained_grad = grad;
   }
-  if (state.target != kNoTarget) {
+  if (state.target != kNone) {
     target_grads_[state.target] = grad;
   } else if (state.node->is_leaf() && target_grads_.empty() && !state.cut) {
     store_in_leaf(static_cast<LeafNode&>(*state.node), std::move(grad));
@@ -159,9 +198,9 @@ Tensor BackwardPass::finish(State& state) {
   return grad;
 }
 
-void BackwardPass::hand_on(std::uint32_t index, const Tensor& grad) {
-  Node* const node = states_[index].node.get();
-  const auto inputs = node->inputs();
+void BackwardPass::hand_on(const State& state, Tensor grad) {
+  Node* const node = state.node;
+  const std::span inputs(edges_.data() + state.first_edge, node->inputs().size());
   constexpr std::size_t kInline = 4;
   std::array<bool, kInline> small_need{};
   std::array<Tensor, kInline> small_grads;
@@ -175,21 +214,21 @@ void BackwardPass::hand_on(std::uint32_t index, const Tensor& grad) {
     need = large_need.get();
     grads = large_grads;
   }
-  for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] && states_[index_.at(inputs[i].get())].wanted;
+  for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] != kNone && states_[inputs[i]].wanted;
 
   if (grad.defined()) {
-    node->vjp(grad, Need(need), grads);
-    if (AnomalyMode::is_enabled()) {
-      for (std::size_t i = 0; i < inputs.size(); ++i) {
-        if (need[i] && grads[i].defined()) check_finite(*node, grads[i]);
-      }
+    node->vjp(grad, Need(need), grads, !options_.retain_graph);
+    grad = Tensor();  // so that who receives it next may change it
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!need[i] || !grads[i].defined()) continue;
+      check_contribution(*node, *states_[inputs[i]].node, grads[i]);
+      if (checks_finite_) check_finite(*node, grads[i]);
     }
+  } else if (!options_.retain_graph) {
+    node->release();
   }
-  if (!options_.retain_graph) node->release();
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!need[i]) continue;
-    if (grads[i].defined()) check_contribution(*node, *inputs[i], grads[i]);
-    deliver(index_.at(inputs[i].get()), std::move(grads[i]));
+    if (need[i]) deliver(inputs[i], std::move(grads[i]));
   }
 }
 
@@ -231,7 +270,7 @@ Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
 void BackwardPass::store_in_leaf(LeafNode& leaf, Tensor grad) {
   Tensor stored;
   {
-    const std::scoped_lock lock(leaf.mutex);
+    const std::scoped_lock lock(leaf.lock);
     if (leaf.grad.defined() && !options_.create_graph && is_ours_to_change(leaf.grad))
       add_into(leaf.grad, leaf.grad, grad);
     else if (leaf.grad.defined()) leaf.grad = accumulate(leaf.grad, std::move(grad));

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <vector>
 
 #include <dygrad/autograd/node.h>
@@ -19,10 +19,13 @@ namespace dygrad::detail {
 ///   4. a node drops its saved values right after its vjp, unless the graph is retained.
 class BackwardPass {
  public:
-  explicit BackwardPass(BackwardOptions options) : options_(options) {}
+  explicit BackwardPass(BackwardOptions options);
+  ~BackwardPass();
+  BackwardPass(const BackwardPass&) = delete;
+  BackwardPass& operator=(const BackwardPass&) = delete;
 
   /// A gradient that starts the pass. Several for one node are summed.
-  void add_root(Node& node, const Tensor& grad);
+  void add_root(Node& node, Tensor grad);
   /// Gradients must not pass this node.
   void add_cut(Node& node);
   /// Return this node's gradient instead of storing it. With targets, only paths that lead to one are followed.
@@ -34,24 +37,47 @@ class BackwardPass {
   const Tensor& target_grad(std::size_t i) const { return target_grads_[i]; }
 
  private:
-  static constexpr std::uint32_t kNoTarget = UINT32_MAX;
+  static constexpr std::uint32_t kNone = UINT32_MAX;
 
   struct State {
-    Ref<Node> node;
+    Node* node;                 // kept alive by the roots
     Tensor grad{};              // sum of what arrived so far
     std::uint32_t pending = 0;  // gradients still to arrive
-    std::uint32_t target = kNoTarget;
+    std::uint32_t target = kNone;
+    std::uint32_t first_edge = 0;
     bool cut = false;
     bool wanted = false;    // lies on a path to a target, or there are no targets and every leaf is one
     bool expanded = false;  // discovery has walked its inputs
   };
 
+  /// A node whose inputs discovery is walking.
+  struct Frame {
+    std::uint32_t index;
+    std::uint32_t inputs;
+    std::uint32_t next_input;
+  };
+
+  /// What grows with the graph. A thread keeps one for its next pass, since for small graphs the allocations would cost
+  /// more than the pass.
+  struct Workspace {
+    NodeIndex index;  // node -> position in states
+    std::vector<State> states;
+    std::vector<std::uint32_t> edges;  // positions of each expanded node's inputs, kNone for those without a node
+    std::vector<Frame> stack;
+    std::vector<std::uint32_t> ready;  // heap: newest first
+    std::vector<std::uint32_t> roots;
+    std::vector<Ref<Node>> held;  // nodes whose tensors a hook may drop
+    void clear();
+  };
+  static std::unique_ptr<Workspace>& spare_workspace();
+
+  std::uint32_t enter(Node& node);
   std::uint32_t state_of(Node& node);
+  std::uint32_t expand(std::uint32_t index);
   void discover();
-  void count_arrivals();
   void process(std::uint32_t index);
   Tensor finish(State& state);
-  void hand_on(std::uint32_t index, const Tensor& grad);
+  void hand_on(const State& state, Tensor grad);
   void deliver(std::uint32_t index, Tensor grad);
   void arrived(std::uint32_t index);
   void store_in_leaf(LeafNode& leaf, Tensor grad);
@@ -62,11 +88,12 @@ class BackwardPass {
   std::uint32_t pop_ready();
 
   BackwardOptions options_;
-  NodeIndex index_;  // node -> position in states_
-  std::vector<State> states_;
-  std::vector<std::uint32_t> ready_;  // heap: newest first
+  bool checks_finite_;
   std::vector<Tensor> target_grads_;
-  std::vector<std::uint32_t> roots_;
+  std::unique_ptr<Workspace> workspace_;
+  std::vector<State>& states_;
+  std::vector<std::uint32_t>& edges_;
+  std::vector<std::uint32_t>& ready_;
 };
 
 }  // namespace dygrad::detail

@@ -3,7 +3,7 @@
 namespace dygrad::detail {
 
 RecordState& record_state() {
-  static constinit thread_local RecordState state;
+  static constinit DYGRAD_THREAD_LOCAL RecordState state;
   return state;
 }
 

@@ -16,43 +16,43 @@ class DYGRAD_API HookHandle {
  public:
   HookHandle() = default;
   explicit HookHandle(std::function<void()> remove) : remove_(std::move(remove)) {}
-  void remove() {
-    if (remove_) std::exchange(remove_, nullptr)();
-  }
+  void remove();
 
  private:
   std::function<void()> remove_;
 };
 
+namespace detail {
+/// A HookList that has forgotten the type of its callbacks, so that its code is compiled once.
+class DYGRAD_API ErasedHookList {
+ public:
+  using Hook = std::shared_ptr<const void>;
+  HookHandle add(Hook hook);
+  bool empty() const;
+  std::vector<Hook> copy() const;
+
+ private:
+  struct Entries;
+  std::shared_ptr<Entries> entries_;
+};
+}  // namespace detail
+
 /// Callbacks in order of registration. Running them works on a copy of the list, so a hook may add or remove hooks.
 template <class Function>
 class HookList {
  public:
-  HookHandle add(Function hook) {
-    if (!entries_) entries_ = std::make_shared<Entries>();
-    const std::uint64_t id = entries_->next_id++;
-    entries_->list.emplace_back(id, std::make_shared<Function>(std::move(hook)));
-    return HookHandle([entries = std::weak_ptr<Entries>(entries_), id] {
-      if (const auto alive = entries.lock())
-        std::erase_if(alive->list, [id](const auto& entry) { return entry.first == id; });
-    });
-  }
-  bool empty() const { return !entries_ || entries_->list.empty(); }
+  HookHandle add(Function hook) { return erased_.add(std::make_shared<Function>(std::move(hook))); }
+  bool empty() const { return erased_.empty(); }
 
   /// Calls use(hook) for each hook.
   template <class Use>
   void for_each(Use&& use) const {
     if (empty()) return;
-    const auto list = entries_->list;
-    for (const auto& [id, hook] : list) use(*hook);
+    for (const auto& hook : erased_.copy()) use(*static_cast<const Function*>(hook.get()));
   }
 
  private:
-  struct Entries {
-    std::uint64_t next_id = 0;
-    std::vector<std::pair<std::uint64_t, std::shared_ptr<Function>>> list;
-  };
-  std::shared_ptr<Entries> entries_;
+  detail::ErasedHookList erased_;
 };
 
 }  // namespace dygrad

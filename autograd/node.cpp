@@ -2,29 +2,29 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/tally.h>
 
 namespace dygrad {
 
 namespace {
-std::atomic<std::int64_t> live_nodes{0};
-constinit thread_local std::uint64_t next_serial = 0;
-}  // namespace
-
-Node::Node(const Shape& output_shape, DType output_dtype)
-    : output_shape_(output_shape), output_dtype_(output_dtype), serial_(next_serial++) {
-  live_nodes.fetch_add(1, std::memory_order_relaxed);
+constinit DYGRAD_THREAD_LOCAL std::uint64_t next_serial = 0;
 }
 
-Node::~Node() { live_nodes.fetch_sub(1, std::memory_order_relaxed); }
+Node::Node(const Shape& output_shape, DType output_dtype, bool is_leaf)
+    : output_shape_(output_shape), output_dtype_(output_dtype), is_leaf_(is_leaf), serial_(next_serial++) {
+  detail::count(detail::Tally::live_nodes, 1);
+}
 
-std::int64_t Node::live_count() { return live_nodes.load(std::memory_order_relaxed); }
+Node::~Node() { detail::count(detail::Tally::live_nodes, -1); }
+
+std::int64_t Node::live_count() { return detail::total(detail::Tally::live_nodes); }
 
 // Note [Chains end in a loop]
 // Destroying a node drops its inputs' nodes, which may die in turn: recursion as deep as the graph is long. So the
 // first death on a thread opens a list; deaths caused by it join the list instead of nesting, and a loop empties it.
 void Node::destroy() const noexcept {
-  static constinit thread_local bool collecting = false;
-  static constinit thread_local const Node* dead = nullptr;
+  static constinit DYGRAD_THREAD_LOCAL bool collecting = false;
+  static constinit DYGRAD_THREAD_LOCAL const Node* dead = nullptr;
   if (collecting) {
     next_dead_ = dead;
     dead = this;
@@ -40,7 +40,7 @@ void Node::destroy() const noexcept {
 }
 
 Node::Extras& Node::make_extras() {
-  if (!extras_) extras_ = std::make_unique<Extras>();
+  if (!extras_) extras_ = make_ref<Extras>();
   return *extras_;
 }
 

@@ -5,13 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include <dygrad/autograd/hooks.h>
+#include <dygrad/core/lock.h>
+#include <dygrad/core/ref.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad {
@@ -34,9 +34,10 @@ class DYGRAD_API Node : public AutogradSlot {
  public:
   virtual std::string_view name() const = 0;
 
-  /// Gradients of the needed inputs for the output's gradient `g`; an undefined one means zero. Throws GraphError if
-  /// the saved values were released, or changed in place since they were saved.
-  virtual void vjp(const Tensor& g, Need need, std::span<Tensor> grads) = 0;
+  /// Gradients of the needed inputs for the output's gradient `g`; an undefined one means zero. With `release`, the
+  /// saved values go as soon as they were used. Throws GraphError if they were released before, or changed in place
+  /// since they were saved.
+  virtual void vjp(const Tensor& g, Need need, std::span<Tensor> grads, bool release) = 0;
 
   /// Drops the saved values.
   virtual void release() = 0;
@@ -47,10 +48,10 @@ class DYGRAD_API Node : public AutogradSlot {
   DType output_dtype() const { return output_dtype_; }
   /// Creation order on its thread: a hint for scheduling and a number to print.
   std::uint64_t serial() const { return serial_; }
-  virtual bool is_leaf() const { return false; }
+  bool is_leaf() const { return is_leaf_; }
 
   /// What few nodes have: hooks, a kept gradient, the place of recording in anomaly mode.
-  struct Extras {
+  struct Extras : RefCounted {
     HookList<TensorHook> hooks;
     bool retain_grad = false;
     Tensor retained_grad;
@@ -65,36 +66,37 @@ class DYGRAD_API Node : public AutogradSlot {
   /// Number of nodes alive in this process, leaves included: zero when every graph is gone.
   static std::int64_t live_count();
 
+  void destroy() const noexcept override;  // see Note [Chains end in a loop] in node.cpp
+
  protected:
-  Node(const Shape& output_shape, DType output_dtype);
+  Node(const Shape& output_shape, DType output_dtype, bool is_leaf = false);
   ~Node() override;
   void set_inputs(const Ref<Node>* inputs, std::size_t count) {
     inputs_ = inputs;
     num_inputs_ = count;
   }
-  void destroy() const noexcept override;  // see Note [Chains end in a loop] in node.cpp
 
  private:
   const Ref<Node>* inputs_ = nullptr;  // in the derived object
   std::size_t num_inputs_ = 0;
   Shape output_shape_;
   DType output_dtype_;
+  bool is_leaf_;
   std::uint64_t serial_;
   mutable const Node* next_dead_ = nullptr;
-  std::unique_ptr<Extras> extras_;
+  Ref<Extras> extras_;
 };
 
 /// The end of the graph: keeps the gradient of one tensor. The only node that backward passes write to.
 class DYGRAD_API LeafNode final : public Node {
  public:
-  explicit LeafNode(const Shape& shape, DType dtype) : Node(shape, dtype) {}
+  explicit LeafNode(const Shape& shape, DType dtype) : Node(shape, dtype, /*is_leaf=*/true) {}
 
   std::string_view name() const override { return "leaf"; }
-  void vjp(const Tensor&, Need, std::span<Tensor>) override {}
+  void vjp(const Tensor&, Need, std::span<Tensor>, bool) override {}
   void release() override {}
-  bool is_leaf() const override { return true; }
 
-  std::mutex mutex;  ///< guards `grad`
+  Lock lock;  ///< guards `grad`
   Tensor grad;
   /// Fired once per pass, with the stored gradient, as soon as this pass's last contribution arrived.
   HookList<std::function<void(const Tensor& grad)>> on_grad_ready;

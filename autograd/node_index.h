@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -16,24 +15,28 @@ class NodeIndex {
   std::pair<std::uint32_t, bool> insert(const void* key) {
     if (2 * (size_ + 1) > slots_.size()) grow();
     Slot& slot = find_slot(key);
-    if (slot.key) return {slot.number, false};
-    slot = {key, static_cast<std::uint32_t>(size_)};
+    if (slot.round == round_) return {slot.number, false};
+    slot = {key, static_cast<std::uint32_t>(size_), round_};
     return {static_cast<std::uint32_t>(size_++), true};
   }
 
-  /// The number of a key that was inserted.
-  std::uint32_t at(const void* key) { return find_slot(key).number; }
+  /// Forgets all keys, in no time: their slots belong to an earlier round, and count as free.
+  void clear() {
+    size_ = 0;
+    if (++round_ == 0) *this = NodeIndex();
+  }
 
  private:
   struct Slot {
     const void* key = nullptr;
     std::uint32_t number = 0;
+    std::uint32_t round = 0;
   };
 
   Slot& find_slot(const void* key) {
     // Fibonacci hashing spreads addresses that differ in few middle bits.
     std::size_t at = static_cast<std::size_t>((reinterpret_cast<std::uintptr_t>(key) * 0x9E3779B97F4A7C15u) >> shift_);
-    while (slots_[at].key && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
+    while (slots_[at].round == round_ && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
     return slots_[at];
   }
 
@@ -42,12 +45,13 @@ class NodeIndex {
     shift_ = 64;
     for (std::size_t n = slots_.size(); n > 1; n /= 2) --shift_;
     for (const Slot& slot : old) {
-      if (slot.key) find_slot(slot.key) = slot;
+      if (slot.round == round_) find_slot(slot.key) = slot;
     }
   }
 
   std::vector<Slot> slots_;
   std::size_t size_ = 0;
+  std::uint32_t round_ = 1;  // never 0, the round of slots that were never used
   int shift_ = 64;
 };
 

@@ -1,6 +1,5 @@
 #include <dygrad/autograd/saved.h>
 
-#include <dygrad/autograd/grad_mode.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/view.h>
@@ -21,7 +20,6 @@ void SavedTensor::fail_changed(std::string_view op, std::string_view role) const
 // only while a vjp runs that is being recorded; there the attachment is what makes second derivatives flow through the
 // output.
 Tensor detail::attach_output(const Tensor& kept, Node& producer) {
-  if (!kept.defined() || !is_grad_enabled()) return kept;
   Tensor output = view::alias(kept);
   output.impl()->autograd = Ref<AutogradSlot>(&producer);
   return output;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/tensor.h>
@@ -31,10 +32,11 @@ class DYGRAD_API SavedTensor {
     version_ = tensor.version();
   }
   void release() { tensor_ = Tensor(); }
-  /// Throws GraphError naming `op` if the value was changed in place since it was saved.
-  const Tensor& get(std::string_view op, std::string_view role) const {
-    if (tensor_.defined() && tensor_.version() != version_) fail_changed(op, role);
-    return tensor_;
+  /// The value, given away with `release`. Throws GraphError naming `op` if it was changed in place since it was saved.
+  Tensor get(std::string_view op, std::string_view role, bool release) {
+    if (!tensor_.defined()) return Tensor();
+    if (tensor_.version() != version_) fail_changed(op, role);
+    return release ? std::move(tensor_) : tensor_;
   }
   const Tensor& unchecked() const { return tensor_; }
 
@@ -58,7 +60,7 @@ class Saved {
 };
 
 namespace detail {
-/// The kept output for use in a vjp. See Note [Saved outputs and cycles] in saved.cpp.
+/// The kept output for use in a vjp that is recorded. See Note [Saved outputs and cycles] in saved.cpp.
 DYGRAD_API Tensor attach_output(const Tensor& kept, Node& producer);
 [[noreturn]] DYGRAD_API void fail_released(const Node& node);
 }  // namespace detail

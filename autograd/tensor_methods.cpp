@@ -1,4 +1,6 @@
 // The members of Tensor that need derivatives: see the note at the top of core/tensor.h.
+#include <mutex>
+
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/autograd/ops/matmul.h>
@@ -47,7 +49,7 @@ void Tensor::backward(const Tensor& grad, BackwardOptions options) const {
 
 Tensor Tensor::grad() const {
   if (LeafNode* leaf = leaf_of(*this)) {
-    const std::scoped_lock lock(leaf->mutex);
+    const std::scoped_lock lock(leaf->lock);
     return leaf->grad;
   }
   const Node* node = gradient_node(*this);
@@ -65,7 +67,7 @@ void Tensor::set_grad(const Tensor& grad) {
   if (grad.defined() && grad.dtype() != dtype())
     throw DtypeError(
         Message("set_grad", "the gradient has the wrong dtype.").expected("{}", dtype()).got("{}", grad.dtype()));
-  const std::scoped_lock lock(leaf->mutex);
+  const std::scoped_lock lock(leaf->lock);
   leaf->grad = grad;
 }
 
@@ -79,7 +81,7 @@ void Tensor::retain_grad() {
 
 void Tensor::clear_gradient(bool set_to_zero) {
   if (LeafNode* leaf = leaf_of(*this)) {
-    const std::scoped_lock lock(leaf->mutex);
+    const std::scoped_lock lock(leaf->lock);
     leaf->grad = set_to_zero ? zeros_like(*this) : Tensor();
   } else if (Node* node = gradient_node(*this); node && node->extras()) {
     node->make_extras().retained_grad = set_to_zero ? zeros_like(*this) : Tensor();

@@ -13,14 +13,15 @@ inline constexpr std::size_t kAlignment = 64;  // bytes; one cache line, one AVX
 /// What the allocator has done so far in this process. Sizes in bytes.
 struct AllocatorStatistics {
   std::int64_t live_bytes = 0;    ///< handed out and not yet returned
-  std::int64_t peak_bytes = 0;    ///< largest live_bytes since the start or the last reset_peak_bytes()
+  std::int64_t peak_bytes = 0;    ///< largest live_bytes since the start or the last reset_peak_bytes(), to 64 KiB
   std::int64_t cached_bytes = 0;  ///< returned, and kept for reuse
   std::int64_t allocations = 0;   ///< calls that were served so far
 };
 DYGRAD_API AllocatorStatistics allocator_statistics();
 DYGRAD_API void reset_peak_bytes();
 
-/// Most bytes kept for reuse in the shared cache; more go back to the system at once. Default 512 MiB.
+/// Most bytes kept for reuse in the shared cache; more go back to the system at once. Default 512 MiB. Besides, each
+/// thread keeps at most 1 MiB of small blocks.
 DYGRAD_API void set_allocator_cache_limit(std::int64_t num_bytes);
 
 /// Returns the shared cache to the system. Safe at any time, from any thread.

@@ -10,6 +10,8 @@
 
 namespace dygrad {
 
+NestedList::NestedList(std::initializer_list<NestedList> items) : is_list_(true), items_(items) {}
+
 namespace {
 
 Shape shape_of(const NestedList& list) {

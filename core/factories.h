@@ -22,7 +22,7 @@ class DYGRAD_API NestedList {
         number_(static_cast<double>(value)) {
     if constexpr (std::is_integral_v<T>) integer_ = static_cast<std::int64_t>(value);
   }
-  NestedList(std::initializer_list<NestedList> items) : is_list_(true), items_(items) {}
+  NestedList(std::initializer_list<NestedList> items);
 
   bool is_list() const { return is_list_; }
   DType dtype() const { return dtype_; }

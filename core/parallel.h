@@ -1,7 +1,6 @@
 // Splits a range over threads, on the OpenMP runtime that oneDNN and the BLAS use too, so that one pool serves all.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include <dygrad/core/export.h>
@@ -23,7 +22,8 @@ template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
 #if defined(_OPENMP)
   if (count > grain && !omp_in_parallel()) {
-    const std::int64_t pieces = std::min<std::int64_t>(num_threads(), (count + grain - 1) / grain);
+    const std::int64_t most = (count + grain - 1) / grain, threads = num_threads();
+    const std::int64_t pieces = threads < most ? threads : most;
     if (pieces > 1) {
 #pragma omp parallel num_threads(static_cast <int>(pieces))
       {

@@ -1,13 +1,26 @@
 // Intrusive reference counting: one allocation and one atomic per shared object.
-// Used by storage, tensors and graph nodes; includes nothing of dygrad.
+// Used by storage, tensors and graph nodes; includes nothing else of dygrad.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
 
+#include <dygrad/core/export.h>
+
 namespace dygrad {
+
+template <class T>
+class Ref;
+
+namespace detail {
+/// Memory for objects that live and die with every op, kept for reuse by each thread. Throws OutOfMemory.
+DYGRAD_API void* allocate_object(std::size_t num_bytes);
+/// `num_bytes` as passed to `allocate_object`. Any thread may return any object.
+DYGRAD_API void deallocate_object(void* object, std::size_t num_bytes) noexcept;
+}  // namespace detail
 
 /// Base of everything that is shared by `Ref`. Starts with a count of zero; the first `Ref` owns it.
 class RefCounted {
@@ -16,20 +29,33 @@ class RefCounted {
   RefCounted(const RefCounted&) = delete;
   RefCounted& operator=(const RefCounted&) = delete;
 
-  void add_ref() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
-  void drop_ref() const noexcept {
-    // The last owner may destroy without an atomic write: nobody else can be looking.
-    if (count_.load(std::memory_order_acquire) == 1 || count_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+  static void* operator new(std::size_t num_bytes) { return detail::allocate_object(num_bytes); }
+  static void* operator new(std::size_t, void* place) noexcept { return place; }
+  static void operator delete(void* object, std::size_t num_bytes) noexcept {
+    detail::deallocate_object(object, num_bytes);
   }
+
+  void add_ref() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
   /// Number of owners now; 1 means that the caller, who holds one of them, is alone.
   std::uint32_t ref_count() const noexcept { return count_.load(std::memory_order_acquire); }
 
- protected:
-  virtual ~RefCounted() = default;
-  /// How the object ends; overridden where memory does not come from plain `new`.
+  /// How the object ends, called by its last `Ref`; overridden where memory does not come from plain `new`.
   virtual void destroy() const noexcept { delete this; }
 
+ protected:
+  virtual ~RefCounted() = default;
+
  private:
+  template <class>
+  friend class Ref;
+
+  /// For a new object, which nobody else can see: a plain store instead of an atomic addition.
+  void add_first_ref() const noexcept { count_.store(1, std::memory_order_relaxed); }
+  /// True if it was the last. Then nobody else can be looking, so an atomic write is not needed.
+  bool drop_ref() const noexcept {
+    return count_.load(std::memory_order_acquire) == 1 || count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+
   mutable std::atomic<std::uint32_t> count_{0};
 };
 
@@ -55,7 +81,15 @@ class Ref {
     return *this;
   }
   ~Ref() {
-    if (object_) object_->drop_ref();
+    if (object_ && object_->RefCounted::drop_ref()) object_->destroy();
+  }
+
+  /// Owns an object just made, which no other `Ref` has seen.
+  static Ref of_new(T* object) noexcept {
+    object->RefCounted::add_first_ref();
+    Ref result;
+    result.object_ = object;
+    return result;
   }
 
   T* get() const noexcept { return object_; }
@@ -73,7 +107,7 @@ class Ref {
 
 template <class T, class... Args>
 Ref<T> make_ref(Args&&... args) {
-  return Ref<T>(new T(std::forward<Args>(args)...));
+  return Ref<T>::of_new(new T(std::forward<Args>(args)...));
 }
 
 }  // namespace dygrad

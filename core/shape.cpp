@@ -23,6 +23,8 @@ Dims::Dims(std::span<const std::int64_t> values) {
   rank_ = static_cast<int>(values.size());
 }
 
+Dims::Dims(const std::vector<std::int64_t>& values) : Dims(std::span<const std::int64_t>(values)) {}
+
 Dims Dims::filled(int rank, std::int64_t value) {
   if (rank > kMaxRank) fail_rank(static_cast<std::size_t>(rank));
   Dims dims;
@@ -46,10 +48,6 @@ void Dims::erase(int position) {
 }
 
 bool Dims::contains(std::int64_t value) const { return std::find(begin(), end(), value) != end(); }
-
-bool Dims::operator==(const Dims& other) const {
-  return rank_ == other.rank_ && std::equal(begin(), end(), other.begin());
-}
 
 std::int64_t num_elements(const Shape& shape) {
   // An extent of zero makes the product zero, but the others still have to be sound.
@@ -131,30 +129,34 @@ bool is_expandable(const Shape& from, const Shape& to) {
   return true;
 }
 
+namespace {
+constexpr int kDenseToSparse[] = {1, 3, 2, 0};  // of channels-last: C, W, H, N
+}
+
 Strides dense_strides(const Shape& shape, MemoryFormat format) {
-  Strides strides = Strides::filled(shape.rank(), 1);
-  if (format == MemoryFormat::channels_last && shape.rank() == 4) {
-    constexpr int kDenseToSparse[] = {1, 3, 2, 0};  // C, W, H, N
-    std::int64_t stride = 1;
-    for (int dim : kDenseToSparse) {
-      strides[dim] = stride;
-      stride *= std::max<std::int64_t>(shape[dim], 1);
-    }
-    return strides;
+  const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;
+  Strides strides = shape;
+  std::int64_t stride = 1;
+  for (int i = 0; i < shape.rank(); ++i) {  // from dense to sparse
+    const int dim = channels_last ? kDenseToSparse[i] : shape.rank() - 1 - i;
+    strides[dim] = stride;
+    stride *= std::max<std::int64_t>(shape[dim], 1);
   }
-  for (int i = shape.rank() - 2; i >= 0; --i) strides[i] = strides[i + 1] * std::max<std::int64_t>(shape[i + 1], 1);
   return strides;
 }
 
 bool is_dense(const Shape& shape, const Strides& strides, MemoryFormat format) {
-  const Strides wanted = dense_strides(shape, format);
-  for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == 0) return true;
+  const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;
+  std::int64_t wanted = 1;
+  bool fits = true;
+  for (int i = 0; i < shape.rank(); ++i) {  // from dense to sparse
+    const int dim = channels_last ? kDenseToSparse[i] : shape.rank() - 1 - i;
+    if (shape[dim] == 0) return true;
+    if (shape[dim] == 1) continue;
+    fits = fits && strides[dim] == wanted;
+    wanted *= shape[dim];
   }
-  for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] != 1 && strides[i] != wanted[i]) return false;
-  }
-  return true;
+  return fits;
 }
 
 }  // namespace dygrad

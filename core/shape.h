@@ -27,7 +27,7 @@ class DYGRAD_API Dims {
   requires(sizeof...(Ints) >= 1 && sizeof...(Ints) <= kMaxRank) constexpr Dims(Ints... values)
       : values_{static_cast<std::int64_t>(values)...}, rank_(sizeof...(Ints)) {}
   Dims(std::span<const std::int64_t> values);
-  Dims(const std::vector<std::int64_t>& values) : Dims(std::span<const std::int64_t>(values)) {}
+  Dims(const std::vector<std::int64_t>& values);
   static Dims filled(int rank, std::int64_t value);
 
   int rank() const { return rank_; }
@@ -46,7 +46,13 @@ class DYGRAD_API Dims {
   void erase(int position);
   bool contains(std::int64_t value) const;
 
-  bool operator==(const Dims& other) const;
+  bool operator==(const Dims& other) const {
+    if (rank_ != other.rank_) return false;
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (values_[i] != other.values_[i]) return false;
+    }
+    return true;
+  }
 
  private:
   std::array<std::int64_t, kMaxRank> values_{};

@@ -1,5 +1,6 @@
 #include <dygrad/core/storage.h>
 
+#include <mutex>
 #include <new>
 
 #include <dygrad/core/allocator.h>
@@ -9,8 +10,9 @@
 namespace dygrad {
 
 namespace {
-constexpr std::size_t kHeader = (sizeof(Storage) + kAlignment - 1) / kAlignment * kAlignment;
-}
+constexpr std::size_t kHeader = kAlignment;
+static_assert(sizeof(Storage) <= kHeader);
+}  // namespace
 
 Ref<Storage> Storage::allocate(std::size_t num_bytes, Device device) {
   if (num_bytes > SIZE_MAX / 2) {
@@ -18,7 +20,7 @@ Ref<Storage> Storage::allocate(std::size_t num_bytes, Device device) {
         Message("allocate", "the request is larger than the address space.").line("asked for {} bytes", num_bytes));
   }
   auto* block = static_cast<std::byte*>(detail::allocate(kHeader + num_bytes));
-  return Ref<Storage>(new (block) Storage(block + kHeader, num_bytes, device));
+  return Ref<Storage>::of_new(new (block) Storage(block + kHeader, num_bytes, device));
 }
 
 Ref<Storage> Storage::borrow(void* data, std::size_t num_bytes, Deleter deleter, Device device) {
@@ -32,7 +34,7 @@ Ref<Storage> Storage::borrow(void* data, std::size_t num_bytes, Deleter deleter,
   } guard{data, &deleter};
   void* block = detail::allocate(kHeader);
   auto* storage = new (block) Storage(static_cast<std::byte*>(data), num_bytes, device);
-  Ref<Storage> result(storage);
+  auto result = Ref<Storage>::of_new(storage);
   storage->deleter_ = new Deleter(std::move(deleter));
   guard.deleter = nullptr;
   return result;
@@ -54,12 +56,12 @@ void Storage::destroy() const noexcept {
 
 Ref<RefCounted> Storage::backend_slot() const {
   if (!has_slot_.load(std::memory_order_acquire)) return nullptr;
-  const std::scoped_lock lock(slot_mutex_);
+  const std::scoped_lock lock(slot_lock_);
   return slot_;
 }
 
 void Storage::set_backend_slot(Ref<RefCounted> slot) {
-  const std::scoped_lock lock(slot_mutex_);
+  const std::scoped_lock lock(slot_lock_);
   has_slot_.store(static_cast<bool>(slot), std::memory_order_release);
   slot_ = std::move(slot);
 }

@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
+#include <utility>
 
 #include <dygrad/core/device.h>
 #include <dygrad/core/export.h>
+#include <dygrad/core/lock.h>
 #include <dygrad/core/ref.h>
 
 namespace dygrad {
@@ -35,19 +36,21 @@ class DYGRAD_API Storage final : public RefCounted {
   Ref<RefCounted> backend_slot() const;
   void set_backend_slot(Ref<RefCounted> slot);
 
+  void destroy() const noexcept override;
+
  private:
   Storage(std::byte* data, std::size_t num_bytes, Device device)
       : data_(data), num_bytes_(num_bytes), device_(device) {}
-  void destroy() const noexcept override;
 
+  // 64 bytes in this order: the header of every tensor's memory, which begins at the next multiple of 64.
   std::byte* data_;
   std::size_t num_bytes_;
-  Device device_;
   std::atomic<std::uint64_t> version_{0};
   Deleter* deleter_ = nullptr;  // only for borrowed memory
-  std::atomic<bool> has_slot_{false};
-  mutable std::mutex slot_mutex_;
   Ref<RefCounted> slot_;
+  mutable Lock slot_lock_;
+  std::atomic<bool> has_slot_{false};
+  Device device_;
 };
 
 }  // namespace dygrad

@@ -8,6 +8,8 @@
 
 namespace dygrad {
 
+void TensorImpl::destroy() const noexcept { delete this; }
+
 Tensor Tensor::empty(const Shape& shape, DType dtype, MemoryFormat format) {
   const std::int64_t bytes = dygrad::num_bytes(shape, size_of(dtype));
   return Tensor(make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape,

@@ -25,7 +25,7 @@ class AutogradSlot : public RefCounted {
 };
 
 /// The shared state behind a Tensor. Its layout never changes after construction.
-struct TensorImpl final : public RefCounted {
+struct DYGRAD_API TensorImpl final : public RefCounted {
   TensorImpl(Ref<Storage> bytes, const Shape& extents, const Strides& steps, std::int64_t first, DType type)
       : storage(std::move(bytes)), shape(extents), strides(steps), offset(first), dtype(type) {}
 
@@ -35,6 +35,8 @@ struct TensorImpl final : public RefCounted {
   std::int64_t offset;  // of the first element, in elements
   DType dtype;
   Ref<AutogradSlot> autograd;
+
+  void destroy() const noexcept override;  // out of line: there is one wherever a tensor goes
 };
 
 class HookHandle;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
@@ -40,10 +41,15 @@ void set_verbose_sink(VerboseSink write) {
   sink().write = std::move(write);
 }
 
+std::int64_t detail::VerboseCall::now() {
+  const auto since_boot = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(since_boot).count();
+}
+
 void detail::VerboseCall::done(std::string_view op, std::string_view problem, std::string_view backend,
                                std::string_view algorithm) const {
-  const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start_;
-  const std::string line = fmt::format("dygrad,{},{},{},{},{:.1f}", op, problem, backend, algorithm, time.count());
+  const double microseconds = static_cast<double>(now() - start_) / 1000;
+  const std::string line = fmt::format("dygrad,{},{},{},{},{:.1f}", op, problem, backend, algorithm, microseconds);
   const std::scoped_lock lock(sink().mutex);
   if (sink().write) sink().write(line);
   else fmt::print(stderr, "{}\n", line);

@@ -2,7 +2,7 @@
 // The library prints nothing else, ever; programs may send these lines elsewhere.
 #pragma once
 
-#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -23,16 +23,16 @@ namespace detail {
 /// Times one kernel call. Does nothing unless verbose() was on when it was made.
 class DYGRAD_API VerboseCall {
  public:
-  VerboseCall() : on_(verbose()) {
-    if (on_) start_ = std::chrono::steady_clock::now();
-  }
-  explicit operator bool() const { return on_; }
+  VerboseCall() : start_(verbose() ? now() : kOff) {}
+  explicit operator bool() const { return start_ != kOff; }
   /// Writes "dygrad,<op>,<problem>,<backend>,<algorithm>,<microseconds>".
   void done(std::string_view op, std::string_view problem, std::string_view backend, std::string_view algorithm) const;
 
  private:
-  bool on_;
-  std::chrono::steady_clock::time_point start_{};
+  static constexpr std::int64_t kOff = INT64_MIN;
+  static std::int64_t now();
+
+  std::int64_t start_;  // nanoseconds
 };
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 #include <cxxabi.h>
 
 #include <cstdlib>
+#include <mutex>
 #include <set>
 #include <typeinfo>
 
@@ -107,10 +108,13 @@ Tensor Layer::forward(const Tensor&) {
 }
 
 const std::string& Layer::full_name() const {
-  std::call_once(named_, [this] {
+  if (is_named_.load(std::memory_order_acquire)) return full_name_;
+  const std::scoped_lock lock(naming_);
+  if (!is_named_.load(std::memory_order_relaxed)) {
     full_name_ =
         detail::next_layer_name(name_scope_.empty() ? detail::snake_case(class_name_of(typeid(*this))) : name_scope_);
-  });
+    is_named_.store(true, std::memory_order_release);
+  }
   return full_name_;
 }
 
@@ -160,7 +164,7 @@ Parameter& Layer::register_parameter(const std::string& name, Parameter& member)
 
 Parameter& Layer::add_parameter(const std::string& name, Parameter parameter) {
   check_new_name("add_parameter", name);
-  auto owned = std::make_unique<Parameter>(std::move(parameter));
+  auto owned = std::make_shared<Parameter>(std::move(parameter));
   Parameter& place = *owned;
   parameters_.push_back({name, &place, std::move(owned)});
   return place;
@@ -187,6 +191,9 @@ Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
   children_.push_back({name, &added, std::move(layer)});
   return added;
 }
+
+HookHandle Layer::register_forward_pre_hook(ForwardPreHook hook) { return pre_hooks_.add(std::move(hook)); }
+HookHandle Layer::register_forward_post_hook(ForwardPostHook hook) { return post_hooks_.add(std::move(hook)); }
 
 Tensor Layer::run_pre_hooks(const Tensor& x) {
   Tensor input = x;

@@ -12,9 +12,9 @@
 //   };
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +23,7 @@
 
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/hooks.h>
+#include <dygrad/core/lock.h>
 #include <dygrad/core/tensor.h>
 #include <dygrad/layers/parameter.h>
 #include <dygrad/layers/state_dict.h>
@@ -119,8 +120,8 @@ class DYGRAD_API Layer {
 
   // ---- hooks, which run in order of registration ------------------------------------------------------------------
 
-  HookHandle register_forward_pre_hook(ForwardPreHook hook) { return pre_hooks_.add(std::move(hook)); }
-  HookHandle register_forward_post_hook(ForwardPostHook hook) { return post_hooks_.add(std::move(hook)); }
+  HookHandle register_forward_pre_hook(ForwardPreHook hook);
+  HookHandle register_forward_post_hook(ForwardPostHook hook);
 
   // ---- adding parts that the layer then owns; names as in register_parameter --------------------------------------
 
@@ -176,7 +177,7 @@ class DYGRAD_API Layer {
   struct ParameterEntry {
     std::string name;
     Parameter* parameter;
-    std::unique_ptr<Parameter> owned;  // null for members
+    std::shared_ptr<Parameter> owned;  // null for members
   };
   struct BufferEntry {
     std::string name;
@@ -205,7 +206,8 @@ class DYGRAD_API Layer {
   HookList<ForwardPostHook> post_hooks_;
   int next_weight_ = 0;
   int next_bias_ = 0;
-  mutable std::once_flag named_;
+  mutable std::atomic<bool> is_named_{false};
+  mutable Lock naming_;
   mutable std::string full_name_;
 };
 

@@ -13,7 +13,7 @@ namespace dygrad {
 class DYGRAD_API LayerList : public LayerContainer {
  public:
   LayerList() = default;
-  LayerList(std::initializer_list<LayerPtr> layers) : LayerList(std::vector<LayerPtr>(layers)) {}
+  LayerList(std::initializer_list<LayerPtr> layers);
   explicit LayerList(const std::vector<LayerPtr>& layers);
   /// Elements start .. stop - 1 as a list that shares them; clamped as in Python.
   LayerList slice(std::int64_t start, std::int64_t stop) const;

@@ -162,12 +162,12 @@ void DataLoader::set_epoch(std::int64_t epoch, std::int64_t first_batch) {
 
 DataLoader::Iterator DataLoader::begin() {
   const std::int64_t first_batch = std::exchange(first_batch_, 0);
-  auto pass = std::make_unique<Pass>(dataset_, options_, epoch_++, first_batch, num_samples());
+  auto pass = std::make_shared<Pass>(dataset_, options_, epoch_++, first_batch, num_samples());
   pass->start();
   return Iterator(std::move(pass));
 }
 
-DataLoader::Iterator::Iterator(std::unique_ptr<Pass> pass) : pass_(std::move(pass)) {}
+DataLoader::Iterator::Iterator(std::shared_ptr<Pass> pass) : pass_(std::move(pass)) {}
 DataLoader::Iterator::Iterator(Iterator&&) noexcept = default;
 DataLoader::Iterator& DataLoader::Iterator::operator=(Iterator&&) noexcept = default;
 DataLoader::Iterator::~Iterator() = default;

@@ -57,8 +57,8 @@ class DYGRAD_API DataLoader {
 
    private:
     friend class DataLoader;
-    explicit Iterator(std::unique_ptr<Pass> pass);
-    std::unique_ptr<Pass> pass_;
+    explicit Iterator(std::shared_ptr<Pass> pass);
+    std::shared_ptr<Pass> pass_;  // the only owner
   };
   /// Begins the next pass.
   Iterator begin();

@@ -13,7 +13,7 @@ void check_norm(const char* op, double clip_norm) {
 }
 }  // namespace
 
-GradientClip::GradientClip(GradientClipByValue clip) : kind_(clip) {
+GradientClip::GradientClip(GradientClipByValue clip) : kind_(Kind::by_value), by_value_(clip) {
   const double min = clip.min.value_or(-clip.max);
   if (!(min <= clip.max)) {
     throw InvalidArgument(
@@ -21,9 +21,11 @@ GradientClip::GradientClip(GradientClipByValue clip) : kind_(clip) {
   }
 }
 
-GradientClip::GradientClip(GradientClipByNorm clip) : kind_(clip) { check_norm("GradientClipByNorm", clip.clip_norm); }
+GradientClip::GradientClip(GradientClipByNorm clip) : kind_(Kind::by_norm), by_norm_(clip) {
+  check_norm("GradientClipByNorm", clip.clip_norm);
+}
 
-GradientClip::GradientClip(GradientClipByGlobalNorm clip) : kind_(clip) {
+GradientClip::GradientClip(GradientClipByGlobalNorm clip) : kind_(Kind::by_global_norm), by_global_norm_(clip) {
   check_norm("GradientClipByGlobalNorm", clip.clip_norm);
 }
 

@@ -1,8 +1,8 @@
 // Gradient clipping. It comes before regularisation and leaves out parameters with need_clip = false.
 #pragma once
 
+#include <cstdint>
 #include <optional>
-#include <variant>
 
 #include <dygrad/core/export.h>
 
@@ -33,12 +33,19 @@ class DYGRAD_API GradientClip {
   GradientClip(GradientClipByNorm clip);
   GradientClip(GradientClipByGlobalNorm clip);
 
-  const GradientClipByValue* by_value() const { return std::get_if<GradientClipByValue>(&kind_); }
-  const GradientClipByNorm* by_norm() const { return std::get_if<GradientClipByNorm>(&kind_); }
-  const GradientClipByGlobalNorm* by_global_norm() const { return std::get_if<GradientClipByGlobalNorm>(&kind_); }
+  const GradientClipByValue* by_value() const { return kind_ == Kind::by_value ? &by_value_ : nullptr; }
+  const GradientClipByNorm* by_norm() const { return kind_ == Kind::by_norm ? &by_norm_ : nullptr; }
+  const GradientClipByGlobalNorm* by_global_norm() const {
+    return kind_ == Kind::by_global_norm ? &by_global_norm_ : nullptr;
+  }
 
  private:
-  std::variant<std::monostate, GradientClipByValue, GradientClipByNorm, GradientClipByGlobalNorm> kind_;
+  enum class Kind : std::uint8_t { none, by_value, by_norm, by_global_norm };
+
+  Kind kind_ = Kind::none;
+  GradientClipByValue by_value_{};
+  GradientClipByNorm by_norm_{};
+  GradientClipByGlobalNorm by_global_norm_{};
 };
 
 }  // namespace dygrad

@@ -30,6 +30,8 @@ void Schedule::set_state(const std::vector<double>& numbers) {
   state_->load(next);
 }
 
+LearningRate::LearningRate(Schedule schedule) : schedule_(std::make_shared<Schedule>(std::move(schedule))) {}
+
 void LearningRate::set_value(double value) {
   if (!(value >= 0) || !std::isfinite(value)) {
     throw InvalidArgument(

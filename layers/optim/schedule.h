@@ -103,7 +103,7 @@ class DYGRAD_API LearningRate {
   /// Throws InvalidArgument if negative or not finite.
   template <class Number>
   requires std::is_arithmetic_v<Number> LearningRate(Number value) { set_value(static_cast<double>(value)); }
-  LearningRate(Schedule schedule) : schedule_(std::make_shared<Schedule>(std::move(schedule))) {}
+  LearningRate(Schedule schedule);
   template <class F>
   requires(!std::is_arithmetic_v<F> && !std::derived_from<F, Schedule> && !std::same_as<F, LearningRate> &&
            ScheduleFormula<F>) LearningRate(F formula)

@@ -59,6 +59,13 @@ const Vendor kVendors[] = {
     {{"catch2/"}, {"tests/support/", "autograd/check_grads_matcher.h"}},
 };
 
+/// What headers reachable from the umbrella may include. Others, <mutex>, <chrono>, <algorithm> or <variant> say, bring
+/// tens of thousands of lines into each of a user's files, and a .cpp file can include them instead.
+constexpr std::string_view kLightHeaders[] = {
+    "array",     "atomic",   "concepts",    "cstddef",     "cstdint", "functional", "initializer_list",
+    "iosfwd",    "iterator", "map",         "memory",      "omp.h",   "optional",   "span",
+    "stdexcept", "string",   "string_view", "type_traits", "utility", "vector"};
+
 bool may_include_fmt(std::string_view file) {
   return file.ends_with(".cpp") || file == "core/format.h" || file == "core/message.h" ||
          starts_with_any(file, {"tests/", "examples/"});
@@ -161,6 +168,26 @@ std::vector<std::string> cycles(const IncludeGraph& graph) {
     finished.insert(file);
   };
   for (const auto& [file, includes] : graph) visit(file);
+  return result;
+}
+
+std::vector<std::string> costly_includes(const IncludeGraph& graph) {
+  std::vector<std::string> result;
+  std::set<std::string> seen{"layers/dygrad.h"};
+  std::vector<std::string> open{"layers/dygrad.h"};
+  while (!open.empty()) {
+    const std::string file = std::move(open.back());
+    open.pop_back();
+    const auto node = graph.find(file);
+    if (node == graph.end()) continue;
+    for (const std::string& include : node->second) {
+      if (const auto target = own_file(include)) {
+        if (seen.insert(*target).second) open.push_back(*target);
+      } else if (std::ranges::find(kLightHeaders, include) == std::end(kLightHeaders)) {
+        result.push_back(file + " includes <" + include + ">; every file of a user would pay for it");
+      }
+    }
+  }
   return result;
 }
 

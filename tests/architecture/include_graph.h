@@ -22,6 +22,8 @@ std::vector<std::string> wrong_arrows(const IncludeGraph& graph);
 std::vector<std::string> misplaced_vendors(const IncludeGraph& graph);
 std::vector<std::string> unknown_files(const IncludeGraph& graph);
 std::vector<std::string> cycles(const IncludeGraph& graph);
+/// Headers of the standard library that every file of a user would pay for.
+std::vector<std::string> costly_includes(const IncludeGraph& graph);
 
 /// All the lines, for a test's message.
 std::string joined(const std::vector<std::string>& lines);

@@ -90,3 +90,21 @@ TEST_CASE("an include cycle is reported with its path") {
       {"core/a.h", {"dygrad/core/b.h"}}, {"core/b.h", {"dygrad/core/c.h"}}, {"core/c.h", {"dygrad/core/b.h"}}};
   CHECK_THAT(cycles(ring), Equals(std::vector<std::string>{"core/b.h -> core/c.h -> core/b.h"}));
 }
+
+TEST_CASE("the umbrella header brings in only light headers of the standard library") {
+  INFO(joined(costly_includes(sources())));
+  CHECK(costly_includes(sources()).empty());
+}
+
+TEST_CASE("a costly header behind the umbrella is reported, and one that no user sees is not") {
+  const auto breaches = [](const std::string& header) {
+    return costly_includes({{"layers/dygrad.h", {"dygrad/core/a.h"}},
+                            {"core/a.h", {"vector", "dygrad/core/b.h"}},
+                            {"core/b.h", {"dygrad/core/a.h", header}},
+                            {"core/hidden.h", {"regex"}}})
+        .size();
+  };
+  CHECK(breaches("mutex") == 1);
+  CHECK(breaches("chrono") == 1);
+  CHECK(breaches("string") == 0);
+}

@@ -1,0 +1,117 @@
+#include <dygrad/core/block_cache.h>
+
+#include <bit>
+#include <cstdlib>
+#include <utility>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
+#include <dygrad/core/tally.h>
+
+namespace dygrad::detail {
+
+SizeClass size_class(std::size_t num_bytes) noexcept {
+  if (num_bytes <= kSmallLimit) {
+    const std::size_t index = num_bytes == 0 ? 0 : small_class(num_bytes);
+    return {index, (index + 1) * kAlignment};
+  }
+  const std::size_t log2 = static_cast<std::size_t>(std::bit_width(num_bytes - 1)) - 1;  // 2^log2 <= num_bytes-1
+  const std::size_t step = std::size_t{1} << (log2 - 2);
+  const std::size_t quarter = (num_bytes - 1 - (std::size_t{1} << log2)) / step;
+  const std::size_t index = kSmallClasses + 4 * (log2 - 10) + quarter;
+  if (index >= kClasses) return {kClasses, (num_bytes + kAlignment - 1) / kAlignment * kAlignment};
+  return {index, (std::size_t{1} << log2) + (quarter + 1) * step};
+}
+
+void* BlockCache::take(SizeClass size) noexcept {
+  if (!kCaching || size.index >= kClasses) return nullptr;
+  const std::scoped_lock lock(mutex_);
+  FreeBlock*& head = free_[size.index];
+  if (!head) return nullptr;
+  num_bytes_.fetch_sub(static_cast<std::int64_t>(size.num_bytes), std::memory_order_relaxed);
+  return std::exchange(head, head->next);
+}
+
+void BlockCache::give(void* block, SizeClass size) noexcept {
+  if (kCaching && size.index < kClasses) {
+    const std::scoped_lock lock(mutex_);
+    if (reserve(static_cast<std::int64_t>(size.num_bytes))) {
+      auto* free = static_cast<FreeBlock*>(block);
+      free->next = std::exchange(free_[size.index], free);
+      return;
+    }
+  }
+  std::free(block);
+}
+
+FreeBlock* BlockCache::take_batch(std::size_t index) noexcept {
+  const std::scoped_lock lock(mutex_);
+  FreeBlock*& head = free_[index];
+  if (!head) return nullptr;
+  num_bytes_.fetch_sub(static_cast<std::int64_t>(kBatch * (index + 1) * kAlignment), std::memory_order_relaxed);
+  return std::exchange(head, head->next_batch);
+}
+
+void BlockCache::give_batch(FreeBlock* batch, std::size_t index) noexcept {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (reserve(static_cast<std::int64_t>(kBatch * (index + 1) * kAlignment))) {
+      batch->next_batch = std::exchange(free_[index], batch);
+      return;
+    }
+  }
+  free_list(batch);
+}
+
+bool BlockCache::reserve(std::int64_t num_bytes) noexcept {
+  if (num_bytes_.load(std::memory_order_relaxed) + num_bytes > limit_) return false;
+  num_bytes_.fetch_add(num_bytes, std::memory_order_relaxed);
+  return true;
+}
+
+void BlockCache::release() noexcept {
+  const std::scoped_lock lock(mutex_);
+  for (std::size_t i = 0; i < kClasses; ++i) {
+    FreeBlock* list = std::exchange(free_[i], nullptr);
+    if (i < kSmallClasses) {
+      while (list) free_list(std::exchange(list, list->next_batch));
+    } else {
+      free_list(list);
+    }
+  }
+  num_bytes_.store(0, std::memory_order_relaxed);
+}
+
+void BlockCache::set_limit(std::int64_t num_bytes) noexcept {
+  {
+    const std::scoped_lock lock(mutex_);
+    limit_ = num_bytes;
+  }
+  if (this->num_bytes() > num_bytes) release();
+}
+
+// Never destroyed: tensors in other static objects may outlive any order we could choose.
+BlockCache& block_cache() noexcept {
+  static BlockCache& instance = *new BlockCache;
+  return instance;
+}
+
+void* system_block(std::size_t asked, std::size_t num_bytes) {
+  void* block = std::aligned_alloc(kAlignment, num_bytes);
+  if (!block && kCaching) {  // what is kept for reuse may be what is missing
+    block_cache().release();
+    block = std::aligned_alloc(kAlignment, num_bytes);
+  }
+  if (!block) {
+    throw OutOfMemory(Message("allocate", "the system has no memory left for this request.")
+                          .line("asked for {} bytes, {} bytes are live in tensors", asked, total(Tally::live_bytes))
+                          .fix("use smaller tensors or batches, or drop graphs and tensors that are no longer needed"));
+  }
+  return block;
+}
+
+void free_list(FreeBlock* first) noexcept {
+  while (first) std::free(std::exchange(first, first->next));
+}
+
+}  // namespace dygrad::detail

@@ -1,0 +1,63 @@
+#include <dygrad/core/tally.h>
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+namespace dygrad::detail {
+
+constinit DYGRAD_THREAD_LOCAL TallyPage* tally_page = nullptr;
+
+namespace {
+
+struct Pages {
+  std::mutex mutex;
+  std::vector<const TallyPage*> of_threads;
+  TallyPage ended{};  // what ended threads left
+};
+
+// Never destroyed: threads and static objects may end after us.
+Pages& pages() {
+  static Pages& instance = *new Pages;
+  return instance;
+}
+
+/// Gives a thread its page, and adds that to `ended` when the thread ends.
+class PageOwner {
+ public:
+  PageOwner() {
+    const std::scoped_lock lock(pages().mutex);
+    pages().of_threads.push_back(&page_);
+    tally_page = &page_;
+  }
+  ~PageOwner() {
+    const std::scoped_lock lock(pages().mutex);
+    for (std::size_t i = 0; i < kTallies; ++i) pages().ended[i] += page_[i].load(std::memory_order_relaxed);
+    std::erase(pages().of_threads, &page_);
+    tally_page = nullptr;
+    has_ended = true;
+  }
+  static constinit thread_local bool has_ended;
+
+ private:
+  TallyPage page_{};
+};
+constinit thread_local bool PageOwner::has_ended = false;
+
+}  // namespace
+
+std::int64_t count_without_page(Tally what, std::int64_t change) noexcept {
+  if (PageOwner::has_ended) return pages().ended[static_cast<std::size_t>(what)] += change;
+  thread_local PageOwner owner;
+  return count(what, change);
+}
+
+std::int64_t total(Tally what) noexcept {
+  const auto i = static_cast<std::size_t>(what);
+  const std::scoped_lock lock(pages().mutex);
+  std::int64_t sum = pages().ended[i].load(std::memory_order_relaxed);
+  for (const TallyPage* page : pages().of_threads) sum += (*page)[i].load(std::memory_order_relaxed);
+  return sum;
+}
+
+}  // namespace dygrad::detail

@@ -1,0 +1,40 @@
+// Counts that every thread changes all the time: each thread keeps its own, and whoever asks adds them up. A locked
+// instruction on one shared count would cost as much as the rest of a small op, and more with several threads.
+// For the .cpp files of core and autograd.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <dygrad/core/export.h>
+
+namespace dygrad::detail {
+
+enum class Tally : std::uint8_t {
+  live_bytes,   // of tensors, as rounded by the allocator
+  allocations,  // of tensor memory, so far
+  live_nodes,   // of recorded graphs
+};
+inline constexpr std::size_t kTallies = 3;
+
+/// One thread's counts. Only that thread writes, so a plain load and store will do; atomic because others read.
+using TallyPage = std::array<std::atomic<std::int64_t>, kTallies>;
+
+extern DYGRAD_API DYGRAD_THREAD_LOCAL TallyPage* tally_page;  // null before this thread's first count and after its last
+DYGRAD_API std::int64_t count_without_page(Tally what, std::int64_t change) noexcept;
+
+/// Adds `change` to this thread's count and returns it; one thread's count may be negative.
+inline std::int64_t count(Tally what, std::int64_t change) noexcept {
+  if (!tally_page) return count_without_page(what, change);
+  auto& mine = (*tally_page)[static_cast<std::size_t>(what)];
+  const std::int64_t now = mine.load(std::memory_order_relaxed) + change;
+  mine.store(now, std::memory_order_relaxed);
+  return now;
+}
+
+/// The sum over all threads, those that ended included. Exact if no other thread counts meanwhile.
+DYGRAD_API std::int64_t total(Tally what) noexcept;
+
+}  // namespace dygrad::detail
