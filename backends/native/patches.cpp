@@ -149,7 +149,8 @@ void pack_patches(const PatchGrid& grid, const T* image, Range positions, T* out
     T* to = out;
     const std::int64_t column = b * grid.column_stride;
     if (fixed_size && whole.contains(a, b)) {
-      const T* from = image + ((n * grid.image_rows + a * grid.row_stride) * grid.image_columns + column) * grid.pixel_size;
+      const T* from =
+          image + ((n * grid.image_rows + a * grid.row_stride) * grid.image_columns + column) * grid.pixel_size;
       if (end - from >= whole.offsets.back() + kRoomBytes / static_cast<std::int64_t>(sizeof(T))) {
         for (const std::int64_t offset : whole.offsets) {
           __builtin_memcpy(to, from + offset, kRoomBytes);

@@ -12,14 +12,17 @@ namespace dygrad::native {
 namespace {
 
 // Note [Who sums what]
-// Threads share out groups, then rows of the kernel: these write different sums. Where both are too few, they share out
-// positions as well; each then has sums of its own, which are added at the end in a fixed order.
+// Threads share out groups first: these have different sums. Then they share out positions, each with sums of its own
+// that are added at the end in a fixed order; or, where the sums are so many that this would cost more than reading x
+// once per thread, rows of the kernel.
 struct Division {
   std::int64_t groups, kernel_rows, positions;
 
   Division(const Conv2DSizes& s, std::int64_t pieces) {
+    constexpr std::int64_t kManySums = 1 << 17;
     groups = largest_divisor(pieces, s.groups);
-    kernel_rows = largest_divisor(pieces / groups, s.kh);
+    const bool many = num_elements(s.w_shape()) > kManySums;
+    kernel_rows = many ? largest_divisor(pieces / groups, s.kh) : 1;
     positions = pieces / groups / kernel_rows;
   }
   std::int64_t pieces() const { return groups * kernel_rows * positions; }

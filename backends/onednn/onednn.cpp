@@ -63,15 +63,14 @@ void run_into_weights(const Convolution& c, const Tensor& x, const Tensor& g, co
   onednn::stream().wait();
 }
 
-/// How near its primitives come to the processor's rate, from measurements of versions 2.6 to 3.12: written channels are
-/// filled up to a vector, and the transposed and the gradient kernels were made for images larger than the kernel.
+/// How near its primitives come to the processor's rate, from measurements of versions 2.6 to 3.12: written channels
+/// are filled up to a vector, and the transposed and the gradient kernels were made for images larger than the kernel.
 double expected_efficiency(Kind direction, const Conv2DSizes& s) {
   const bool one_pixel = s.h * s.w == 1, no_overlap = s.kh <= s.sh && s.kw <= s.sw;
   const bool depthwise = s.groups == s.c && s.groups == s.o && s.c % 16 == 0;
   if (depthwise) return direction == Kind::deconv2d_weights ? 0.03 : 0.55;
   switch (direction) {
-    case Kind::deconv2d:
-      return cost::lane_use(s.filters_in_group(), 16) * (one_pixel ? 0.5 : no_overlap ? 0.6 : 1);
+    case Kind::deconv2d: return cost::lane_use(s.filters_in_group(), 16) * (one_pixel ? 0.5 : no_overlap ? 0.6 : 1);
     case Kind::deconv2d_data:
       return cost::lane_use(s.channels_in_group(), 16) * (one_pixel ? 0.3 : no_overlap ? 0.85 : 1);
     default: {
