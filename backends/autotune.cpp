@@ -131,7 +131,7 @@ std::size_t load_autotune(const std::string& path) {
   file.read_at(0, std::as_writable_bytes(std::span(text)));
   std::map<std::string, Choice, std::less<>> loaded;
   std::string_view rest = text;
-  for (std::size_t number = 1; !rest.empty(); ++number) {
+  for (std::size_t number = 1; number == 1 || !rest.empty(); ++number) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));

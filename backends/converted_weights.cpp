@@ -30,6 +30,11 @@ class Conversions final : public RefCounted {
     return {};
   }
 
+  void drop_all_but(std::uint64_t version) {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(entries_, [&](const Entry& old) { return old.version != version; });
+  }
+
   void insert(Entry made) {
     const std::scoped_lock lock(mutex_);
     std::erase_if(entries_, [&](const Entry& old) { return old.version != made.version; });
@@ -48,6 +53,11 @@ Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted) {
   const Ref<RefCounted> slot = w.impl()->storage->backend_slot();
   const auto* cache = dynamic_cast<const Conversions*>(slot.get());
   return cache ? cache->find(w, wanted) : Ref<Conversion>();
+}
+
+void drop_stale_conversions(const Tensor& w) {
+  const Ref<RefCounted> slot = w.impl()->storage->backend_slot();
+  if (auto* cache = dynamic_cast<Conversions*>(slot.get())) cache->drop_all_but(w.impl()->storage->version());
 }
 
 void keep_conversion(const Tensor& w, Ref<Conversion> made) {

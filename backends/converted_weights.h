@@ -25,5 +25,7 @@ class Conversion : public RefCounted {
 /// The conversion of w that equals `wanted`, or null. Thread-safe, like the next.
 Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted);
 void keep_conversion(const Tensor& w, Ref<Conversion> made);
+/// Drops conversions of older versions, so that a new one may take their memory.
+void drop_stale_conversions(const Tensor& w);
 
 }  // namespace dygrad

@@ -17,7 +17,7 @@ namespace dygrad {
 DYGRAD_API void save_autotune(const std::string& path);
 
 /// Adds the choices in a file written by save_autotune; each holds on any thread, also where autotuning is off. Choices
-/// of algorithms that this build lacks are left out. Returns how many were taken. Throws IoError, FormatError.
+/// of algorithms that this build lacks are left out. Returns how many were taken. Throws IoError.
 DYGRAD_API std::size_t load_autotune(const std::string& path);
 
 /// Forgets everything learnt and loaded.

@@ -1,6 +1,6 @@
 #include <dygrad/core/backend.h>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>

@@ -21,6 +21,7 @@
 #include <dygrad/autograd/ops/shape.h>
 #include <dygrad/autograd/ops/softmax.h>
 #include <dygrad/core/allocator.h>
+#include <dygrad/core/autotune.h>
 #include <dygrad/core/backend.h>
 #include <dygrad/core/data/data_loader.h>
 #include <dygrad/core/data/dataset.h>
@@ -28,6 +29,7 @@
 #include <dygrad/core/device.h>
 #include <dygrad/core/dtype.h>
 #include <dygrad/core/error.h>
+#include <dygrad/core/execution.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/io/npy.h>
 #include <dygrad/core/io/safetensors.h>

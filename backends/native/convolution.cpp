@@ -11,13 +11,14 @@ namespace {
 template <class T>
 void pack(const Conv2DSizes& s, const T* weights, T* panels) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
-  std::vector<std::int64_t> depth, lanes;
-  for (std::int64_t tap = 0; tap < s.taps(); ++tap) {
-    for (std::int64_t o = 0; o < og; ++o) depth.push_back(o * s.taps() + tap);
+  std::vector<PanelRow> rows;
+  std::vector<std::int64_t> lanes;
+  for (std::int64_t o = 0; o < og; ++o) {
+    for (std::int64_t tap = 0; tap < s.taps(); ++tap) rows.push_back({tap * og + o, o * s.taps() + tap});
   }
   for (std::int64_t c = 0; c < cg; ++c) lanes.push_back(c * og * s.taps());
   for (std::int64_t group = 0; group < s.groups; ++group) {
-    pack_panels(weights + group * cg * og * s.taps(), depth, lanes, panels + group * panels_size<T>(og * s.taps(), cg));
+    pack_panels(weights + group * cg * og * s.taps(), rows, lanes, panels + group * panels_size<T>(og * s.taps(), cg));
   }
 }
 

@@ -19,12 +19,6 @@ std::int64_t matrix_offset(const Tensor& x, std::int64_t batch) {
   return offset;
 }
 
-std::vector<std::int64_t> multiples(std::int64_t count, std::int64_t step) {
-  std::vector<std::int64_t> offsets(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i) offsets[i] = i * step;
-  return offsets;
-}
-
 class Matmul final : public Algorithm {
  public:
   std::string_view name() const override { return "product"; }
@@ -50,8 +44,10 @@ class Matmul final : public Algorithm {
     const MatmulSizes s(a, b);
     const Tensor rows = row_major(a), c = Tensor::empty(s.c_shape, a.dtype());
     if (c.num_elements() == 0) return c;
-    const std::vector<std::int64_t> depth = multiples(s.k, b.strides()[b.rank() - 2]);
-    const std::vector<std::int64_t> lanes = multiples(s.n, b.strides()[b.rank() - 1]);
+    std::vector<PanelRow> panel_rows;
+    std::vector<std::int64_t> lanes;
+    for (std::int64_t k = 0; k < s.k; ++k) panel_rows.push_back({k, k * b.strides()[b.rank() - 2]});
+    for (std::int64_t n = 0; n < s.n; ++n) lanes.push_back(n * b.strides()[b.rank() - 1]);
     const Tensor packed = Tensor::empty({std::max<std::int64_t>(panels_size<T>(s.k, s.n), 1)}, a.dtype());
     constexpr double kWorthAThread = 4e5;
     const double products = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
@@ -61,7 +57,7 @@ class Matmul final : public Algorithm {
     const Scratch<T> buffers(pieces, plan.scratch_size());
     for (std::int64_t batch = 0; batch < s.batch; ++batch) {
       const Panels<T> panels =
-          pack_panels(b.data<T>() + matrix_offset(b, batch), depth, lanes, packed.mutable_data<T>());
+          pack_panels(b.data<T>() + matrix_offset(b, batch), panel_rows, lanes, packed.mutable_data<T>());
       parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t piece = first; piece < last; ++piece) {
           plan.convolve(rows.data<T>() + batch * s.m * s.k, panels, nullptr,

@@ -39,6 +39,7 @@ Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes&
   if (const Ref<Conversion> found = find_conversion(w, *made)) {
     return Ref<PackedWeights>(static_cast<PackedWeights*>(found.get()));
   }
+  drop_stale_conversions(w);
   made->numbers = Tensor::empty({size}, dtype_of<T>());
   const Tensor plain = row_major(w);
   fill(plain.data<T>(), made->numbers.mutable_data<T>());

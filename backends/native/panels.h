@@ -32,10 +32,15 @@ std::int64_t panels_size(std::int64_t depth, std::int64_t lanes) {
   return depth * ((lanes + vector - 1) / vector * vector);
 }
 
-/// Element (k, lane) of the matrix is source[depth_offsets[k] + lane_offsets[lane]]; an offset of kZero makes it 0.
+/// One row of such a matrix: element (row, lane) is source[offset + lane_offsets[lane]], or 0 where the lane's is
+/// kZero.
+struct PanelRow {
+  std::int64_t row, offset;
+};
 inline constexpr std::int64_t kZero = -1;
+/// Fills panels of as many rows as are given, best in the order in which the source holds them.
 template <class T>
-Panels<T> pack_panels(const T* source, const std::vector<std::int64_t>& depth_offsets,
-                      const std::vector<std::int64_t>& lane_offsets, T* data);
+Panels<T> pack_panels(const T* source, const std::vector<PanelRow>& rows, const std::vector<std::int64_t>& lane_offsets,
+                      T* data);
 
 }  // namespace dygrad::native

@@ -34,14 +34,15 @@ struct Layout {
 
 template <class T>
 void pack(const Conv2DSizes& s, const Layout& layout, const T* weights, T* panels) {
-  std::vector<std::int64_t> depth, lanes;
-  for (std::int64_t c = 0; c < s.c; ++c) depth.push_back(c * s.o * s.taps());
+  std::vector<PanelRow> rows;
+  std::vector<std::int64_t> lanes;
+  for (std::int64_t c = 0; c < s.c; ++c) rows.push_back({c, c * s.o * s.taps()});
   for (std::int64_t i = 0; i < s.kh; ++i) {
     for (std::int64_t j = 0; j < layout.column_steps * s.sw; ++j) {
       for (std::int64_t o = 0; o < s.o; ++o) lanes.push_back(j < s.kw ? o * s.taps() + i * s.kw + j : kZero);
     }
   }
-  pack_panels(weights, depth, lanes, panels);
+  pack_panels(weights, rows, lanes, panels);
 }
 
 /// Rows of the input that touch these rows of the output.

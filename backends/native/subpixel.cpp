@@ -48,16 +48,20 @@ std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
 template <class T>
 void pack(const Conv2DSizes& s, const Part& part, const T* weights, T* panels) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
-  std::vector<std::int64_t> depth, lanes;
-  for (const std::int64_t i : part.phase.kernel_rows) {
-    for (const std::int64_t j : part.phase.kernel_columns) {
-      for (std::int64_t c = 0; c < cg; ++c) depth.push_back(c * og * s.taps() + i * s.kw + j);
+  std::vector<PanelRow> rows;
+  std::vector<std::int64_t> lanes;
+  for (std::int64_t c = 0; c < cg; ++c) {
+    std::int64_t tap = 0;
+    for (const std::int64_t i : part.phase.kernel_rows) {
+      for (const std::int64_t j : part.phase.kernel_columns) {
+        rows.push_back({tap++ * cg + c, c * og * s.taps() + i * s.kw + j});
+      }
     }
   }
   for (std::int64_t column = 0; column < lanes_of_part(s) / og; ++column) {
     for (std::int64_t o = 0; o < og; ++o) lanes.push_back(o * s.taps() + column);
   }
-  pack_panels(weights + part.group * cg * og * s.taps(), depth, lanes, panels + part.panels_offset);
+  pack_panels(weights + part.group * cg * og * s.taps(), rows, lanes, panels + part.panels_offset);
 }
 
 class Subpixel final : public Algorithm {

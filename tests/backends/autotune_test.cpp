@@ -1,0 +1,118 @@
+// Trying algorithms out: what is learnt, kept, saved and loaded.
+#include <dygrad/backends/autotune.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/execution.h>
+#include <dygrad/core/parallel.h>
+#include <dygrad/tests/backends/conv_support.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+
+constexpr ConvShape kShape{"tuned", 2, 8, 6, 6, 8, 3, 3, 2, 2, 1, 1, 1, 1, 1, 0, 0};
+
+struct Case {
+  ConvOperands in{kShape, float32, random_values};
+  Conv2DParams p = kShape.params();
+  Problem problem{Kind::deconv2d, float32, &p, in.x.shape(), in.w.shape(), in.g.shape()};
+};
+
+/// Leaves nothing learnt behind.
+struct CleanTable {
+  CleanTable() { clear_autotune(); }
+  ~CleanTable() { clear_autotune(); }
+  CleanTable(const CleanTable&) = delete;
+  CleanTable& operator=(const CleanTable&) = delete;
+};
+
+std::string scratch_file() { return (std::filesystem::temp_directory_path() / "dygrad_autotune_test.txt").string(); }
+
+void write(const std::string& path, std::string_view text) { std::ofstream(path) << text; }
+
+}  // namespace
+
+TEST_CASE("nothing is tried unless asked, and estimates decide") {
+  const CleanTable clean;
+  const Case c;
+  compute(c.problem, c.in.x, c.in.w);
+  CHECK_FALSE(autotune::find(c.problem));
+}
+
+TEST_CASE("under autotuning the first call of a problem tries all algorithms, and later calls use the fastest") {
+  const CleanTable clean;
+  const Case c;
+  const ExecutionGuard guard({.autotune = true});
+  const Tensor y = compute(c.problem, c.in.x, c.in.w);
+  const std::optional<Choice> learnt = autotune::find(c.problem);
+  REQUIRE(learnt);
+  CHECK(learnt->algorithm->supports(c.problem));
+  if (!forced_backend()) CHECK(choose(c.problem).algorithm == learnt->algorithm);
+  const Tensor magnitude = ConvOperands(kShape, absolute(c.in.x), absolute(c.in.w), absolute(c.in.g))
+                               .run(backend("reference"), Kind::deconv2d);
+  check_within(y, c.in.run(backend("reference"), Kind::deconv2d), magnitude,
+               2 * gamma(reduction_length(kShape, Kind::deconv2d), float32));
+}
+
+TEST_CASE("what was learnt holds for its number of threads only") {
+  const CleanTable clean;
+  const Case c;
+  const int before = num_threads();
+  {
+    const ExecutionGuard guard({.autotune = true});
+    compute(c.problem, c.in.x, c.in.w);
+  }
+  set_num_threads(before + 1);
+  CHECK_FALSE(autotune::find(c.problem));
+  set_num_threads(before);
+  CHECK(autotune::find(c.problem));
+}
+
+TEST_CASE("a saved table makes another run choose the same") {
+  const CleanTable clean;
+  const Case c;
+  {
+    const ExecutionGuard guard({.autotune = true});
+    compute(c.problem, c.in.x, c.in.w);
+  }
+  const Choice learnt = *autotune::find(c.problem);
+  save_autotune(scratch_file());
+  clear_autotune();
+  CHECK_FALSE(autotune::find(c.problem));
+  CHECK(load_autotune(scratch_file()) == 1);
+  REQUIRE(autotune::find(c.problem));
+  CHECK(autotune::find(c.problem)->algorithm == learnt.algorithm);
+  std::filesystem::remove(scratch_file());
+}
+
+TEST_CASE("a forced backend is not overruled by what was learnt") {
+  const CleanTable clean;
+  const Case c;
+  {
+    const ExecutionGuard guard({.autotune = true});
+    compute(c.problem, c.in.x, c.in.w);
+  }
+  const BackendGuard guard("reference");
+  CHECK(choose(c.problem).backend->name() == "reference");
+}
+
+TEST_CASE("algorithms that this build lacks are left out, files of another kind refused") {
+  const CleanTable clean;
+  write(scratch_file(), "dygrad autotune 1\ndeconv2d float32:mb1 2 abacus beads\n");
+  CHECK(load_autotune(scratch_file()) == 0);
+  for (const char* text : {"", "something else\n", "dygrad autotune 1\ntoo few words\n"}) {
+    write(scratch_file(), text);
+    if (*text == '\0') {
+      CHECK_THROWS_AS(load_autotune(scratch_file()), IoError);
+    } else {
+      CHECK_THROWS_WITH(load_autotune(scratch_file()),
+                        ContainsSubstring("load_autotune") && ContainsSubstring("save_autotune"));
+    }
+  }
+  std::filesystem::remove(scratch_file());
+  CHECK_THROWS_AS(load_autotune(scratch_file()), IoError);
+}
