@@ -123,7 +123,8 @@ Json summary(const std::vector<Result>& results) {
 int run(Program& program, const std::string& shapes, DType dtype) {
   const auto problems = read_conv_problems(shapes);
   const Calibration limit = program.serves() ? Calibration{1e12, 1e11} : calibrate(dtype, program.quick());
-  program.facts = {{"dtype", std::string(name_of(dtype))}, {"shapes", shapes}};
+  program.facts["dtype"] = std::string(name_of(dtype));
+  program.facts["shapes"] = shapes;
   for (const std::string_view name : backend_names()) {
     program.facts["backends"][std::string(name)] = backend(name).description();
   }
@@ -171,9 +172,13 @@ int main(int argc, char** argv) {
   program.options()
       .add_option("--compute", compute, "dtype: as the tensors; bf16: products of bfloat16 numbers")
       ->check(CLI::IsMember({"dtype", "bf16"}));
+  bool autotune = false;
+  program.options().add_flag("--autotune", autotune, "choose algorithms by timing them, not by the cost model");
   program.parse(argc, argv);
   try {
-    if (compute == "bf16") throw std::runtime_error("--compute bf16: not available in this version");
+    const ExecutionGuard guard(
+        {.compute = compute == "bf16" ? Compute::bfloat16 : Compute::exact, .autotune = autotune});
+    program.facts = {{"compute", compute}, {"autotune", autotune}};
     set_num_threads(program.threads());
     return run(program, shapes, dtype_from_name(dtype));
   } catch (const std::exception& error) {

@@ -70,11 +70,10 @@ def command_lines(args):
     return ours, shlex.quote(str(peer / "torch_"))
 
 
-def run_ours(runner, bf16):
+def run_ours(runner):
     runner.ours("conv_float32", "bench_conv_suite", *runner.args.suite)
     runner.ours("conv_float64", "bench_conv_suite", "--dtype", "float64", *runner.args.suite)
-    if bf16:
-        runner.ours("conv_bf16", "bench_conv_suite", "--compute", "bf16", *runner.args.suite)
+    runner.ours("conv_bf16", "bench_conv_suite", "--compute", "bf16", *runner.args.suite)
     runner.ours("overhead", "bench_overhead")
     runner.ours("elementwise", "bench_elementwise")
     runner.ours("training", "bench_training")
@@ -82,14 +81,13 @@ def run_ours(runner, bf16):
     runner.run("build_cost", build_cost + (["--quick"] if runner.args.quick else []))
 
 
-def run_against_ourselves(runner, ours, bf16):
+def run_against_ourselves(runner, ours):
     suite = f"{ours}conv_suite {shlex.join(runner.args.suite)}"
     runner.compare("threads_2_vs_1", f"{suite} --threads 2", f"{suite} --threads 1", "--only", "/train")
-    if bf16:
-        runner.compare("bf16_vs_float32", f"{suite} --compute bf16", suite)
+    runner.compare("bf16_vs_float32", f"{suite} --compute bf16", suite)
 
 
-def run_against_torch(runner, ours, torch, bf16):
+def run_against_torch(runner, ours, torch):
     suite = shlex.join(runner.args.suite)
     for dtype in ("float32", "float64"):
         options = f"conv_suite --dtype {dtype} {suite}"
@@ -100,9 +98,8 @@ def run_against_torch(runner, ours, torch, bf16):
     for layout in ("contiguous", "channels_last"):
         theirs = f"{torch}training --layout {layout}{quick}"
         runner.compare(f"training_vs_libtorch_{layout}", f"{ours}training{quick}", theirs, "--fresh")
-        if bf16:
-            mine = f"{ours}training --compute bf16{quick}"
-            runner.compare(f"training_bf16_vs_libtorch_{layout}", mine, theirs, "--fresh")
+        mine = f"{ours}training --compute bf16{quick}"
+        runner.compare(f"training_bf16_vs_libtorch_{layout}", mine, theirs, "--fresh")
 
 
 def main():
@@ -127,14 +124,12 @@ def main():
 
     runner = Runner(args)
     suite = args.build / "tests/bench/bench_conv_suite"
-    tiny = BENCH / "shapes/tiny.txt"
-    bf16 = succeeds(suite, "--compute", "bf16", "--quick", "--shapes", tiny)
-    run_ours(runner, bf16)
+    run_ours(runner)
     shapes = args.suite
     ours, torch = command_lines(args)
-    run_against_ourselves(runner, ours, bf16)
+    run_against_ourselves(runner, ours)
     if torch:
-        run_against_torch(runner, ours, torch, bf16)
+        run_against_torch(runner, ours, torch)
     else:
         print("\nlibtorch was not found: no comparison with it (see --root)")
     for engine in ENGINES if args.python else ():

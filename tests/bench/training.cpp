@@ -128,7 +128,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"dtype", "bf16"}));
   program.parse(argc, argv);
   try {
-    if (compute == "bf16") throw std::runtime_error("--compute bf16: not available in this version");
+    const ExecutionGuard guard({.compute = compute == "bf16" ? Compute::bfloat16 : Compute::exact});
+    program.facts = {{"compute", compute}};
     set_num_threads(program.threads());
     const Batches batches(program.quick());
     return run_training(program, {make_case<AutoencoderStep>("autoencoder", batches.autoencoder),

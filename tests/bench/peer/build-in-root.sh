@@ -10,7 +10,7 @@ source=$(realpath "${2:-$(dirname "$0")/../../..}")
 inside=/dygrad
 
 mkdir -p "$root$inside"
-mountpoint -q "$root$inside" || mount --bind "$source" "$root$inside"
+[[ $root$inside -ef $source ]] || mount --bind "$source" "$root$inside"  # over another one if there is
 chroot "$root" env LC_ALL=C.UTF-8 sh -euc '
   cd "$1"
   cmake -S . -B build/root -G Ninja -DCMAKE_BUILD_TYPE=Release -DDYGRAD_BUILD_BENCHMARKS=ON -DDYGRAD_BUILD_TESTS=OFF \
