@@ -184,24 +184,27 @@ struct AvgPool2DAdjoint {
   Grads<1> vjp(const Tensor& h, const Saved&, Need) const;
 };
 
-/// What each window of a row divides by, once per lane.
+/// What the windows of a row divide by: the cells that count along H, times those along W, the latter once per lane.
 template <class T>
-std::vector<T> divisors(const PoolGeometry& p, std::int64_t oh) {
-  std::vector<T> result;
-  for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
-    result.insert(result.end(), static_cast<std::size_t>(p.lanes), static_cast<T>(p.window(oh, ow).divisor));
+class Divisors {
+ public:
+  explicit Divisors(const PoolGeometry& p) : geometry_(p) {
+    for (std::int64_t ow = 0; ow < p.out_width(); ++ow)
+      along_w_.insert(along_w_.end(), static_cast<std::size_t>(p.lanes), static_cast<T>(p.counted(ow, 1)));
   }
-  return result;
-}
+  /// y[i] = x[i] / divisor[i] for the windows of row oh.
+  void divide(const T* x, std::int64_t oh, T* y) const {
+    raw::vectorize([x, y, w = along_w_.data(), n = static_cast<std::int64_t>(along_w_.size()),
+                    h = static_cast<T>(geometry_.counted(oh, 0))] {
+      DYGRAD_IVDEP
+      for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] / (h * w[i]);
+    });
+  }
 
-/// y[i] = x[i] / by[i].
-template <class T>
-void divide(const T* x, const std::vector<T>& by, T* y) {
-  raw::vectorize([x, d = by.data(), n = static_cast<std::int64_t>(by.size()), y] {
-    DYGRAD_IVDEP
-    for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] / d[i];
-  });
-}
+ private:
+  const PoolGeometry& geometry_;
+  std::vector<T> along_w_;
+};
 
 struct AvgPool2D {
   static constexpr std::string_view name = "avg_pool2d";
@@ -214,6 +217,7 @@ struct AvgPool2D {
     dispatch_float(x.dtype(), name, [&]<class T>() {
       const T* from = dense.data<T>();
       T* to = y.mutable_data<T>();
+      const Divisors<T> divisors(p);
       p.for_each_row([&](std::int64_t job, std::int64_t oh) {
         std::vector<T> buffer;
         T* row = to + p.y_at(job, oh, 0);
@@ -225,7 +229,7 @@ struct AvgPool2D {
                            for (std::int64_t i = 0; i < n; ++i) sum[i] += v[i];
                          });
                        });
-        divide(row, divisors<T>(p, oh), row);
+        divisors.divide(row, oh, row);
       });
     });
     return y;
@@ -240,11 +244,12 @@ Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
   dispatch_float(g.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = x.mutable_data<T>();
+    const Divisors<T> divisors(p);
     p.for_each_row(
         [&](std::int64_t job, std::int64_t oh) {
           const std::int64_t start = p.y_at(job, oh, 0);
-          std::vector<T> shares = divisors<T>(p, oh);
-          divide(from + start, shares, shares.data());
+          std::vector<T> shares(static_cast<std::size_t>(p.out_width() * p.lanes));
+          divisors.divide(from + start, oh, shares.data());
           p.for_new_elements(job, oh, [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
           p.for_each_tap(
               job, oh,

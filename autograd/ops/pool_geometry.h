@@ -13,9 +13,9 @@
 
 namespace dygrad::detail {
 
-/// The part of one window that lies inside the image, [begin, end) in each direction, and what a mean divides by.
+/// The part of one window that lies inside the image, [begin, end) in each direction.
 struct PoolWindow {
-  std::int64_t h_begin, h_end, w_begin, w_end, divisor;
+  std::int64_t h_begin, h_end, w_begin, w_end;
 };
 
 /// Both memory orders have one address: element (job, h, w, lane) lies at ((job * H + h) * W + w) * lanes + lane, where
@@ -38,11 +38,17 @@ struct PoolGeometry {
     const auto [ph, pw] = options.padding;
     const std::int64_t h = oh * options.stride[0] - ph;
     const std::int64_t w = ow * options.stride[1] - pw;
-    PoolWindow result{std::max<std::int64_t>(h, 0), std::min(h + kh, height()), std::max<std::int64_t>(w, 0),
-                      std::min(w + kw, width()), 0};
-    result.divisor = options.exclusive ? (result.h_end - result.h_begin) * (result.w_end - result.w_begin)
-                                       : (std::min(h + kh, height() + ph) - h) * (std::min(w + kw, width() + pw) - w);
-    return result;
+    return {std::max<std::int64_t>(h, 0), std::min(h + kh, height()), std::max<std::int64_t>(w, 0),
+            std::min(w + kw, width())};
+  }
+
+  /// Cells of the o-th window along H (d = 0) or W (d = 1) that a mean divides by.
+  std::int64_t counted(std::int64_t o, int d) const {
+    const auto i = static_cast<std::size_t>(d);
+    const std::int64_t begin = o * options.stride[i] - options.padding[i], end = begin + options.size[i];
+    const std::int64_t extent = x_shape[2 + d];
+    if (options.exclusive) return std::min(end, extent) - std::max<std::int64_t>(begin, 0);
+    return std::min(end, extent + options.padding[i]) - begin;
   }
 
   /// Calls f(job, oh) for every row of windows, on several threads; with_overlap keeps the rows of a job on one thread,
