@@ -18,10 +18,12 @@ namespace {
 // After sorting and merging (StridedLoop) the two innermost dimensions are cut into tiles of rows x columns. An operand
 // whose tile is dense is used where it lies; any other is copied into a buffer in the first cache (or, if written, out
 // of it), and a repeated one is copied once for as long as its address stays the same. Rows shorter than kShortRow are
-// joined until they fill a tile. Longer ones are cut into stretches; only if an operand runs across them (a transposed
+// joined until they fill a tile (unless rows of kDirectRow and more are dense and differ, as in a window of an image).
+// Longer ones are cut into stretches; only if an operand runs across them (a transposed
 // one) does a tile have several rows, so that each cache line of that operand is used up at once.
 constexpr std::int64_t kTileElements = 1024;
 constexpr std::int64_t kShortRow = 256;
+constexpr std::int64_t kDirectRow = 32;
 constexpr std::int64_t kAcrossRows = 16, kAcrossColumns = 64;  // 16 float32 fill a cache line
 constexpr std::int64_t kLongTile = 16384;                      // elements, where nothing is copied
 
@@ -54,8 +56,11 @@ class TiledLoop {
     if (column_extent_ <= kShortRow) {
       columns_ = column_extent_;
       rows_ = std::min(row_extent_, kTileElements / columns_);
+      const bool goes_by_row = columns_ >= kDirectRow && std::ranges::all_of(used(), [](const TiledOperand& each) {
+                                 return each.column_step == 1 && each.row_step != 0;
+                               });
       for (TiledOperand& each : used()) {
-        each.is_dense = each.column_step == 1 && (rows_ == 1 || each.row_step == columns_);
+        each.is_dense = goes_by_row || (each.column_step == 1 && (rows_ == 1 || each.row_step == columns_));
       }
       return;
     }

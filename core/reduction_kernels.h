@@ -7,9 +7,11 @@
 // combined pairwise, so that a sum of n numbers suffers about log2(n) roundings beyond those of a leaf.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include <dygrad/core/vectorize.h>
 
@@ -29,14 +31,20 @@ struct Plus {
   }
 };
 
+/// y, or a NaN if b is one; written with bits, since a second choice would keep g++ 12 from vectorising.
+template <class T>
+T poisoned(T y, T b) {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  return std::bit_cast<T>(std::bit_cast<Bits>(y) | (Bits{0} - static_cast<Bits>(b != b)));
+}
+
 // NaN wins.
 struct Larger {
   template <class T>
   static constexpr T kNeutral = -std::numeric_limits<T>::infinity();
   template <class T>
   T operator()(T a, T b) const {
-    const T larger = b > a ? b : a;
-    return b != b ? b : larger;
+    return poisoned(b > a ? b : a, b);
   }
 };
 
@@ -45,8 +53,7 @@ struct Smaller {
   static constexpr T kNeutral = std::numeric_limits<T>::infinity();
   template <class T>
   T operator()(T a, T b) const {
-    const T smaller = b < a ? b : a;
-    return b != b ? b : smaller;
+    return poisoned(b < a ? b : a, b);
   }
 };
 
@@ -109,11 +116,13 @@ template <class Combine, class Acc, class At>
   for (Acc& lane : lanes) lane = Combine::template kNeutral<Acc>;
   std::int64_t i = 0;
   for (; i + 8 * kLanes <= length; i += 8 * kLanes) {
-    for (std::int64_t j = 0; j < kLanes; ++j) {
-      const auto in_row = [&](std::int64_t row) { return at(i + row * kLanes + j); };
-      lanes[j] = combine(lanes[j], combine(combine(combine(in_row(0), in_row(1)), combine(in_row(2), in_row(3))),
-                                           combine(combine(in_row(4), in_row(5)), combine(in_row(6), in_row(7)))));
-    }
+    Acc tree[4 * kLanes];
+    DYGRAD_IVDEP
+    for (std::int64_t j = 0; j < 4 * kLanes; ++j) tree[j] = combine(at(i + j), at(i + 4 * kLanes + j));
+    DYGRAD_IVDEP
+    for (std::int64_t j = 0; j < 2 * kLanes; ++j) tree[j] = combine(tree[j], tree[j + 2 * kLanes]);
+    DYGRAD_IVDEP
+    for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] = combine(lanes[j], combine(tree[j], tree[j + kLanes]));
   }
   for (; i + kLanes <= length; i += kLanes) {
     for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] = combine(lanes[j], at(i + j));

@@ -1,3 +1,6 @@
+#include <array>
+#include <cmath>
+
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/loss.h>
@@ -5,7 +8,6 @@
 #include <dygrad/autograd/ops/softmax.h>
 #include <dygrad/autograd/ops/softmax_kernel.h>
 #include <dygrad/core/copy.h>
-#include <dygrad/core/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
@@ -31,19 +33,33 @@ struct CrossEntropyGrad {
   static constexpr std::string_view name = "softmax_with_cross_entropy_grad";
   Labels labels;
   Tensor forward(const Tensor& x, const Tensor& g) const {
-    Tensor result = raw::empty_like(x, x.dtype());
-    const std::int64_t n = x.shape()[labels.axis];
+    const Tensor result = raw::empty_like(x, x.dtype());
     dispatch_float(x.dtype(), name, [&]<class T>() {
-      const auto one_line = [n](raw::Line<T> out, auto in, auto weight, auto label) {
-        if (label[0] == kIgnored) {
-          for (std::int64_t i = 0; i < n; ++i) out[i] = 0;
-          return;
-        }
-        raw::softmax_line<T>(out, in, n);
-        out[label[0]] -= 1;
-        for (std::int64_t i = 0; i < n; ++i) out[i] *= weight[0];
+      const T* weights = g.data<T>();
+      const std::int64_t* classes = labels.classes.data<std::int64_t>();
+      const auto one_block = [=](const auto& in, const auto& out, const auto& at, const auto& loop) {
+        const raw::ExpSums<T> exps(in, out);
+        std::array<T, raw::kBlockLines> scale;
+        const auto for_each_line = [&](const auto& f) {
+          for (std::int64_t j = 0; j < in.lines; ++j) {
+            f(static_cast<std::size_t>(j), classes[at[2] + j * loop.inner_stride(2)],
+              weights[at[3] + j * loop.inner_stride(3)], out.data + j);
+          }
+        };
+        for_each_line([&](std::size_t j, std::int64_t, T weight, T*) {
+          scale[j] = static_cast<T>(static_cast<double>(weight) / exps.sum[j]);
+        });
+        raw::map_lines<T>({out.data, out.length, out.lines, out.step}, out, scale.data(),
+                          [](T e, T factor) { return e * factor; });
+        for_each_line([&](std::size_t, std::int64_t label, T weight, T* line) {
+          if (label != kIgnored) {
+            line[label * out.step] -= weight;
+          } else {
+            for (std::int64_t i = 0; i < out.length; ++i) line[i * out.step] = 0;
+          }
+        });
       };
-      raw::for_each_line<T, const T, const T, const std::int64_t>(labels.axis, one_line, result, x, g, labels.classes);
+      raw::for_each_block<T>(labels.axis, x, &result, {&labels.classes, &g}, one_block);
     });
     return result;
   }
@@ -61,12 +77,19 @@ struct CrossEntropyGrad {
     return grads;
   }
   Tensor one_hot_like(const Tensor& s) const {
-    Tensor result = zeros_like(s);
+    const Tensor result = zeros_like(s);
     dispatch_float(s.dtype(), name, [&]<class T>() {
-      const auto one_line = [](raw::Line<T> out, auto label) {
-        if (label[0] != kIgnored) out[label[0]] = 1;
-      };
-      raw::for_each_line<T, const std::int64_t>(labels.axis, one_line, result, labels.classes);
+      T* to = result.mutable_data<T>();
+      const std::int64_t* classes = labels.classes.data<std::int64_t>();
+      const Tensor starts = raw::first_slice(result, labels.axis);
+      const raw::StridedLoop loop({&starts, &labels.classes});
+      const std::int64_t step = result.strides()[labels.axis];
+      loop.run([&](const raw::StridedLoop::Offsets& at, std::int64_t lines) {
+        for (std::int64_t j = 0; j < lines; ++j) {
+          const std::int64_t label = classes[at[1] + j * loop.inner_stride(1)];
+          if (label != kIgnored) to[at[0] + j * loop.inner_stride(0) + label * step] = 1;
+        }
+      });
     });
     return result;
   }
@@ -78,17 +101,21 @@ struct CrossEntropy {
   Labels labels;
   Tensor forward(const Tensor& x) const {
     Tensor losses = Tensor::empty(labels.classes.shape(), x.dtype());
-    const std::int64_t n = x.shape()[labels.axis];
     dispatch_float(x.dtype(), name, [&]<class T>() {
-      const auto one_line = [n](raw::Line<T> loss, auto in, auto label) {
-        if (label[0] == kIgnored) {
-          loss[0] = 0;
-          return;
+      T* loss = losses.mutable_data<T>();
+      const std::int64_t* classes = labels.classes.data<std::int64_t>();
+      const auto one_block = [=](const auto& in, const auto&, const auto& at, const auto& loop) {
+        const raw::ExpSums<T> exps(in, {});
+        for (std::int64_t j = 0; j < in.lines; ++j) {
+          const auto line = static_cast<std::size_t>(j);
+          const std::int64_t label = classes[at[2] + j * loop.inner_stride(2)];
+          T& own = loss[at[3] + j * loop.inner_stride(3)];
+          own = label == kIgnored
+                    ? T{0}
+                    : exps.largest[line] - in.data[label * in.step + j] + static_cast<T>(std::log(exps.sum[line]));
         }
-        const raw::ExpSum<T> exps(in, n);
-        loss[0] = exps.largest - in[label[0]] + static_cast<T>(std::log(exps.sum));
       };
-      raw::for_each_line<T, const T, const std::int64_t>(labels.axis, one_line, losses, x, labels.classes);
+      raw::for_each_block<T>(labels.axis, x, nullptr, {&labels.classes, &losses}, one_block);
     });
     return losses;
   }

@@ -8,8 +8,10 @@
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
 #include <dygrad/core/elementwise.h>
+#include <dygrad/core/elementwise_sum.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/vector_math.h>
 
 namespace dygrad {
 
@@ -31,6 +33,34 @@ void check_pair(std::string_view op, const Tensor& x, const Tensor& y, std::stri
   }
 }
 
+// Note [Losses and their sums]
+// A loss is a struct with `value`, the function of numbers, and `vjp`. ElementLosses is the op that returns a loss per
+// element, SummedLoss the one that returns their sum and never makes a tensor of them.
+template <class Loss>
+struct ElementLosses {
+  static constexpr std::string_view name = Loss::name;
+  Tensor forward(const Tensor& x, const Tensor& y) const {
+    return raw::map(
+        name, [](auto a, auto b) { return Loss::value(a, b); }, x, y);
+  }
+  static Keep keep(Need need) { return Loss::keep(need); }
+  static Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) { return Loss::vjp(g, saved, need); }
+};
+
+template <class Loss>
+struct SummedLoss {
+  static constexpr std::string_view name = Loss::name;
+  Shape shape;
+  Tensor forward(const Tensor& x, const Tensor& y) const {
+    return raw::map_sum(
+        name, [](auto a, auto b) { return Loss::value(a, b); }, x, y);
+  }
+  static Keep keep(Need need) { return Loss::keep(need); }
+  Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const {
+    return Loss::vjp(expand(g, shape), saved, need);
+  }
+};
+
 Tensor reduce(const Tensor& losses, Reduction reduction) {
   switch (reduction) {
     case Reduction::mean: return mean(losses);
@@ -38,6 +68,13 @@ Tensor reduce(const Tensor& losses, Reduction reduction) {
     case Reduction::none: return losses;
   }
   return losses;
+}
+
+template <class Loss>
+Tensor apply_loss(const Tensor& x, const Tensor& y, Reduction reduction) {
+  if (reduction == Reduction::none) return apply(ElementLosses<Loss>{}, x, y);
+  const Tensor total = apply(SummedLoss<Loss>{x.shape()}, x, y);
+  return reduction == Reduction::sum ? total : total / static_cast<double>(x.num_elements());
 }
 
 /// 2 (x - y) g, linear in both x - y and g.
@@ -61,12 +98,9 @@ struct SquaredErrorGrad {
 
 struct SquaredError {
   static constexpr std::string_view name = "squared_error";
-  Tensor forward(const Tensor& x, const Tensor& y) const {
-    return raw::map(
-        name, [](auto a, auto b) { return (a - b) * (a - b); }, x, y);
-  }
+  static auto value(auto x, auto y) { return (x - y) * (x - y); }
   static Keep keep(Need) { return keep_input(0) | keep_input(1); }
-  Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const {
+  static Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) {
     Grads<2> grads;
     grads[0] = apply(SquaredErrorGrad{}, saved[0], saved[1], g);
     if (need[1]) grads[1] = -grads[0];
@@ -92,20 +126,39 @@ struct SmoothL1 {
   Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const { return {g * clip(saved[0] / beta, -1, 1)}; }
 };
 
+/// (sigmoid(x) - z) g, linear in both z and g.
+struct BceWithLogitsGrad {
+  static constexpr std::string_view name = "bce_with_logits_grad";
+  Tensor forward(const Tensor& x, const Tensor& z, const Tensor& g) const {
+    return raw::map(
+        name, [](auto v, auto t, auto c) { return (vec::sigmoid(v) - t) * c; }, x, z, g);
+  }
+  static Keep keep(Need need) {
+    return keep_input(0, need[0] || need[2]) | keep_input(1, need[2]) | keep_input(2, need[0] || need[1]);
+  }
+  Grads<3> vjp(const Tensor& h, const Saved& saved, Need need) const {
+    Grads<3> grads;
+    if (need[0]) {
+      const Tensor s = sigmoid(saved[0]);
+      grads[0] = h * saved[2] * s * (1 - s);
+    }
+    if (need[1]) grads[1] = -(h * saved[2]);
+    if (need[2]) grads[2] = apply(BceWithLogitsGrad{}, saved[0], saved[1], h);
+    return grads;
+  }
+};
+
+/// log(1 + e^x) - x z, with x z taken off before the two parts of the first term meet.
 struct BceWithLogits {
   static constexpr std::string_view name = "bce_with_logits";
-  Tensor forward(const Tensor& x, const Tensor& z) const {
-    return raw::map(
-        name,
-        [](auto v, auto t) {
-          using T = decltype(v);
-          return (v > 0 ? v : v != v ? v : T{0}) - v * t + std::log1p(std::exp(-std::abs(v)));
-        },
-        x, z);
+  static auto value(auto x, auto z) {
+    using T = decltype(x);
+    return (x > 0 ? x : T{0}) - x * z + vec::softplus(-std::abs(x));
   }
   static Keep keep(Need need) { return keep_input(0) | keep_input(1, need[0]); }
-  Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const {
-    return {need[0] ? (sigmoid(saved[0]) - saved[1]) * g : Tensor(), need[1] ? -(saved[0] * g) : Tensor()};
+  static Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) {
+    return {need[0] ? apply(BceWithLogitsGrad{}, saved[0], saved[1], g) : Tensor(),
+            need[1] ? -(saved[0] * g) : Tensor()};
   }
 };
 
@@ -113,12 +166,12 @@ struct BceWithLogits {
 
 Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction) {
   check_pair("mse_loss", x, y, "y");
-  return reduce(apply(SquaredError{}, x, y), reduction);
+  return apply_loss<SquaredError>(x, y, reduction);
 }
 
 Tensor square_error_cost(const Tensor& x, const Tensor& y) {
   check_pair("square_error_cost", x, y, "y");
-  return apply(SquaredError{}, x, y);
+  return apply_loss<SquaredError>(x, y, Reduction::none);
 }
 
 Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction) {
@@ -139,7 +192,7 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, dou
 
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {
   check_pair("bce_with_logits", logits, target, "target");
-  return reduce(apply(BceWithLogits{}, logits, target), reduction);
+  return apply_loss<BceWithLogits>(logits, target, reduction);
 }
 
 }  // namespace dygrad

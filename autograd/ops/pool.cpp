@@ -1,196 +1,235 @@
 #include <algorithm>
+#include <limits>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/pool.h>
+#include <dygrad/autograd/ops/pool_geometry.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/strided_loop.h>
+#include <dygrad/core/strided_pack.h>
+#include <dygrad/core/vectorize.h>
 
 namespace dygrad {
 
 namespace {
 
-/// The part of one window that lies inside the image, [begin, end) in each direction, and what a mean divides by.
-struct Window {
-  std::int64_t h_begin, h_end, w_begin, w_end, divisor;
-};
+using detail::neighbours;
+using detail::PoolGeometry;
+using detail::PoolWindow;
 
-/// Both memory orders have one address: element (job, h, w, lane) lies at ((job * H + h) * W + w) * lanes + lane, where
-///   row-major      jobs = N * C, lanes = 1;
-///   channels-last  jobs = N,     lanes = C.
-struct Geometry {
-  Pool2DOptions options;
-  Shape x_shape, y_shape;
-  MemoryFormat format = MemoryFormat::row_major;
-  std::int64_t jobs = 0, lanes = 1;
+// max_pool2d picks one cell of each window, by its tap; picking known cells is linear, and its adjoint puts values back
+// there. `taps` has y's order of elements; it is uint8 unless a window has more than 256 cells.
+template <class F>
+void dispatch_taps(const Tensor& taps, const F& f) {
+  if (taps.dtype() == DType::uint8) f(taps.data<std::uint8_t>());
+  else f(taps.data<std::int64_t>());
+}
 
-  std::int64_t height() const { return x_shape[2]; }
-  std::int64_t width() const { return x_shape[3]; }
-  std::int64_t out_height() const { return y_shape[2]; }
-  std::int64_t out_width() const { return y_shape[3]; }
-
-  Window window(std::int64_t oh, std::int64_t ow) const {
-    const auto [kh, kw] = options.size;
-    const auto [ph, pw] = options.padding;
-    const std::int64_t h = oh * options.stride[0] - ph;
-    const std::int64_t w = ow * options.stride[1] - pw;
-    Window result{std::max<std::int64_t>(h, 0), std::min(h + kh, height()), std::max<std::int64_t>(w, 0),
-                  std::min(w + kw, width()), 0};
-    result.divisor = options.exclusive ? (result.h_end - result.h_begin) * (result.w_end - result.w_begin)
-                                       : (std::min(h + kh, height() + ph) - h) * (std::min(w + kw, width() + pw) - w);
-    return result;
+/// How far each tap lies from the window's first, in x.
+std::vector<std::int64_t> tap_offsets(const PoolGeometry& p) {
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t i = 0; i < p.options.size[0]; ++i) {
+    for (std::int64_t j = 0; j < p.options.size[1]; ++j) offsets.push_back((i * p.width() + j) * p.lanes);
   }
+  return offsets;
+}
 
-  /// Calls f(job, oh) for every row of windows, on several threads; with_overlap keeps the rows of a job on one thread.
-  template <class F>
-  void for_each_row(const F& f, bool with_overlap = false) const {
-    const std::int64_t row = std::max<std::int64_t>(out_width() * lanes, 1);
-    const std::int64_t rows_each = with_overlap ? out_height() : 1;
-    const std::int64_t grain = std::max<std::int64_t>(raw::kElementwiseGrain / (row * rows_each), 1);
-    parallel_for(jobs * out_height() / rows_each, grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin * rows_each; r < end * rows_each; ++r) f(r / out_height(), r % out_height());
-    });
+/// Calls f(offset in x of the cell picked, offset in y) for each window of a row, and each lane of it.
+template <class Tap, class F>
+void for_each_picked(const PoolGeometry& p, const Tap* taps, const std::vector<std::int64_t>& offsets, std::int64_t job,
+                     std::int64_t oh, const F& f) {
+  const std::int64_t top = oh * p.options.stride[0] - p.options.padding[0];
+  std::int64_t y = p.y_at(job, oh, 0);
+  for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
+    const std::int64_t x = p.x_at(job, top, ow * p.options.stride[1] - p.options.padding[1]);
+    for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y)
+      f(x + lane + offsets[static_cast<std::size_t>(taps[y])], y);
   }
+}
 
-  std::int64_t x_at(std::int64_t job, std::int64_t cell) const { return (job * height() * width() + cell) * lanes; }
-  std::int64_t y_at(std::int64_t job, std::int64_t oh, std::int64_t ow) const {
-    return ((job * out_height() + oh) * out_width() + ow) * lanes;
-  }
-};
-
-// max_pool2d picks one cell of each window, by its number h * W + w; picking known cells is linear, and its adjoint
-// puts values back there. `cells` has y's order of elements.
 struct PutCells {
   static constexpr std::string_view name = "max_pool2d_grad";
-  Geometry geometry;
-  Tensor cells;
+  PoolGeometry geometry;
+  Tensor taps;
   Tensor forward(const Tensor& g) const;
   Grads<1> vjp(const Tensor& h, const Saved&, Need) const;
 };
 
 struct PickCells {
   static constexpr std::string_view name = "max_pool2d_pick";
-  Geometry geometry;
-  Tensor cells;
+  PoolGeometry geometry;
+  Tensor taps;
 
   Tensor forward(const Tensor& x) const {
-    const Geometry& p = geometry;
+    const PoolGeometry& p = geometry;
     const Tensor dense = raw::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
-    const std::int64_t* cell = cells.data<std::int64_t>();
+    const std::vector<std::int64_t> offsets = tap_offsets(p);
     dispatch_float(x.dtype(), name, [&]<class T>() {
       const T* from = dense.data<T>();
       T* to = y.mutable_data<T>();
-      p.for_each_row([&](std::int64_t job, std::int64_t oh) {
-        for (std::int64_t i = p.y_at(job, oh, 0); i < p.y_at(job, oh + 1, 0); ++i) {
-          to[i] = from[p.x_at(job, cell[i]) + i % p.lanes];
-        }
+      dispatch_taps(taps, [&](const auto* picked) {
+        p.for_each_row([&](std::int64_t job, std::int64_t oh) {
+          for_each_picked(p, picked, offsets, job, oh, [=](std::int64_t cell, std::int64_t i) { to[i] = from[cell]; });
+        });
       });
     });
     return y;
   }
-  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(PutCells{geometry, cells}, g)}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(PutCells{geometry, taps}, g)}; }
 };
 
 Tensor PutCells::forward(const Tensor& g) const {
-  const Geometry& p = geometry;
+  const PoolGeometry& p = geometry;
   const Tensor dense = raw::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
-  raw::fill(x, 0);
-  const std::int64_t* cell = cells.data<std::int64_t>();
+  const std::vector<std::int64_t> offsets = tap_offsets(p);
   dispatch_float(g.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = x.mutable_data<T>();
-    p.for_each_row(
-        [&](std::int64_t job, std::int64_t oh) {
-          for (std::int64_t i = p.y_at(job, oh, 0); i < p.y_at(job, oh + 1, 0); ++i) {
-            to[p.x_at(job, cell[i]) + i % p.lanes] += from[i];
-          }
-        },
-        /*with_overlap=*/true);
+    dispatch_taps(taps, [&](const auto* picked) {
+      p.for_each_row(
+          [&](std::int64_t job, std::int64_t oh) {
+            p.for_new_elements(job, oh,
+                               [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
+            for_each_picked(p, picked, offsets, job, oh,
+                            [=](std::int64_t cell, std::int64_t i) { to[cell] += from[i]; });
+          },
+          /*with_overlap=*/true);
+    });
   });
   return x;
 }
 
-Grads<1> PutCells::vjp(const Tensor& h, const Saved&, Need) const { return {apply(PickCells{geometry, cells}, h)}; }
+Grads<1> PutCells::vjp(const Tensor& h, const Saved&, Need) const { return {apply(PickCells{geometry, taps}, h)}; }
 
 struct MaxPool2D {
   static constexpr std::string_view name = "max_pool2d";
-  Geometry geometry;
-  Tensor cells;
+  PoolGeometry geometry;
+  Tensor taps;
 
   Tensor forward(const Tensor& x) {
-    const Geometry& p = geometry;
+    const PoolGeometry& p = geometry;
     const Tensor dense = raw::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
-    cells = Tensor::empty(p.y_shape, DType::int64, p.format);
+    taps = Tensor::empty(p.y_shape, p.taps() <= 256 ? DType::uint8 : DType::int64, p.format);
     dispatch_float(x.dtype(), name, [&]<class T>() {
-      const T* from = dense.data<T>();
-      p.for_each_row(
-          [&, to = y.mutable_data<T>(), cell = cells.mutable_data<std::int64_t>()](std::int64_t job, std::int64_t oh) {
-            for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
-              const Window window = p.window(oh, ow);
-              T* best = to + p.y_at(job, oh, ow);
-              std::int64_t* best_cell = cell + p.y_at(job, oh, ow);
-              const std::int64_t first = window.h_begin * p.width() + window.w_begin;
-              std::copy_n(from + p.x_at(job, first), p.lanes, best);
-              std::fill_n(best_cell, p.lanes, first);
-              for (std::int64_t h = window.h_begin; h < window.h_end; ++h) {
-                for (std::int64_t w = window.w_begin; w < window.w_end; ++w) {
-                  const std::int64_t here = h * p.width() + w;
-                  const T* values = from + p.x_at(job, here);
-                  for (std::int64_t lane = 0; lane < p.lanes; ++lane) {
-                    const T v = values[lane];
-                    const bool wins = v > best[lane] || (v != v && best[lane] == best[lane]);  // the first NaN stays
-                    best[lane] = wins ? v : best[lane];
-                    best_cell[lane] = wins ? here : best_cell[lane];
-                  }
-                }
-              }
-            }
-          });
+      if (taps.dtype() == DType::uint8) pick<T>(dense, y, taps.mutable_data<std::uint8_t>());
+      else pick<T>(dense, y, taps.mutable_data<std::int64_t>());
     });
     return y;
   }
-  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(PutCells{geometry, cells}, g)}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(PutCells{geometry, taps}, g)}; }
+
+ private:
+  template <class T, class Tap>
+  void pick(const Tensor& x, const Tensor& y, Tap* picked) const {
+    // While they are compared, taps are as wide as the numbers they belong to, so that both fill vectors alike.
+    using Wide = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+    const PoolGeometry& p = geometry;
+    const T* from = x.data<T>();
+    T* to = y.mutable_data<T>();
+    const std::int64_t row = p.out_width() * p.lanes;
+    p.for_each_row([&](std::int64_t job, std::int64_t oh) {
+      const std::int64_t start = p.y_at(job, oh, 0);
+      std::vector<T> buffer;
+      std::vector<Wide> best_tap(static_cast<std::size_t>(row));
+      std::fill_n(to + start, row, -std::numeric_limits<T>::infinity());
+      for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
+        const PoolWindow window = p.window(oh, ow);
+        const std::int64_t h = oh * p.options.stride[0] - p.options.padding[0];
+        const std::int64_t w = ow * p.options.stride[1] - p.options.padding[1];
+        const std::int64_t first = (window.h_begin - h) * p.options.size[1] + window.w_begin - w;
+        std::fill_n(best_tap.data() + ow * p.lanes, p.lanes, static_cast<Wide>(first));
+      }
+      p.for_each_tap(job, oh,
+                     [&](std::int64_t tap, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
+                       take_larger<T, Wide>(neighbours(from + at, step, n, buffer), n, static_cast<Wide>(tap),
+                                            to + y_at, best_tap.data() + (y_at - start));
+                     });
+      raw::vectorize([n = row, wide = best_tap.data(), narrow = picked + start] {
+        DYGRAD_IVDEP
+        for (std::int64_t i = 0; i < n; ++i) narrow[i] = static_cast<Tap>(wide[i]);
+      });
+    });
+  }
+
+  /// The first maximum stays, and the first NaN.
+  template <class T, class Wide>
+  static void take_larger(const T* x, std::int64_t n, Wide tap, T* best, Wide* best_tap) {
+    raw::vectorize([=] {
+      DYGRAD_IVDEP
+      for (std::int64_t i = 0; i < n; ++i) {
+        const T v = x[i], b = best[i];
+        const bool wins = !(v <= b) & (b == b);
+        best[i] = wins ? v : b;
+        best_tap[i] = wins ? tap : best_tap[i];
+      }
+    });
+  }
 };
 
 // Linear, so its vjp is its adjoint, and the adjoint's vjp is the pool.
 struct AvgPool2DAdjoint {
   static constexpr std::string_view name = "avg_pool2d_grad";
-  Geometry geometry;
+  PoolGeometry geometry;
   Tensor forward(const Tensor& g) const;
   Grads<1> vjp(const Tensor& h, const Saved&, Need) const;
 };
 
+/// What the windows of a row divide by: the cells that count along H, times those along W, the latter once per lane.
+template <class T>
+class Divisors {
+ public:
+  explicit Divisors(const PoolGeometry& p) : geometry_(p) {
+    for (std::int64_t ow = 0; ow < p.out_width(); ++ow)
+      along_w_.insert(along_w_.end(), static_cast<std::size_t>(p.lanes), static_cast<T>(p.counted(ow, 1)));
+  }
+  /// y[i] = x[i] / divisor[i] for the windows of row oh.
+  void divide(const T* x, std::int64_t oh, T* y) const {
+    raw::vectorize([x, y, w = along_w_.data(), n = static_cast<std::int64_t>(along_w_.size()),
+                    h = static_cast<T>(geometry_.counted(oh, 0))] {
+      DYGRAD_IVDEP
+      for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] / (h * w[i]);
+    });
+  }
+
+ private:
+  const PoolGeometry& geometry_;
+  std::vector<T> along_w_;
+};
+
 struct AvgPool2D {
   static constexpr std::string_view name = "avg_pool2d";
-  Geometry geometry;
+  PoolGeometry geometry;
 
   Tensor forward(const Tensor& x) const {
-    const Geometry& p = geometry;
+    const PoolGeometry& p = geometry;
     const Tensor dense = raw::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
     dispatch_float(x.dtype(), name, [&]<class T>() {
       const T* from = dense.data<T>();
-      p.for_each_row([&, to = y.mutable_data<T>()](std::int64_t job, std::int64_t oh) {
-        for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
-          const Window window = p.window(oh, ow);
-          T* mean = to + p.y_at(job, oh, ow);
-          std::fill_n(mean, p.lanes, T(0));
-          for (std::int64_t h = window.h_begin; h < window.h_end; ++h) {
-            for (std::int64_t w = window.w_begin; w < window.w_end; ++w) {
-              const T* values = from + p.x_at(job, h * p.width() + w);
-              for (std::int64_t lane = 0; lane < p.lanes; ++lane) mean[lane] += values[lane];
-            }
-          }
-          const T divisor = static_cast<T>(window.divisor);
-          for (std::int64_t lane = 0; lane < p.lanes; ++lane) mean[lane] /= divisor;
-        }
+      T* to = y.mutable_data<T>();
+      const Divisors<T> divisors(p);
+      p.for_each_row([&](std::int64_t job, std::int64_t oh) {
+        std::vector<T> buffer;
+        T* row = to + p.y_at(job, oh, 0);
+        std::fill_n(row, p.out_width() * p.lanes, T(0));
+        p.for_each_tap(job, oh,
+                       [&](std::int64_t, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
+                         raw::vectorize([n, v = neighbours(from + at, step, n, buffer), sum = to + y_at] {
+                           DYGRAD_IVDEP
+                           for (std::int64_t i = 0; i < n; ++i) sum[i] += v[i];
+                         });
+                       });
+        divisors.divide(row, oh, row);
       });
     });
     return y;
@@ -199,26 +238,28 @@ struct AvgPool2D {
 };
 
 Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
-  const Geometry& p = geometry;
+  const PoolGeometry& p = geometry;
   const Tensor dense = raw::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
-  raw::fill(x, 0);
   dispatch_float(g.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = x.mutable_data<T>();
+    const Divisors<T> divisors(p);
     p.for_each_row(
         [&](std::int64_t job, std::int64_t oh) {
-          for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
-            const Window window = p.window(oh, ow);
-            const T* values = from + p.y_at(job, oh, ow);
-            const T divisor = static_cast<T>(window.divisor);
-            for (std::int64_t h = window.h_begin; h < window.h_end; ++h) {
-              for (std::int64_t w = window.w_begin; w < window.w_end; ++w) {
-                T* sum = to + p.x_at(job, h * p.width() + w);
-                for (std::int64_t lane = 0; lane < p.lanes; ++lane) sum[lane] += values[lane] / divisor;
-              }
-            }
-          }
+          const std::int64_t start = p.y_at(job, oh, 0);
+          std::vector<T> shares(static_cast<std::size_t>(p.out_width() * p.lanes));
+          divisors.divide(from + start, oh, shares.data());
+          p.for_new_elements(job, oh, [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
+          p.for_each_tap(
+              job, oh,
+              [&](std::int64_t, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
+                raw::vectorize([n, step, share = shares.data() + (y_at - start), sum = to + at] {
+                  DYGRAD_IVDEP
+                  for (std::int64_t i = 0; i < n; ++i) sum[i * step] += share[i];
+                });
+              },
+              /*by_window=*/true);
         },
         /*with_overlap=*/true);
   });
@@ -257,7 +298,7 @@ std::int64_t output_extent(std::int64_t extent, std::int64_t size, std::int64_t 
   return (count - 1) * stride >= extent + padding ? count - 1 : count;
 }
 
-Geometry make_geometry(std::string_view op, const Tensor& x, const Pool2DOptions& options) {
+PoolGeometry make_geometry(std::string_view op, const Tensor& x, const Pool2DOptions& options) {
   if (x.rank() != 4) {
     throw ShapeError(Message(op, "the input is not a batch of images.")
                          .line("x {}", x.shape())
@@ -266,7 +307,7 @@ Geometry make_geometry(std::string_view op, const Tensor& x, const Pool2DOptions
                          .fix("reshape it"));
   }
   check_options(op, options);
-  Geometry result{.options = options, .x_shape = x.shape(), .y_shape = x.shape()};
+  PoolGeometry result{.options = options, .x_shape = x.shape(), .y_shape = x.shape()};
   for (int d = 0; d < 2; ++d) {
     const auto i = static_cast<std::size_t>(d);
     std::int64_t& extent = result.y_shape[2 + d];

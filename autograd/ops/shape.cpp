@@ -71,6 +71,13 @@ struct SumTo {
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {expand(g, from)}; }
 };
 
+/// Fills what lies before `start` and from `stop` on along an axis; returns the part between.
+Tensor fill_around(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, double value) {
+  raw::fill(view::slice(x, axis, 0, start), value);
+  raw::fill(view::slice(x, axis, stop, x.shape()[axis]), value);
+  return view::slice(x, axis, start, stop);
+}
+
 /// Elements start, start + step, ... of one dimension of `whole`.
 struct Window {
   Shape whole;
@@ -93,8 +100,13 @@ struct SliceScatter {
   Window window;
   Tensor forward(const Tensor& source) const {
     Tensor result = Tensor::empty(window.whole, source.dtype(), format_of(source));
-    raw::fill(result, 0);
-    raw::copy(source, view::slice(result, window.axis, window.start, window.stop, window.step));
+    if (window.step == 1) {
+      const std::int64_t stop = window.start + source.shape()[window.axis];
+      raw::copy(source, fill_around(result, window.axis, window.start, stop, 0));
+    } else {
+      raw::fill(result, 0);
+      raw::copy(source, view::slice(result, window.axis, window.start, window.stop, window.step));
+    }
     return result;
   }
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const {
@@ -162,12 +174,10 @@ struct Pad {
     }
     if (!grows) return source;
     Tensor result = Tensor::empty(shape, x.dtype(), format_of(x));
-    raw::fill(result, value);
-    if (source.num_elements() == 0) return result;
     Tensor window = result;
     for (int i = 0; i < shape.rank(); ++i) {
       const std::int64_t at = place[static_cast<std::size_t>(i)];
-      window = view::slice(window, i, at, at + source.shape()[i]);
+      window = fill_around(window, i, at, at + source.shape()[i], value);
     }
     raw::copy(source, window);
     return result;

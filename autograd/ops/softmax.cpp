@@ -1,31 +1,60 @@
 #include <dygrad/autograd/ops/softmax.h>
 
+#include <array>
+#include <cmath>
+
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/softmax_kernel.h>
 #include <dygrad/core/copy.h>
+#include <dygrad/core/elementwise.h>
+#include <dygrad/core/reduction.h>
 
 namespace dygrad {
 
 namespace {
 
+/// y (g - sum(g y)) along the axis.
+struct SoftmaxGrad {
+  static constexpr std::string_view name = "softmax_grad";
+  int axis;
+  Tensor forward(const Tensor& g, const Tensor& y) const {
+    const Tensor pulls = raw::map(
+        name, [](auto gg, auto yy) { return gg * yy; }, g, y);
+    const Tensor sums = raw::reduce_sum(pulls, {axis});
+    return raw::map(
+        name, [](auto pull, auto yy, auto sum) { return pull - yy * sum; }, pulls, y, view::expand(sums, y.shape()));
+  }
+  static Keep keep(Need) { return keep_input(0) | keep_input(1); }
+  Grads<2> vjp(const Tensor& h, const Saved& saved, Need need) const {
+    const Tensor &g = saved[0], &y = saved[1];
+    Grads<2> grads;
+    if (need[0]) grads[0] = apply(SoftmaxGrad{axis}, h, y);
+    if (need[1]) grads[1] = h * (g - sum(g * y, {axis}, true)) - g * sum(h * y, {axis}, true);
+    return grads;
+  }
+};
+
 struct Softmax {
   static constexpr std::string_view name = "softmax";
   int axis;
   Tensor forward(const Tensor& x) const {
-    Tensor y = raw::empty_like(x, x.dtype());
-    const std::int64_t n = x.shape()[axis];
+    const Tensor y = raw::empty_like(x, x.dtype());
     dispatch_float(x.dtype(), name, [&]<class T>() {
-      const auto one_line = [n](raw::Line<T> out, raw::Line<const T> in) { raw::softmax_line(out, in, n); };
-      raw::for_each_line<T, const T>(axis, one_line, y, x);
+      raw::for_each_block<T>(axis, x, &y, {}, [](const auto& in, const auto& out, const auto&, const auto&) {
+        const raw::ExpSums<T> exps(in, out);
+        std::array<T, raw::kBlockLines> scale;
+        for (std::size_t j = 0; j < static_cast<std::size_t>(in.lines); ++j) scale[j] = static_cast<T>(1 / exps.sum[j]);
+        raw::map_lines<T>({out.data, out.length, out.lines, out.step}, out, scale.data(),
+                          [](T e, T factor) { return e * factor; });
+      });
     });
     return y;
   }
   static Keep keep(Need) { return keep_output(); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
-    const Tensor& y = saved.output();
-    return {y * (g - sum(g * y, {axis}, true))};
+    return {apply(SoftmaxGrad{axis}, g, saved.output())};
   }
 };
 
@@ -33,15 +62,17 @@ struct LogSoftmax {
   static constexpr std::string_view name = "log_softmax";
   int axis;
   Tensor forward(const Tensor& x) const {
-    Tensor y = raw::empty_like(x, x.dtype());
-    const std::int64_t n = x.shape()[axis];
+    const Tensor y = raw::empty_like(x, x.dtype());
     dispatch_float(x.dtype(), name, [&]<class T>() {
-      const auto one_line = [n](raw::Line<T> out, raw::Line<const T> in) {
-        const raw::ExpSum<T> exps(in, n);
-        const T log_sum = static_cast<T>(std::log(exps.sum));
-        for (std::int64_t i = 0; i < n; ++i) out[i] = in[i] - exps.largest - log_sum;
-      };
-      raw::for_each_line<T, const T>(axis, one_line, y, x);
+      raw::for_each_block<T>(axis, x, &y, {}, [](const auto& in, const auto& out, const auto&, const auto&) {
+        const raw::ExpSums<T> exps(in, {});
+        std::array<T, raw::kBlockLines> log_sum;
+        for (std::size_t j = 0; j < static_cast<std::size_t>(in.lines); ++j)
+          log_sum[j] = static_cast<T>(std::log(exps.sum[j]));
+        raw::map_lines<T>(in, out, exps.largest.data(), [](T v, T largest) { return v - largest; });
+        raw::map_lines<T>({out.data, out.length, out.lines, out.step}, out, log_sum.data(),
+                          [](T v, T log_of_sum) { return v - log_of_sum; });
+      });
     });
     return y;
   }

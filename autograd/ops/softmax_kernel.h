@@ -1,25 +1,38 @@
 // Kernels that look at whole lines along one axis: softmax and its relatives. For the .cpp files of autograd/ops.
+//
+// Note [Blocks of lines]
+// Kernels get lines by the block, dense in one of two ways: many lines whose corresponding elements are neighbours
+// (channels of a row-major image), so that loops run across the lines, or one line of neighbours (classes in the last
+// dimension). Short lines, and lines that are neither, are copied into a block of the first kind, in the first cache.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <type_traits>
-#include <utility>
+#include <span>
+#include <vector>
 
+#include <dygrad/core/reduction_kernels.h>
 #include <dygrad/core/strided_loop.h>
+#include <dygrad/core/strided_pack.h>
+#include <dygrad/core/vector_math.h>
+#include <dygrad/core/vectorize.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad::raw {
 
-/// The line of a tensor's elements along an axis.
+/// Element i of line j is at data[i * step + j]; a single line has step 1.
 template <class T>
-struct Line {
-  T* first;
-  std::int64_t step;
-  T& operator[](std::int64_t i) const { return first[i * step]; }
+struct LineBlock {
+  T* data;
+  std::int64_t length, lines, step;
 };
+
+inline constexpr std::int64_t kBlockLines = 64;
+inline constexpr std::int64_t kBlockElements = 4096;
+inline constexpr std::int64_t kBlockPart = 1024;  // elements of a long line whose sum is put together in its own dtype
+inline constexpr std::int64_t kLongLine = 32;    // elements; shorter ones are worth copying
 
 /// The tensor with only the first index along the axis.
 inline Tensor first_slice(const Tensor& x, int axis) {
@@ -28,55 +41,122 @@ inline Tensor first_slice(const Tensor& x, int axis) {
   return view::strided(x, shape, x.strides(), x.impl()->offset);
 }
 
-/// Calls f(Line<Elements>...) for corresponding lines of tensors that differ at most in their extent along the axis.
-/// The first is written, hence not const. Lines are shared out over threads.
-template <class... Elements, class F, class... Tensors>
-void for_each_line(int axis, const F& f, const Tensors&... x) {
-  const auto run = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    const std::array<Tensor, sizeof...(I)> starts{first_slice(x, axis)...};
-    const StridedLoop loop({&starts[I]...});
-    const std::int64_t length = std::max({x.shape()[axis]...});
-    loop.run(
-        [&](const StridedLoop::Offsets& at, std::int64_t n) {
-          for (std::int64_t i = 0; i < n; ++i) {
-            f(Line<Elements>{
-                x.template mutable_data<std::remove_const_t<Elements>>() + at[I] + i * loop.inner_stride(I),
-                x.strides()[axis]}...);
+/// Calls f(block of x, block of y, at, loop) for blocks of corresponding lines along the axis; f writes the second. y
+/// may be null, and then so is its block. `per_line` are tensors with extent 1 at the axis: the first of the block's
+/// lines has its number at offset at[2 + k] in per_line[k], the next ones loop.inner_stride(2 + k) further.
+template <class T, class F>
+void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer_list<const Tensor*> per_line,
+                    const F& f) {
+  if (x.num_elements() == 0) return;
+  const Tensor x_first = first_slice(x, axis), y_first = y ? first_slice(*y, axis) : x_first;
+  std::array<const Tensor*, StridedLoop::kMaxOperands> starts{&x_first, &y_first};
+  std::ranges::copy(per_line, starts.begin() + 2);
+  const StridedLoop loop(std::span<const Tensor* const>(starts).first(2 + per_line.size()));
+
+  const std::int64_t length = x.shape()[axis], x_step = x.strides()[axis], y_step = y ? y->strides()[axis] : 1;
+  const bool is_across = loop.inner_stride(0) == 1 && (!y || loop.inner_stride(1) == 1);
+  const bool is_along = length >= kLongLine && x_step == 1 && y_step == 1;
+  const std::int64_t at_once = is_along ? 1 : std::clamp<std::int64_t>(kBlockElements / length, 1, kBlockLines);
+  loop.run(
+      [&](const StridedLoop::Offsets& start, std::int64_t lines) {
+        const bool is_dense = is_along || (is_across && (lines >= 8 || length == 1));
+        const auto room = static_cast<std::size_t>(is_dense ? 0 : length * std::min(at_once, lines));
+        std::vector<T> x_copy(room), y_copy(y ? room : 0);
+        StridedLoop::Offsets at = start;
+        for (std::int64_t line = 0; line < lines; line += at_once) {
+          const std::int64_t count = std::min(at_once, lines - line);
+          T* from = const_cast<T*>(x.data<T>()) + at[0];
+          T* to = y ? y->mutable_data<T>() + at[1] : nullptr;
+          if (is_dense) {
+            f(LineBlock<const T>{from, length, count, x_step}, LineBlock<T>{to, length, count, y_step}, at, loop);
+          } else {
+            const auto strided = [&](T* data, std::int64_t step, int k) {
+              return StridedBlock{
+                  reinterpret_cast<std::byte*>(data), sizeof(T), length, count, step, loop.inner_stride(k)};
+            };
+            pack(strided(from, x_step, 0), reinterpret_cast<std::byte*>(x_copy.data()));
+            f(LineBlock<const T>{x_copy.data(), length, count, count},
+              LineBlock<T>{y_copy.data(), length, count, count}, at, loop);
+            if (y) unpack(reinterpret_cast<const std::byte*>(y_copy.data()), strided(to, y_step, 1));
           }
-        },
-        std::max<std::int64_t>(kElementwiseGrain / 8 / std::max<std::int64_t>(length, 1), 1));
-  };
-  if ((... && (x.num_elements() > 0))) run(std::index_sequence_for<Tensors...>{});
+          for (int k = 0; k < 2 + static_cast<int>(per_line.size()); ++k)
+            at[static_cast<std::size_t>(k)] += count * loop.inner_stride(k);
+        }
+      },
+      std::max<std::int64_t>(kElementwiseGrain / 8 / length, 1));
 }
 
-template <class T>
-T largest_of(Line<const T> x, std::int64_t n) {
-  T largest = x[0];
-  for (std::int64_t i = 1; i < n; ++i) largest = x[i] > largest || x[i] != x[i] ? x[i] : largest;
-  return largest;
+/// y(i, j) = f(x(i, j), number[j]).
+template <class T, class F>
+void map_lines(const LineBlock<const T>& x, const LineBlock<T>& y, const T* number, const F& f) {
+  vectorize([=] {
+    if (x.lines == 1 && x.step == 1 && y.step == 1) {
+      const T own = *number;
+      DYGRAD_IVDEP
+      for (std::int64_t i = 0; i < x.length; ++i) y.data[i] = f(x.data[i], own);
+      return;
+    }
+    for (std::int64_t i = 0; i < x.length; ++i) {
+      const T* from = x.data + i * x.step;
+      T* to = y.data + i * y.step;
+      DYGRAD_IVDEP
+      for (std::int64_t j = 0; j < x.lines; ++j) to[j] = f(from[j], number[j]);
+    }
+  });
 }
 
-/// out = exp(x - largest) / sum(exp(x - largest)). float32 sums in float64.
+/// The largest element of each line of a block, and the sum of exp(x - largest). float32 sums in float64.
 template <class T>
-void softmax_line(Line<T> out, Line<const T> x, std::int64_t n) {
-  const T largest = largest_of(x, n);
-  double total = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    out[i] = std::exp(x[i] - largest);
-    total += static_cast<double>(out[i]);
+struct ExpSums {
+  alignas(64) std::array<T, static_cast<std::size_t>(kBlockLines)> largest{};
+  alignas(64) std::array<double, static_cast<std::size_t>(kBlockLines)> sum{};
+
+  /// Writes exp(x - largest) too, unless y.data is null.
+  ExpSums(const LineBlock<const T>& x, const LineBlock<T>& y) {
+    if (x.lines == 1 && x.step == 1 && (!y.data || y.step == 1)) along(x.data, x.length, y.data);
+    else across(x, y);
   }
-  const T scale = static_cast<T>(1 / total);
-  for (std::int64_t i = 0; i < n; ++i) out[i] *= scale;
-}
 
-/// The largest of n >= 1 elements, and the sum of exp(x - largest).
-template <class T>
-struct ExpSum {
-  T largest;
-  double sum = 0;
+ private:
+  void along(const T* x, std::int64_t length, T* y) {
+    vectorize([this, x, length, y] {
+      const T top = detail::fold_line<Larger, T>(length, [x](std::int64_t i) { return x[i]; });
+      double total = 0;
+      std::array<T, kBlockPart> own;
+      for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
+        const std::int64_t count = std::min(kBlockPart, length - begin);
+        T* exps = y ? y + begin : own.data();
+        const T* from = x + begin;
+        DYGRAD_IVDEP
+        for (std::int64_t i = 0; i < count; ++i) exps[i] = vec::exp(from[i] - top);
+        total += static_cast<double>(detail::fold_line<Plus, T>(count, [exps](std::int64_t i) { return exps[i]; }));
+      }
+      largest[0] = top;
+      sum[0] = total;
+    });
+  }
 
-  ExpSum(Line<const T> x, std::int64_t n) : largest(largest_of(x, n)) {
-    for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(std::exp(x[i] - largest));
+  void across(const LineBlock<const T>& x, const LineBlock<T>& y) {
+    vectorize([this, x, y] {
+      T* const top = largest.data();
+      double* const total = sum.data();
+      for (std::int64_t j = 0; j < x.lines; ++j) top[j] = x.data[j];
+      for (std::int64_t i = 1; i < x.length; ++i) {
+        const T* from = x.data + i * x.step;
+        DYGRAD_IVDEP
+        for (std::int64_t j = 0; j < x.lines; ++j) top[j] = Larger()(top[j], from[j]);
+      }
+      for (std::int64_t j = 0; j < x.lines; ++j) total[j] = 0;
+      std::array<T, static_cast<std::size_t>(kBlockLines)> own;
+      for (std::int64_t i = 0; i < x.length; ++i) {
+        const T* from = x.data + i * x.step;
+        T* const exps = y.data ? y.data + i * y.step : own.data();
+        DYGRAD_IVDEP
+        for (std::int64_t j = 0; j < x.lines; ++j) exps[j] = vec::exp(from[j] - top[j]);
+        DYGRAD_IVDEP
+        for (std::int64_t j = 0; j < x.lines; ++j) total[j] += static_cast<double>(exps[j]);
+      }
+    });
   }
 };
 
