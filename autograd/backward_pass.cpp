@@ -132,7 +132,14 @@ void BackwardPass::discover() {
   const bool all_wanted = target_grads_.empty();
   std::vector<Frame>& stack = workspace_->stack;
   const auto visit = [&](std::uint32_t index) {
-    if (!states_[index].expanded) stack.push_back({index, expand(index), 0});
+    State& state = states_[index];
+    if (state.expanded) return;
+    if (state.node->is_leaf()) {
+      state.expanded = true;
+      state.wanted = !state.cut && (all_wanted || state.target != kNone);
+    } else {
+      stack.push_back({index, expand(index), 0});
+    }
   };
   for (std::uint32_t root : workspace_->roots) {
     visit(root);

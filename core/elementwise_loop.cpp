@@ -177,6 +177,11 @@ void run_dense(ElementwiseKernel kernel, const void* f, std::span<const Elementw
 
 void run_elementwise(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands) {
   assert(operands.size() <= StridedLoop::kMaxOperands);
+  if (operands[0].tensor->num_elements() == 1) {  // no loop to set up, which would take longer than the arithmetic
+    std::array<void*, StridedLoop::kMaxOperands> places{};
+    std::ranges::transform(operands, places.begin(), &ElementwiseOperand::data);
+    return kernel(f, 1, places.data());
+  }
   std::array<const Tensor*, StridedLoop::kMaxOperands> tensors{};
   std::ranges::transform(operands, tensors.begin(), &ElementwiseOperand::tensor);
   const StridedLoop loop(std::span<const Tensor* const>(tensors).first(operands.size()));

@@ -133,17 +133,23 @@ namespace {
 constexpr int kDenseToSparse[] = {1, 3, 2, 0};  // of channels-last: C, W, H, N
 }
 
-Strides dense_strides(const Shape& shape, MemoryFormat format) {
+DenseLayout dense_layout(const Shape& shape, MemoryFormat format) {
   const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;
-  Strides strides = shape;
+  DenseLayout layout{.strides = shape, .num_elements = 1};
   std::int64_t stride = 1;
+  bool sound = true;
   for (int i = 0; i < shape.rank(); ++i) {  // from dense to sparse
     const int dim = channels_last ? kDenseToSparse[i] : shape.rank() - 1 - i;
-    strides[dim] = stride;
-    stride *= std::max<std::int64_t>(shape[dim], 1);
+    const std::int64_t extent = shape[dim];
+    layout.strides[dim] = stride;
+    layout.num_elements *= extent == 0 ? 0 : 1;
+    sound = sound && extent >= 0 && !__builtin_mul_overflow(stride, extent == 0 ? 1 : extent, &stride);
   }
-  return strides;
+  layout.num_elements = sound ? layout.num_elements * stride : num_elements(shape);  // which tells what is wrong
+  return layout;
 }
+
+Strides dense_strides(const Shape& shape, MemoryFormat format) { return dense_layout(shape, format).strides; }
 
 bool is_dense(const Shape& shape, const Strides& strides, MemoryFormat format) {
   const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;

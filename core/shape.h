@@ -93,6 +93,13 @@ enum class MemoryFormat : std::uint8_t {
 /// Strides of a dense tensor in that order. Ranks other than 4 have only row_major.
 DYGRAD_API Strides dense_strides(const Shape& shape, MemoryFormat format = MemoryFormat::row_major);
 
+struct DenseLayout {
+  Strides strides;
+  std::int64_t num_elements;
+};
+/// Both at once, for the path of every op. Throws as num_elements.
+DYGRAD_API DenseLayout dense_layout(const Shape& shape, MemoryFormat format = MemoryFormat::row_major);
+
 /// True if strides describe a dense tensor of that order; extents of 1 and empty tensors fit any order.
 DYGRAD_API bool is_dense(const Shape& shape, const Strides& strides, MemoryFormat format = MemoryFormat::row_major);
 

@@ -18,19 +18,25 @@ struct SmallBlockList {
 };
 using SmallBlockLists = std::array<SmallBlockList, kSmallClasses>;
 
-extern DYGRAD_THREAD_LOCAL SmallBlockLists* small_blocks;  // null before this thread's first and after its last block
+extern constinit DYGRAD_THREAD_LOCAL SmallBlockLists*
+    small_blocks;  // null before this thread's first and after its last block
 void* take_small_block_slowly(std::size_t index);
 void give_small_block_slowly(void* block, std::size_t index) noexcept;
 
-/// A block of (index + 1) * kAlignment bytes. Throws OutOfMemory.
-inline void* take_small_block(std::size_t index) {
-  if (!small_blocks) return take_small_block_slowly(index);
+inline bool has_small_block(std::size_t index) { return small_blocks && (*small_blocks)[index].first; }
+
+/// Only if has_small_block(index).
+inline void* pop_small_block(std::size_t index) {
   SmallBlockList& list = (*small_blocks)[index];
-  if (!list.first) return take_small_block_slowly(index);
   FreeBlock* block = list.first;
   list.first = block->next;
   --list.count;
   return block;
+}
+
+/// A block of (index + 1) * kAlignment bytes. Throws OutOfMemory.
+inline void* take_small_block(std::size_t index) {
+  return has_small_block(index) ? pop_small_block(index) : take_small_block_slowly(index);
 }
 
 inline void give_small_block(void* pointer, std::size_t index) noexcept {

@@ -22,16 +22,21 @@ inline constexpr std::size_t kTallies = 3;
 /// One thread's counts. Only that thread writes, so a plain load and store will do; atomic because others read.
 using TallyPage = std::array<std::atomic<std::int64_t>, kTallies>;
 
-extern DYGRAD_API DYGRAD_THREAD_LOCAL TallyPage* tally_page;  // null before this thread's first count and after its last
+extern constinit DYGRAD_API DYGRAD_THREAD_LOCAL
+    TallyPage* tally_page;  // null before this thread's first count and after its last
 DYGRAD_API std::int64_t count_without_page(Tally what, std::int64_t change) noexcept;
+
+inline std::int64_t count_on(TallyPage& page, Tally what, std::int64_t change) noexcept {
+  auto& mine = page[static_cast<std::size_t>(what)];
+  const std::int64_t now = mine.load(std::memory_order_relaxed) + change;
+  mine.store(now, std::memory_order_relaxed);
+  return now;
+}
 
 /// Adds `change` to this thread's count and returns it; one thread's count may be negative.
 inline std::int64_t count(Tally what, std::int64_t change) noexcept {
   if (!tally_page) return count_without_page(what, change);
-  auto& mine = (*tally_page)[static_cast<std::size_t>(what)];
-  const std::int64_t now = mine.load(std::memory_order_relaxed) + change;
-  mine.store(now, std::memory_order_relaxed);
-  return now;
+  return count_on(*tally_page, what, change);
 }
 
 /// The sum over all threads, those that ended included. Exact if no other thread counts meanwhile.

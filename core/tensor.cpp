@@ -11,9 +11,12 @@ namespace dygrad {
 void TensorImpl::destroy() const noexcept { delete this; }
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, MemoryFormat format) {
-  const std::int64_t bytes = dygrad::num_bytes(shape, size_of(dtype));
-  return Tensor(make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape,
-                                     dense_strides(shape, format), 0, dtype));
+  const DenseLayout layout = dense_layout(shape, format);
+  std::int64_t bytes = 0;
+  if (__builtin_mul_overflow(layout.num_elements, static_cast<std::int64_t>(size_of(dtype)), &bytes))
+    bytes = dygrad::num_bytes(shape, size_of(dtype));  // which tells what is wrong
+  return Tensor(
+      make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape, layout.strides, 0, dtype));
 }
 
 std::int64_t Tensor::dim(int axis) const { return shape()[normalize_axis(axis, rank(), "dim")]; }

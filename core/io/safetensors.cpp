@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include <dygrad/core/io/fail.h>
@@ -20,11 +19,10 @@ constexpr std::size_t kLengthBytes = 8;  // of the number that a file begins wit
 
 /// `text` as a JSON string.
 std::string json_string(const std::string& text) {
-  try {
-    return nlohmann::json(text).dump();
-  } catch (const nlohmann::json::exception&) {
+  std::optional<std::string> json = io::json_string(text);
+  if (!json)
     throw InvalidArgument(Message(kSave, "a name or a metadata text is not UTF-8.").got("{}", io::in_quotes(text)));
-  }
+  return *std::move(json);
 }
 
 void check_tensors(const NamedTensors& tensors) {

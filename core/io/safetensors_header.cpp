@@ -204,6 +204,14 @@ SafetensorsHeader parse_safetensors_header(const Place& place, std::string_view 
   return header;
 }
 
+std::optional<std::string> json_string(const std::string& text) {
+  try {
+    return nlohmann::json(text).dump();
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
 std::string_view safetensors_name_of(Encoding encoding) {
   return std::find_if(kNames.begin(), kNames.end(), [=](const auto& pair) { return pair.second == encoding; })->first;
 }
