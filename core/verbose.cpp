@@ -40,13 +40,16 @@ void set_verbose_sink(VerboseSink write) {
   sink().write = std::move(write);
 }
 
-void detail::VerboseCall::done(std::string_view op, std::string_view problem, std::string_view backend,
-                               std::string_view algorithm) const {
-  const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start_;
-  const std::string line = fmt::format("dygrad,{},{},{},{},{:.1f}", op, problem, backend, algorithm, time.count());
+void detail::write_verbose_line(std::string_view line) {
   const std::scoped_lock lock(sink().mutex);
   if (sink().write) sink().write(line);
   else fmt::print(stderr, "{}\n", line);
+}
+
+void detail::VerboseCall::done(std::string_view op, std::string_view problem, std::string_view backend,
+                               std::string_view algorithm) const {
+  const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start_;
+  write_verbose_line(fmt::format("dygrad,{},{},{},{},{:.1f}", op, problem, backend, algorithm, time.count()));
 }
 
 }  // namespace dygrad

@@ -11,6 +11,11 @@ const Algorithm& convolution();       ///< B: an ordinary convolution (convoluti
 const Algorithm& weights_gradient();  ///< W: pixels times patches (weights_gradient.cpp)
 const Algorithm& depthwise();         ///< D, B and W of one channel per group (depthwise.cpp)
 
+// The same with factors rounded to bfloat16, for problems that allow it.
+const Algorithm& bf16_subpixel();
+const Algorithm& bf16_convolution();
+const Algorithm& bf16_weights_gradient();
+
 const Algorithm& matmul();  ///< matrix products (matmul.cpp)
 
 }  // namespace dygrad::native

@@ -3,14 +3,13 @@
 
 #include <vector>
 
-#include <dygrad/backends/native/kernels.h>
+#include <dygrad/backends/native/factors.h>
 #include <dygrad/backends/work.h>
-#include <dygrad/core/tensor.h>
 
 namespace dygrad::native {
 
-/// A matrix [depth, lanes] cut into panels of as many lanes as a tile is wide, each stored row by row. The last panel
-/// is one or two vectors wide and filled up with zeros.
+/// A matrix [depth, lanes] of elements, which hold one or two rows of numbers, cut into panels of as many lanes as a
+/// tile is wide, each stored row by row. The last panel is one or two vectors wide and filled up with zeros.
 template <class T>
 struct Panels {
   std::int64_t depth = 0, lanes = 0;
@@ -25,17 +24,18 @@ struct Panels {
   std::int64_t width_of(std::int64_t p) const { return vectors_of(p) * kernels<T>().lanes; }
 };
 
-/// Numbers that panels of such a matrix take.
+/// Elements that panels of such a matrix take.
 template <class T>
 std::int64_t panels_size(std::int64_t depth, std::int64_t lanes) {
   const std::int64_t vector = kernels<T>().lanes;
   return depth * ((lanes + vector - 1) / vector * vector);
 }
 
-/// Element (k, lane) of the matrix is source[depth_offsets[k] + lane_offsets[lane]]; an offset of kZero makes it 0.
+/// Number (k, lane) of the matrix is source[depth_offsets[k] + lane_offsets[lane]]; an offset of kZero makes it 0.
+/// There must be as many depth_offsets as fill whole elements.
 inline constexpr std::int64_t kZero = -1;
 template <class T>
-Panels<T> pack_panels(const T* source, const std::vector<std::int64_t>& depth_offsets,
+Panels<T> pack_panels(const Number<T>* source, const std::vector<std::int64_t>& depth_offsets,
                       const std::vector<std::int64_t>& lane_offsets, T* data);
 
 }  // namespace dygrad::native
