@@ -13,6 +13,7 @@ const Algorithm& depthwise();         ///< D, B and W of one channel per group (
 
 // The same with factors rounded to bfloat16, for problems that allow it.
 const Algorithm& bf16_subpixel();
+const Algorithm& bf16_scatter();
 const Algorithm& bf16_convolution();
 const Algorithm& bf16_weights_gradient();
 

@@ -38,8 +38,9 @@ class Convolution final : public Algorithm {
     const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
     const double copies = 1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth);
     const double rate = precision_.product_rate(problem.dtype, s.filters_in_group());
-    return cost::seconds(products / (0.95 * rate) + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth) +
-           precision_.conversion_seconds(num_elements(s.y_shape()));
+    const double alone =
+        cost::seconds(products / (0.95 * rate) + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    return precision_.with_conversion(alone, num_elements(s.y_shape()), s.filters_in_group());
   }
 
   Tensor run(const Problem& problem, const Tensor& g, const Tensor& w, const Tensor& bias) const override {

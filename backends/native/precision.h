@@ -33,14 +33,19 @@ class Precision {
   }
   /// Floating-point operations a second of one thread, where sums run over stretches of `depth` numbers.
   double product_rate(DType dtype, std::int64_t depth) const {
-    constexpr double kGain = 1.9;
+    constexpr double kGain = 1.8;
     const double rate = cost::product_rate(dtype);
     return bf16_ ? kGain * rate * cost::lane_use(depth, kFactors<Bf16Pair>) : rate;
   }
-  /// Seconds to make elements of so many numbers.
-  double conversion_seconds(std::int64_t numbers) const {
-    constexpr double kBytes = 8;  // read as float32, written and read again as bfloat16
-    return bf16_ ? cost::seconds(kBytes * static_cast<double>(numbers) / cost::kBandwidth, 0) : 0;
+  /// An estimate with what it takes to make elements of so many numbers, in rows of `count` that each start an element.
+  double with_conversion(double seconds, std::int64_t numbers, std::int64_t count = kFactors<Bf16Pair>) const {
+    if (!bf16_) return seconds;
+    constexpr double kBytes = 5;      // of a number: read as float32, written as bfloat16
+    constexpr double kOddRow = 20;    // numbers' worth: odd rows are converted one by one
+    constexpr double kMargin = 1.05;  // rounding must promise more than the estimates are off
+    const double odd_rows = count % 2 != 0 ? static_cast<double>(numbers) / static_cast<double>(count) : 0;
+    const double bytes = kBytes * (static_cast<double>(numbers) + kOddRow * odd_rows);
+    return kMargin * (seconds + cost::seconds(bytes / cost::kBandwidth, 0));
   }
 
  private:

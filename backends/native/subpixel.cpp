@@ -84,8 +84,9 @@ class Subpixel final : public Algorithm {
     const double products = outputs * (depth + kStart);
     const double calls = 1e-6 * static_cast<double>(s.groups * s.sh * s.sw);
     const double rate = precision_.product_rate(problem.dtype, s.channels_in_group());
-    return cost::seconds(2 * products / (0.95 * rate) + calls, cost::bytes(s, problem.dtype) / cost::kBandwidth) +
-           precision_.conversion_seconds(num_elements(s.x_shape()));
+    const double alone =
+        cost::seconds(2 * products / (0.95 * rate) + calls, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    return precision_.with_conversion(alone, num_elements(s.x_shape()), s.channels_in_group());
   }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const override {
