@@ -1,4 +1,6 @@
 // Which algorithm computes a problem: the smallest estimate wins, unless a faster one was measured (autotune.h).
+#include <atomic>
+
 #include <dygrad/backends/autotune.h>
 #include <dygrad/backends/image_result.h>
 #include <dygrad/backends/lru_cache.h>
@@ -117,6 +119,22 @@ Tensor empty_sums(const Problem& problem, const Tensor& bias) {
   return result;
 }
 
+/// Once per process: that bfloat16 was asked for, and that no algorithm that may compute here rounds to it.
+void tell_if_bfloat16_is_ignored(const Problem& problem, const Backend* forced) {
+  static std::atomic<bool> told{false};
+  if (problem.compute != Compute::bfloat16 || problem.dtype != DType::float32 || told) return;
+  Problem exact = problem;
+  exact.compute = Compute::exact;
+  for (const auto& backend : all_backends()) {
+    if (forced && backend.get() != forced) continue;
+    for (const Algorithm* algorithm : backend->algorithms()) {
+      if (algorithm->supports(problem) && !algorithm->supports(exact)) return;
+    }
+  }
+  if (told.exchange(true)) return;
+  detail::write_verbose_line("dygrad,bfloat16 is ignored: no backend in use multiplies it fast on this processor");
+}
+
 Tensor run(const Choice& choice, const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
   const detail::VerboseCall call;
   const bool empty = is_empty(problem);
@@ -137,6 +155,7 @@ const Backend& select_backend(const Problem& problem) { return *choose(problem).
 
 Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
   if (execution_context().autotune && !autotune::find(problem)) autotune::learn(problem, a, b, bias);
+  if (verbose()) tell_if_bfloat16_is_ignored(problem, forced_backend());
   return run(choose(problem), problem, a, b, bias);
 }
 

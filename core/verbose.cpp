@@ -49,7 +49,10 @@ std::int64_t detail::VerboseCall::now() {
 void detail::VerboseCall::done(std::string_view op, std::string_view problem, std::string_view backend,
                                std::string_view algorithm) const {
   const double microseconds = static_cast<double>(now() - start_) / 1000;
-  const std::string line = fmt::format("dygrad,{},{},{},{},{:.1f}", op, problem, backend, algorithm, microseconds);
+  write_verbose_line(fmt::format("dygrad,{},{},{},{},{:.1f}", op, problem, backend, algorithm, microseconds));
+}
+
+void detail::write_verbose_line(std::string_view line) {
   const std::scoped_lock lock(sink().mutex);
   if (sink().write) sink().write(line);
   else fmt::print(stderr, "{}\n", line);

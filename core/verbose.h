@@ -20,6 +20,9 @@ DYGRAD_API bool verbose();
 
 namespace detail {
 
+/// Writes a line, whether verbose() is on or not.
+DYGRAD_API void write_verbose_line(std::string_view line);
+
 /// Times one kernel call. Does nothing unless verbose() was on when it was made.
 class DYGRAD_API VerboseCall {
  public:

@@ -12,4 +12,10 @@ const Algorithm& weights_gradient();  ///< W: pixels times patches (weights_grad
 const Algorithm& depthwise();         ///< D, B and W of one channel per group (depthwise.cpp)
 const Algorithm& matmul();            ///< matrix products (matmul.cpp)
 
+// The same with factors rounded to bfloat16, for problems that allow it.
+const Algorithm& bf16_subpixel();
+const Algorithm& bf16_scatter();
+const Algorithm& bf16_convolution();
+const Algorithm& bf16_weights_gradient();
+
 }  // namespace dygrad::native

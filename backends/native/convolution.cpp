@@ -1,69 +1,80 @@
 // The adjoint of the transposed convolution in its input is an ordinary convolution: patches of y times weights.
-#include <dygrad/backends/cost.h>
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/precision.h>
 
 namespace dygrad::native {
 
 namespace {
 
 template <class T>
-void pack(const Conv2DSizes& s, const T* weights, T* panels) {
-  const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
+void pack(const Conv2DSizes& s, const Number<T>* weights, T* panels) {
+  const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group(), elements = elements_for<T>(og);
   std::vector<PanelRow> rows;
   std::vector<std::int64_t> lanes;
-  for (std::int64_t o = 0; o < og; ++o) {
-    for (std::int64_t tap = 0; tap < s.taps(); ++tap) rows.push_back({tap * og + o, o * s.taps() + tap});
+  for (std::int64_t o = 0; o < og; o += kFactors<T>) {
+    for (std::int64_t tap = 0; tap < s.taps(); ++tap) {
+      rows.push_back({tap * elements + o / kFactors<T>, o * s.taps() + tap,
+                      o + 1 < og ? (o + 1) * s.taps() + tap : kZero});
+    }
   }
   for (std::int64_t c = 0; c < cg; ++c) lanes.push_back(c * og * s.taps());
   for (std::int64_t group = 0; group < s.groups; ++group) {
-    pack_panels(weights + group * cg * og * s.taps(), rows, lanes, panels + group * panels_size<T>(og * s.taps(), cg));
+    pack_panels(weights + group * cg * og * s.taps(), rows, lanes,
+                panels + group * panels_size<T>(elements * s.taps(), cg));
   }
 }
 
 class Convolution final : public Algorithm {
  public:
-  std::string_view name() const override { return "convolution"; }
-  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
+  Convolution(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
+  std::string_view name() const override { return name_; }
+  std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
-    return problem.kind == Problem::Kind::deconv2d_data && is_floating(problem.dtype);
+    return problem.kind == Problem::Kind::deconv2d_data && precision_.takes(problem);
   }
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
+    const std::int64_t lanes = precision_.lanes(problem.dtype);
     const double products = cost::flop(s) / cost::lane_use(s.channels_in_group(), lanes);
     const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
     const double copies = 1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth);
-    return cost::seconds(products / (0.95 * cost::product_rate(problem.dtype)) + copies,
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const double rate = precision_.product_rate(problem.dtype, s.filters_in_group());
+    const double alone =
+        cost::seconds(products / (0.95 * rate) + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    return precision_.with_conversion(alone, num_elements(s.y_shape()), s.filters_in_group());
   }
 
   Tensor run(const Problem& problem, const Tensor& g, const Tensor& w, const Tensor& bias) const override {
-    return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, g, w, bias); });
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, g, w, bias); });
   }
 
  private:
   template <class T>
   Tensor run_on(const Problem& problem, const Tensor& g, const Tensor& w, const Tensor& bias) const {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t cg = s.channels_in_group(), depth = s.filters_in_group() * s.taps();
+    const std::int64_t cg = s.channels_in_group(), depth = elements_for<T>(s.filters_in_group()) * s.taps();
     const std::int64_t group_size = panels_size<T>(depth, cg);
     const auto weights =
-        packed_weights<T>(*this, s, w, s.groups * group_size, [&](const T* from, T* to) { pack(s, from, to); });
+        packed_weights<T>(*this, s, w, s.groups * group_size, [&](const Number<T>* from, T* to) { pack(s, from, to); });
 
-    const Tensor image = channels_last(g), x = Tensor::empty(s.x_shape(), problem.dtype, MemoryFormat::channels_last);
-    const InitialValues<T> init(bias, s.groups, cg);
+    const Tensor image = factors_of_channels<T>(g, s.groups);
+    const Tensor x = Tensor::empty(s.x_shape(), problem.dtype, MemoryFormat::channels_last);
+    const InitialValues<Sum<T>> init(bias, s.groups, cg);
     const std::int64_t pieces = num_native_pieces(s);
+    Conv2DSizes in_elements = s;
+    in_elements.o = s.groups * elements_for<T>(s.filters_in_group());
     std::vector<PatchPlan<T>> plans;
-    for (std::int64_t group = 0; group < s.groups; ++group) plans.emplace_back(patches_of_output(s, group), pieces);
+    for (std::int64_t group = 0; group < s.groups; ++group)
+      plans.emplace_back(patches_of_output(in_elements, group), pieces);
     const Scratch<T> buffers(pieces, plans[0].scratch_size());
     parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t piece = first; piece < last; ++piece) {
         for (std::int64_t group = 0; group < s.groups; ++group) {
           const Panels<T> panels{depth, cg, weights->numbers.template data<T>() + group * group_size};
-          const Destination<T> target{x.mutable_data<T>() + group * cg, s.h * s.w * s.c, s.w * s.c, s.c};
+          const Destination<Sum<T>> target{x.mutable_data<Sum<T>>() + group * cg, s.h * s.w * s.c, s.w * s.c, s.c};
           plans[group].convolve(image.data<T>(), panels, init.of_group(group), target, {piece, pieces},
                                 buffers.of_piece(piece));
         }
@@ -71,12 +82,20 @@ class Convolution final : public Algorithm {
     });
     return x;
   }
+
+  std::string_view name_;
+  Precision precision_;
 };
 
 }  // namespace
 
 const Algorithm& convolution() {
-  static const Convolution instance;
+  static const Convolution instance("convolution", Compute::exact);
+  return instance;
+}
+
+const Algorithm& bf16_convolution() {
+  static const Convolution instance("bf16_convolution", Compute::bfloat16);
   return instance;
 }
 

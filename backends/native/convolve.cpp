@@ -81,22 +81,22 @@ struct PatchPlan<T>::Stretches {
 };
 
 template <class T>
-void PatchPlan<T>::convolve(const T* image, const Panels<T>& weights, const T* init, const Destination<T>& destination,
-                            Piece piece, T* scratch) const {
+void PatchPlan<T>::convolve(const T* image, const Panels<T>& weights, const Sum<T>* init,
+                            const Destination<Sum<T>>& destination, Piece piece, T* scratch) const {
   for (const Region& region : regions_) {
     convolve_region(region, image, weights, init, destination, piece, scratch);
   }
 }
 
 template <class T>
-void PatchPlan<T>::convolve_region(const Region& region, const T* image, const Panels<T>& weights, const T* init,
-                                   const Destination<T>& destination, Piece piece, T* scratch) const {
+void PatchPlan<T>::convolve_region(const Region& region, const T* image, const Panels<T>& weights, const Sum<T>* init,
+                                   const Destination<Sum<T>>& destination, Piece piece, T* scratch) const {
   const Kernels<T>& kernel = kernels<T>();
   const Stretches stretches(grid_, region, packed_);
   const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
   const Share share = share_of<T>(grid_.batch * per_image, weights.count(), piece.index, piece.pieces);
   std::array<const T*, kMostPositionsInBlock + kMaxRows> sources;
-  std::array<T*, kMostPositionsInBlock + kMaxRows> rows, targets;
+  std::array<Sum<T>*, kMostPositionsInBlock + kMaxRows> rows, targets;
   for (std::int64_t first = share.positions.first; first < share.positions.last; first += block_) {
     const Range block{first, std::min(first + block_, share.positions.last)};
     std::int64_t n = first / per_image, a = region.rows.first + first % per_image / columns;
@@ -147,5 +147,6 @@ void PatchPlan<T>::convolve_region(const Region& region, const T* image, const P
 
 template class PatchPlan<float>;
 template class PatchPlan<double>;
+template class PatchPlan<Bf16Pair>;
 
 }  // namespace dygrad::native

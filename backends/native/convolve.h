@@ -25,24 +25,24 @@ class PatchPlan {
   PatchPlan(PatchGrid grid, std::int64_t pieces);
 
   const PatchGrid& grid() const { return grid_; }
-  /// Numbers of scratch memory that each piece needs.
+  /// Elements of scratch memory that each piece needs.
   std::int64_t scratch_size() const { return packed_ ? block_ * step_ : 0; }
 
   /// Writes init + patch times weights for one piece of the positions, or of the panels where positions are few. `init`
   /// has one number per lane, filled up to whole panels, or is null.
-  void convolve(const T* image, const Panels<T>& weights, const T* init, const Destination<T>& destination, Piece piece,
-                T* scratch) const;
+  void convolve(const T* image, const Panels<T>& weights, const Sum<T>* init, const Destination<Sum<T>>& destination,
+                Piece piece, T* scratch) const;
 
  private:
   struct Stretches;
-  void convolve_region(const Region& region, const T* image, const Panels<T>& weights, const T* init,
-                       const Destination<T>& destination, Piece piece, T* scratch) const;
+  void convolve_region(const Region& region, const T* image, const Panels<T>& weights, const Sum<T>* init,
+                       const Destination<Sum<T>>& destination, Piece piece, T* scratch) const;
 
   PatchGrid grid_;
   std::vector<Region> regions_;
   bool packed_;         ///< patches are copied together, as one region
   std::int64_t block_;  ///< positions whose patches are kept in the cache
-  std::int64_t step_;   ///< numbers from one packed patch to the next
+  std::int64_t step_;   ///< elements from one packed patch to the next
 };
 
 /// Tiles of all heights over `rows` rows: calls f(first row, index of the height).

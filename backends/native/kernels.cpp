@@ -6,14 +6,14 @@ namespace dygrad::native {
 
 namespace {
 
-enum class InstructionSet { baseline, avx2, avx512 };
+enum class InstructionSet { baseline, avx2, avx512, avx512_bf16 };
 
 InstructionSet detect() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd")) {
-    return InstructionSet::avx512;
+    return __builtin_cpu_supports("avx512bf16") ? InstructionSet::avx512_bf16 : InstructionSet::avx512;
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
     return InstructionSet::avx2;
@@ -32,7 +32,7 @@ InstructionSet best() {
 template <>
 const Kernels<float>& kernels<float>() {
 #if defined(__x86_64__)
-  if (best() == InstructionSet::avx512) return kAvx512Float;
+  if (best() >= InstructionSet::avx512) return kAvx512Float;
   if (best() == InstructionSet::avx2) return kAvx2Float;
 #endif
   return kBaselineFloat;
@@ -41,10 +41,17 @@ const Kernels<float>& kernels<float>() {
 template <>
 const Kernels<double>& kernels<double>() {
 #if defined(__x86_64__)
-  if (best() == InstructionSet::avx512) return kAvx512Double;
+  if (best() >= InstructionSet::avx512) return kAvx512Double;
   if (best() == InstructionSet::avx2) return kAvx2Double;
 #endif
   return kBaselineDouble;
 }
+
+template <>
+const Kernels<Bf16Pair>& kernels<Bf16Pair>() {
+  return kBf16;
+}
+
+bool multiplies_bf16_pairs() { return best() == InstructionSet::avx512_bf16; }
 
 }  // namespace dygrad::native

@@ -7,12 +7,32 @@
 // offsets that all rows share, `outer` finds the factors of every k through two pointers. Every number is summed in the
 // order of k, so a result does not depend on where in a tile it was computed.
 //
+// Note [Pairs of bfloat16]
+// Where factors may be rounded to bfloat16, processors multiply and add two of them at a time: the element type of both
+// factors is then a pair for two neighbouring k, while sums stay float32. All that finds, copies and packs factors
+// works on pairs as it does on numbers; there are half as many along k.
+//
 // Source: Dukhan, "The indirect convolution algorithm", arXiv:1907.02129, 2019.
 #pragma once
 
 #include <cstdint>
 
 namespace dygrad::native {
+
+/// Two bfloat16 numbers, the first in the low half. Subnormal numbers count as 0.
+enum class Bf16Pair : std::uint32_t {};
+
+/// What products of T are summed in.
+template <class T>
+struct SumOf {
+  using Type = T;
+};
+template <>
+struct SumOf<Bf16Pair> {
+  using Type = float;
+};
+template <class T>
+using Sum = typename SumOf<T>::Type;
 
 /// Where the rows of a tile go, and what they start from.
 template <class T>
@@ -34,7 +54,7 @@ struct ProductTile {
   std::int64_t b_step;
   const std::int64_t *a_offsets, *b_rows;
   std::int64_t segments, depth;
-  TileTarget<T> target;
+  TileTarget<Sum<T>> target;
 };
 
 /// Rows are channels; k runs over pixels: a(i, k) = a[k][a_offset + i], b(k, j) = b[k][b_offset + j].
@@ -42,7 +62,7 @@ template <class T>
 struct OuterTile {
   const T *const *a, *const *b;
   std::int64_t a_offset, b_offset, depth;
-  TileTarget<T> target;
+  TileTarget<Sum<T>> target;
 };
 
 /// Tiles of several heights: the first is what the registers hold, the others do what is left over.
@@ -51,13 +71,19 @@ inline constexpr int kMaxRows = 14;   ///< of a tile, over all instruction sets
 inline constexpr int kMaxPanel = 32;  ///< numbers in a row of a tile, over all instruction sets
 
 template <class T>
-struct Kernels {
+struct TileKernels {
   const char* instruction_set;
   int lanes;                                            ///< numbers in one vector; a full row of a tile has two
   int heights[kHeights];                                ///< descending, the last is 1
   void (*product[2][kHeights])(const ProductTile<T>&);  ///< [vectors in a row - 1][height]
   void (*outer[2][kHeights])(const OuterTile<T>&);
 
+  int rows() const { return heights[0]; }
+  int panel() const { return 2 * lanes; }
+};
+
+template <class T>
+struct Kernels : TileKernels<T> {
   /// y[q * count + i] = init[i] + sum of rows[t][q * row_step + i] over t, for q in [0, positions), i in [0, count).
   /// Reads whole vectors of rows and init, writes nothing but y[0, positions * count). init may be null.
   void (*sum_rows)(const T* const* rows, std::int64_t terms, std::int64_t row_step, std::int64_t positions,
@@ -68,13 +94,21 @@ struct Kernels {
   /// w[i] += sum of x[k * x_step + i] * y[k * y_step + i] over k.
   void (*accumulate_products)(const T* x, std::int64_t x_step, const T* y, std::int64_t y_step, std::int64_t terms,
                               std::int64_t count, T* w);
-
-  int rows() const { return heights[0]; }
-  int panel() const { return 2 * lanes; }
 };
 
-/// The best that this processor runs.
+template <>
+struct Kernels<Bf16Pair> : TileKernels<Bf16Pair> {
+  /// to[i] = from[i], rounded to nearest even.
+  void (*round)(const float* from, std::int64_t count, std::uint16_t* to);
+  /// to[i] = {first[i], second[i]}, rounded to nearest even.
+  void (*interleave)(const float* first, const float* second, std::int64_t count, Bf16Pair* to);
+};
+
+/// The best that this processor runs. Those of pairs run only where multiplies_bf16_pairs().
 template <class T>
 const Kernels<T>& kernels();
+
+/// True if this processor has instructions for them.
+bool multiplies_bf16_pairs();
 
 }  // namespace dygrad::native

@@ -18,6 +18,8 @@ template <class T>
 struct VectorOf {
   using Type __attribute__((vector_size(kVectorBytes))) = T;
 };
+template <>
+struct VectorOf<Bf16Pair> : VectorOf<std::uint32_t> {};
 template <class T>
 using Vector = typename VectorOf<T>::Type;
 template <class T>
@@ -93,9 +95,25 @@ inline void store_tile(const TileTarget<T>& tile, const Vector<T> (&sums)[kRows]
   }
 }
 
+/// sum[lane] += factor * row[lane]
+template <class T>
+inline void add_products(T factor, Vector<T> row, Vector<T>& sum) {
+  sum += factor * row;
+}
+inline void add_products(Bf16Pair factor, Vector<Bf16Pair> row, Vector<float>& sum) {
+  const Vector<Bf16Pair> factors = static_cast<std::uint32_t>(factor) - Vector<Bf16Pair>{};
+#if DYGRAD_VECTOR_BYTES == 64 && defined(__AVX512BF16__)
+  sum = (Vector<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)factors, (__m512bh)row);
+#else
+  constexpr std::uint32_t kSecond = 0xffff0000;  // bfloat16 is the upper half of float32
+  sum += (Vector<float>)(factors << 16) * (Vector<float>)(row << 16);
+  sum += (Vector<float>)(factors & kSecond) * (Vector<float>)(row & kSecond);
+#endif
+}
+
 template <class T, int kRows, int kVectors>
 void product(const ProductTile<T>& tile) {
-  Vector<T> sums[kRows][kVectors];
+  Vector<Sum<T>> sums[kRows][kVectors];
   load_tile(tile.target, sums);
   const T* const* a = tile.a;
   for (std::int64_t segment = 0; segment < tile.segments; ++segment) {
@@ -113,7 +131,7 @@ void product(const ProductTile<T>& tile) {
       for (int i = 0; i < kRows; ++i) {
         const T factor = a[i][k];
 #pragma GCC unroll 2
-        for (int j = 0; j < kVectors; ++j) sums[i][j] += factor * row[j];
+        for (int j = 0; j < kVectors; ++j) add_products(factor, row[j], sums[i][j]);
       }
     }
   }
@@ -122,7 +140,7 @@ void product(const ProductTile<T>& tile) {
 
 template <class T, int kRows, int kVectors>
 void outer(const OuterTile<T>& tile) {
-  Vector<T> sums[kRows][kVectors];
+  Vector<Sum<T>> sums[kRows][kVectors];
   load_tile(tile.target, sums);
   const std::int64_t a_offset = tile.a_offset, b_offset = tile.b_offset;
   for (std::int64_t k = 0; k < tile.depth; ++k) {
@@ -133,7 +151,7 @@ void outer(const OuterTile<T>& tile) {
     for (int i = 0; i < kRows; ++i) {
       const T factor = a[i];
 #pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) sums[i][j] += factor * row[j];
+      for (int j = 0; j < kVectors; ++j) add_products(factor, row[j], sums[i][j]);
     }
   }
   store_tile(tile.target, sums);
@@ -201,7 +219,7 @@ void accumulate_products(const T* x, std::int64_t x_step, const T* y, std::int64
 }
 
 template <class T>
-constexpr Kernels<T> table(const char* instruction_set) {
+constexpr TileKernels<T> tiles(const char* instruction_set) {
   constexpr int kSecond = kTileRows > 8 ? 8 : 4;
   constexpr int kThird = kSecond > 4 ? 4 : 3;
   return {
@@ -213,10 +231,12 @@ constexpr Kernels<T> table(const char* instruction_set) {
                   {product<T, kTileRows, 2>, product<T, kSecond, 2>, product<T, kThird, 2>, product<T, 2, 2>,
                    product<T, 1, 2>}},
       .outer = {{outer<T, kTileRows, 1>, outer<T, kSecond, 1>, outer<T, kThird, 1>, outer<T, 2, 1>, outer<T, 1, 1>},
-                {outer<T, kTileRows, 2>, outer<T, kSecond, 2>, outer<T, kThird, 2>, outer<T, 2, 2>, outer<T, 1, 2>}},
-      .sum_rows = sum_rows<T>,
-      .sum_products = sum_products<T>,
-      .accumulate_products = accumulate_products<T>};
+                {outer<T, kTileRows, 2>, outer<T, kSecond, 2>, outer<T, kThird, 2>, outer<T, 2, 2>, outer<T, 1, 2>}}};
+}
+
+template <class T>
+constexpr Kernels<T> table(const char* instruction_set) {
+  return {tiles<T>(instruction_set), sum_rows<T>, sum_products<T>, accumulate_products<T>};
 }
 
 }  // namespace

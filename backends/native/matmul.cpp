@@ -46,7 +46,7 @@ class Matmul final : public Algorithm {
     if (c.num_elements() == 0) return c;
     std::vector<PanelRow> panel_rows;
     std::vector<std::int64_t> lanes;
-    for (std::int64_t k = 0; k < s.k; ++k) panel_rows.push_back({k, k * b.strides()[b.rank() - 2]});
+    for (std::int64_t k = 0; k < s.k; ++k) panel_rows.push_back({k, k * b.strides()[b.rank() - 2], kZero});
     for (std::int64_t n = 0; n < s.n; ++n) lanes.push_back(n * b.strides()[b.rank() - 1]);
     const Tensor packed = Tensor::empty({std::max<std::int64_t>(panels_size<T>(s.k, s.n), 1)}, a.dtype());
     constexpr double kWorthAThread = 4e5;

@@ -20,8 +20,12 @@ class NativeBackend final : public Backend {
   std::span<const Algorithm* const> algorithms() const override { return algorithms_; }
 
  private:
-  std::array<const Algorithm*, 6> algorithms_{&native::depthwise(),   &native::subpixel(),         &native::scatter(),
-                                              &native::convolution(), &native::weights_gradient(), &native::matmul()};
+  // Of equal estimates the first one wins: exact products.
+  std::array<const Algorithm*, 10> algorithms_{&native::depthwise(),        &native::subpixel(),
+                                               &native::scatter(),          &native::convolution(),
+                                               &native::weights_gradient(), &native::matmul(),
+                                               &native::bf16_subpixel(),    &native::bf16_scatter(),
+                                               &native::bf16_convolution(), &native::bf16_weights_gradient()};
 };
 
 }  // namespace

@@ -1,26 +1,21 @@
-// What the algorithms share around their kernels: operands in the layout they want, weights packed once per version,
-// and the work cut into one piece per thread.
+// What the algorithms share around their kernels: weights packed once per version, biases, scratch memory, and the work
+// cut into one piece per thread.
 #pragma once
 
 #include <array>
 
 #include <dygrad/backends/conv2d_sizes.h>
 #include <dygrad/backends/converted_weights.h>
-#include <dygrad/backends/native/kernels.h>
 #include <dygrad/backends/native/panels.h>
 #include <dygrad/backends/work.h>
-#include <dygrad/core/copy.h>
 
 namespace dygrad::native {
-
-inline Tensor channels_last(const Tensor& x) { return raw::contiguous(x, MemoryFormat::channels_last); }
-inline Tensor row_major(const Tensor& w) { return raw::contiguous(w, MemoryFormat::row_major); }
 
 /// Weights that `algorithm` packed for these sizes.
 struct PackedWeights final : Conversion {
   const Algorithm* algorithm;
   std::array<std::int64_t, 7> geometry;  ///< groups, stride, dilation, padding modulo the stride
-  Tensor numbers;
+  Tensor numbers;                        ///< as elements
 
   PackedWeights(const Algorithm* a, const Conv2DSizes& s)
       : algorithm(a), geometry{s.groups, s.sh, s.sw, s.dh, s.dw, s.ph % s.sh, s.pw % s.sw} {}
@@ -30,8 +25,8 @@ struct PackedWeights final : Conversion {
   }
 };
 
-/// The conversion of w for this algorithm: found, or made of `size` numbers that fill(from, to) writes. `from` are the
-/// row-major weights.
+/// The conversion of w for this algorithm: found, or made of `size` elements that fill(from, to) writes. `from` are the
+/// numbers of the row-major weights.
 template <class T, class Fill>
 Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes& s, const Tensor& w, std::int64_t size,
                                   const Fill& fill) {
@@ -40,9 +35,9 @@ Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes&
     return Ref<PackedWeights>(static_cast<PackedWeights*>(found.get()));
   }
   drop_stale_conversions(w);
-  made->numbers = Tensor::empty({size}, dtype_of<T>());
-  const Tensor plain = row_major(w);
-  fill(plain.data<T>(), made->numbers.mutable_data<T>());
+  made->numbers = memory_for<T>(size);
+  const Tensor plain = numbers_of_weights<T>(w);
+  fill(plain.data<Number<T>>(), made->numbers.mutable_data<T>());
   keep_conversion(w, made);
   return made;
 }
@@ -78,13 +73,13 @@ template <class T>
 class Scratch {
  public:
   Scratch(std::int64_t pieces, std::int64_t size)
-      : stride_((size + kLine - 1) / kLine * kLine), numbers_(Tensor::empty({pieces * stride_}, dtype_of<T>())) {}
-  T* of_piece(std::int64_t piece) const { return numbers_.template mutable_data<T>() + piece * stride_; }
+      : stride_((size + kLine - 1) / kLine * kLine), memory_(memory_for<T>(pieces * stride_)) {}
+  T* of_piece(std::int64_t piece) const { return memory_.template mutable_data<T>() + piece * stride_; }
 
  private:
   static constexpr std::int64_t kLine = 64 / sizeof(T);
   std::int64_t stride_;
-  Tensor numbers_;
+  Tensor memory_;
 };
 
 /// Pieces worth making of this much work.

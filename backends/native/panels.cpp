@@ -27,15 +27,22 @@ std::vector<std::size_t> runs_of(const std::vector<PanelRow>& rows) {
   return starts;
 }
 
+/// What a row holds at one lane.
+template <class T>
+inline T element(const Number<T>* from, const PanelRow& row) {
+  if constexpr (kFactors<T> == 1) return from[row.offset];
+  else return Bf16Pair{from[row.offset] | (row.second == kZero ? 0U : std::uint32_t{from[row.second]} << 16)};
+}
+
 /// Fills some rows of a panel, in a buffer first: its lines and the source's may both fall onto the same cache sets.
 template <class T>
-void fill_rows(const T* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes, std::int64_t width,
-               T* panel) {
+void fill_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
+               std::int64_t width, T* panel) {
   T buffer[kRowsAtOnce][kMaxPanel];
   for (std::size_t j = 0; j < lanes.size(); ++j) {
     const bool zero = lanes[j] == kZero;
-    const T* from = source + (zero ? 0 : lanes[j]);
-    for (std::size_t i = 0; i < rows.size(); ++i) buffer[i][j] = zero ? T{0} : from[rows[i].offset];
+    const Number<T>* from = source + (zero ? 0 : lanes[j]);
+    for (std::size_t i = 0; i < rows.size(); ++i) buffer[i][j] = zero ? T{0} : element<T>(from, rows[i]);
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::int64_t j = static_cast<std::int64_t>(lanes.size()); j < width; ++j) buffer[i][j] = T{0};
@@ -46,8 +53,8 @@ void fill_rows(const T* source, std::span<const PanelRow> rows, std::span<const 
 }  // namespace
 
 template <class T>
-Panels<T> pack_panels(const T* source, const std::vector<PanelRow>& rows, const std::vector<std::int64_t>& lane_offsets,
-                      T* data) {
+Panels<T> pack_panels(const Number<T>* source, const std::vector<PanelRow>& rows,
+                      const std::vector<std::int64_t>& lane_offsets, T* data) {
   const Panels<T> panels{static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(lane_offsets.size()), data};
   const std::int64_t panel = kernels<T>().panel();
   constexpr std::int64_t kWorthAThread = 1 << 14;
@@ -81,6 +88,8 @@ Panels<T> pack_panels(const T* source, const std::vector<PanelRow>& rows, const 
 
 template Panels<float> pack_panels(const float*, const std::vector<PanelRow>&, const std::vector<std::int64_t>&,
                                    float*);
+template Panels<Bf16Pair> pack_panels(const std::uint16_t*, const std::vector<PanelRow>&,
+                                      const std::vector<std::int64_t>&, Bf16Pair*);
 template Panels<double> pack_panels(const double*, const std::vector<PanelRow>&, const std::vector<std::int64_t>&,
                                     double*);
 

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include <dygrad/backends/native/kernels.h>
+
 namespace dygrad::native {
 
 namespace {
@@ -189,6 +191,7 @@ void pack_patches(const PatchGrid& grid, const T* image, Range positions, T* out
 }
 
 template void pack_patches(const PatchGrid&, const float*, Range, float*, std::int64_t);
+template void pack_patches(const PatchGrid&, const Bf16Pair*, Range, Bf16Pair*, std::int64_t);
 template void pack_patches(const PatchGrid&, const double*, Range, double*, std::int64_t);
 
 }  // namespace dygrad::native

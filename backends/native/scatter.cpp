@@ -8,10 +8,10 @@
 // is one stretch of that column's product; kernels are filled up with zeros to a whole number of strides.
 #include <array>
 
-#include <dygrad/backends/cost.h>
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/precision.h>
 
 namespace dygrad::native {
 
@@ -33,10 +33,13 @@ struct Layout {
 };
 
 template <class T>
-void pack(const Conv2DSizes& s, const Layout& layout, const T* weights, T* panels) {
+void pack(const Conv2DSizes& s, const Layout& layout, const Number<T>* weights, T* panels) {
+  const std::int64_t channel = s.o * s.taps();
   std::vector<PanelRow> rows;
   std::vector<std::int64_t> lanes;
-  for (std::int64_t c = 0; c < s.c; ++c) rows.push_back({c, c * s.o * s.taps()});
+  for (std::int64_t c = 0; c < s.c; c += kFactors<T>) {
+    rows.push_back({c / kFactors<T>, c * channel, c + 1 < s.c ? (c + 1) * channel : kZero});
+  }
   for (std::int64_t i = 0; i < s.kh; ++i) {
     for (std::int64_t j = 0; j < layout.column_steps * s.sw; ++j) {
       for (std::int64_t o = 0; o < s.o; ++o) lanes.push_back(j < s.kw ? o * s.taps() + i * s.kw + j : kZero);
@@ -101,39 +104,41 @@ class RowOfSums {
   std::vector<const T*> kernel_rows_, terms_;
 };
 
-/// The image as rows of a matrix: every pixel is a patch.
-PatchGrid pixels_as_patches(const Conv2DSizes& s, std::int64_t count) {
-  return {1, 1, count, s.c, 0, s.c, 1, count, 1, 1, {0}, {0}};
+/// The image as rows of a matrix: every pixel of so many elements is a patch.
+PatchGrid pixels_as_patches(std::int64_t elements, std::int64_t count) {
+  return {1, 1, count, elements, 0, elements, 1, count, 1, 1, {0}, {0}};
 }
 
 constexpr std::int64_t kTileBytes = 512 << 10;
 
 class Scatter final : public Algorithm {
  public:
-  std::string_view name() const override { return "scatter"; }
-  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
+  Scatter(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
+  std::string_view name() const override { return name_; }
+  std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
-    return problem.kind == Problem::Kind::deconv2d && is_floating(problem.dtype) && problem.conv->groups == 1 &&
+    return problem.kind == Problem::Kind::deconv2d && precision_.takes(problem) && problem.conv->groups == 1 &&
            problem.conv->dilation[1] == 1;
   }
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Layout layout(s);
-    const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
+    const std::int64_t lanes = precision_.lanes(problem.dtype);
     const double positions = static_cast<double>(s.n * s.h * s.w);
     const double widened = static_cast<double>(layout.lanes) / cost::lane_use(layout.lanes, lanes);
     const double products = positions * widened * static_cast<double>(s.c);
     // Every number of a product is stored and loaded once more, at about this rate, and each pixel has its own sums.
     constexpr double kTileRate = 5e9, kPixel = 8e-9;
     const double moved = positions * static_cast<double>(layout.lanes) * static_cast<double>(size_of(problem.dtype));
-    return cost::seconds(
-        2 * products / (0.95 * cost::product_rate(problem.dtype)) + moved / kTileRate + positions * kPixel,
-        cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const double alone = cost::seconds(2 * products / (0.95 * precision_.product_rate(problem.dtype, s.c)) +
+                                           moved / kTileRate + positions * kPixel,
+                                       cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const override {
-    return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, bias); });
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, bias); });
   }
 
  private:
@@ -141,14 +146,16 @@ class Scatter final : public Algorithm {
   Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Layout layout(s);
-    const auto weights = packed_weights<T>(*this, s, w, panels_size<T>(s.c, layout.lanes),
-                                           [&](const T* from, T* to) { pack(s, layout, from, to); });
-    const Panels<T> panels{s.c, layout.lanes, weights->numbers.template data<T>()};
-    const Tensor image = channels_last(x), y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
-    const Tensor init = repeated_bias<T>(s, layout, bias);
+    const std::int64_t elements = elements_for<T>(s.c);
+    const auto weights = packed_weights<T>(*this, s, w, panels_size<T>(elements, layout.lanes),
+                                           [&](const Number<T>* from, T* to) { pack(s, layout, from, to); });
+    const Panels<T> panels{elements, layout.lanes, weights->numbers.template data<T>()};
+    const Tensor image = factors_of_channels<T>(x, s.groups);
+    const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
+    const Tensor init = repeated_bias<Sum<T>>(s, layout, bias);
 
     const std::int64_t most_positions =
-        std::max<std::int64_t>(kTileBytes / (layout.step * static_cast<std::int64_t>(sizeof(T))), 1);
+        std::max<std::int64_t>(kTileBytes / (layout.step * static_cast<std::int64_t>(sizeof(Sum<T>))), 1);
     const std::int64_t halo =
         ceil_div((s.kh - 1) * s.dh, s.sh);  // input rows that a block of outputs shares with the next
     const bool many_images = s.h * s.w <= most_positions;
@@ -160,12 +167,13 @@ class Scatter final : public Algorithm {
 
     const std::int64_t row_blocks = ceil_div(s.oh, output_rows), blocks = ceil_div(s.n, images) * row_blocks;
     const std::int64_t pieces = std::min(num_native_pieces(s), blocks);
-    const Scratch<T> tiles(pieces, images * tile_rows * s.w * layout.step + 64);
-    const Scratch<T> buffers(pieces, PatchPlan<T>(pixels_as_patches(s, images * tile_rows * s.w), 1).scratch_size());
+    const Scratch<Sum<T>> tiles(pieces, images * tile_rows * s.w * layout.step + 64);
+    const Scratch<T> buffers(pieces,
+                             PatchPlan<T>(pixels_as_patches(elements, images * tile_rows * s.w), 1).scratch_size());
     parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t piece = first; piece < last; ++piece) {
-        RowOfSums<T> sums(s, layout, init.defined() ? init.data<T>() : nullptr);
-        T* const tile = tiles.of_piece(piece);
+        RowOfSums<Sum<T>> sums(s, layout, init.defined() ? init.data<Sum<T>>() : nullptr);
+        Sum<T>* const tile = tiles.of_piece(piece);
         const Range own = part_of({0, blocks}, piece, pieces);
         for (std::int64_t block = own.first; block < own.last; ++block) {
           const Range ns{block / row_blocks * images, std::min((block / row_blocks + 1) * images, s.n)};
@@ -173,16 +181,16 @@ class Scatter final : public Algorithm {
           const Range used = many_images ? Range{0, s.h} : rows_reaching(s, ohs);
           const std::int64_t rows = used.size(), count = ns.size() * rows * s.w;
           if (count > 0) {
-            const PatchPlan<T> plan(pixels_as_patches(s, count), 1);
-            plan.convolve(image.data<T>() + (ns.first * s.h + used.first) * s.w * s.c, panels, nullptr,
+            const PatchPlan<T> plan(pixels_as_patches(elements, count), 1);
+            plan.convolve(image.data<T>() + (ns.first * s.h + used.first) * s.w * elements, panels, nullptr,
                           {tile, 0, 0, layout.step}, {0, 1}, buffers.of_piece(piece));
           }
           for (std::int64_t n = ns.first; n < ns.last; ++n) {
-            const T* products = tile + (n - ns.first) * rows * s.w * layout.step;
+            const Sum<T>* products = tile + (n - ns.first) * rows * s.w * layout.step;
             for (std::int64_t oh = ohs.first; oh < ohs.last; ++oh) {
               sums.write(
                   oh, [&](std::int64_t row) { return products + (row - used.first) * s.w * layout.step; },
-                  y.mutable_data<T>() + (n * s.oh + oh) * s.ow * s.o);
+                  y.mutable_data<Sum<T>>() + (n * s.oh + oh) * s.ow * s.o);
             }
           }
         }
@@ -202,12 +210,20 @@ class Scatter final : public Algorithm {
     for (std::int64_t i = 0; i < repeated.num_elements(); ++i) to[i] = from[i % s.o];
     return repeated;
   }
+
+  std::string_view name_;
+  Precision precision_;
 };
 
 }  // namespace
 
 const Algorithm& scatter() {
-  static const Scatter instance;
+  static const Scatter instance("scatter", Compute::exact);
+  return instance;
+}
+
+const Algorithm& bf16_scatter() {
+  static const Scatter instance("bf16_scatter", Compute::bfloat16);
   return instance;
 }
 

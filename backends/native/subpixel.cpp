@@ -3,10 +3,10 @@
 // inserted zero is ever made.
 //
 // Source: Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv:1609.07009, 2016.
-#include <dygrad/backends/cost.h>
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/precision.h>
 
 namespace dygrad::native {
 
@@ -32,10 +32,12 @@ std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
   std::vector<Part> parts;
   panels_total = 0;
   const std::int64_t og = s.filters_in_group();
+  Conv2DSizes in_elements = s;
+  in_elements.c = s.groups * elements_for<T>(s.channels_in_group());
   for (std::int64_t group = 0; group < s.groups; ++group) {
     for (std::int64_t row = 0; row < std::min(s.sh, s.oh); ++row) {
       for (std::int64_t column = 0; column < (columns_together(s) ? 1 : std::min(s.sw, s.ow)); ++column) {
-        Part part{phase_of_output(s, group, row, column), group, panels_total,
+        Part part{phase_of_output(in_elements, group, row, column), group, panels_total,
                   (row * s.ow + column) * s.o + group * og};
         panels_total += panels_size<T>(part.phase.grid.depth(), lanes_of_part(s));
         parts.push_back(std::move(part));
@@ -46,15 +48,17 @@ std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
 }
 
 template <class T>
-void pack(const Conv2DSizes& s, const Part& part, const T* weights, T* panels) {
+void pack(const Conv2DSizes& s, const Part& part, const Number<T>* weights, T* panels) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
+  const std::int64_t elements = elements_for<T>(cg), channel = og * s.taps();
   std::vector<PanelRow> rows;
   std::vector<std::int64_t> lanes;
-  for (std::int64_t c = 0; c < cg; ++c) {
+  for (std::int64_t c = 0; c < cg; c += kFactors<T>) {
     std::int64_t tap = 0;
     for (const std::int64_t i : part.phase.kernel_rows) {
       for (const std::int64_t j : part.phase.kernel_columns) {
-        rows.push_back({tap++ * cg + c, c * og * s.taps() + i * s.kw + j});
+        const std::int64_t offset = c * channel + i * s.kw + j;
+        rows.push_back({tap++ * elements + c / kFactors<T>, offset, c + 1 < cg ? offset + channel : kZero});
       }
     }
   }
@@ -66,15 +70,16 @@ void pack(const Conv2DSizes& s, const Part& part, const T* weights, T* panels) {
 
 class Subpixel final : public Algorithm {
  public:
-  std::string_view name() const override { return "subpixel"; }
-  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
+  Subpixel(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
+  std::string_view name() const override { return name_; }
+  std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
-    return problem.kind == Problem::Kind::deconv2d && is_floating(problem.dtype);
+    return problem.kind == Problem::Kind::deconv2d && precision_.takes(problem);
   }
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
+    const std::int64_t lanes = precision_.lanes(problem.dtype);
     // Outputs may lie beyond the reach of the input, so they are what is counted.
     const double outputs = static_cast<double>(s.n * s.oh * s.ow) *
                            static_cast<double>(s.filters_in_group() * s.groups) /
@@ -83,12 +88,14 @@ class Subpixel final : public Algorithm {
     constexpr double kStart = 10;  // what starting and storing a tile costs, in products per number
     const double products = outputs * (depth + kStart);
     const double calls = 1e-6 * static_cast<double>(s.groups * s.sh * s.sw);
-    return cost::seconds(2 * products / (0.95 * cost::product_rate(problem.dtype)) + calls,
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const double rate = precision_.product_rate(problem.dtype, s.channels_in_group());
+    const double alone =
+        cost::seconds(2 * products / (0.95 * rate) + calls, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    return precision_.with_conversion(alone, num_elements(s.x_shape()), s.channels_in_group());
   }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const override {
-    return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, bias); });
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, bias); });
   }
 
  private:
@@ -104,20 +111,21 @@ class Subpixel final : public Algorithm {
       plans.emplace_back(part.phase.grid, pieces);
       scratch = std::max(scratch, plans.back().scratch_size());
     }
-    const auto weights = packed_weights<T>(*this, s, w, panels_total, [&](const T* from, T* to) {
+    const auto weights = packed_weights<T>(*this, s, w, panels_total, [&](const Number<T>* from, T* to) {
       for (const Part& part : parts) pack(s, part, from, to);
     });
 
-    const Tensor image = channels_last(x), y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
-    const InitialValues<T> init(bias, s.groups, og, lanes_of_part(s) / og);
+    const Tensor image = factors_of_channels<T>(x, s.groups);
+    const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
+    const InitialValues<Sum<T>> init(bias, s.groups, og, lanes_of_part(s) / og);
     const Scratch<T> buffers(pieces, scratch);
     parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t piece = first; piece < last; ++piece) {
         for (std::size_t i = 0; i < parts.size(); ++i) {
           const Panels<T> panels{plans[i].grid().depth(), lanes_of_part(s),
                                  weights->numbers.template data<T>() + parts[i].panels_offset};
-          const Destination<T> target{y.mutable_data<T>() + parts[i].target_offset, s.oh * s.ow * s.o,
-                                      s.sh * s.ow * s.o, s.sw * s.o};
+          const Destination<Sum<T>> target{y.mutable_data<Sum<T>>() + parts[i].target_offset, s.oh * s.ow * s.o,
+                                           s.sh * s.ow * s.o, s.sw * s.o};
           plans[i].convolve(image.data<T>(), panels, init.of_group(parts[i].group), target, {piece, pieces},
                             buffers.of_piece(piece));
         }
@@ -125,12 +133,20 @@ class Subpixel final : public Algorithm {
     });
     return y;
   }
+
+  std::string_view name_;
+  Precision precision_;
 };
 
 }  // namespace
 
 const Algorithm& subpixel() {
-  static const Subpixel instance;
+  static const Subpixel instance("subpixel", Compute::exact);
+  return instance;
+}
+
+const Algorithm& bf16_subpixel() {
+  static const Subpixel instance("bf16_subpixel", Compute::bfloat16);
   return instance;
 }
 

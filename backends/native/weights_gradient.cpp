@@ -2,10 +2,10 @@
 // all positions. A product of two tall matrices, one of which is x itself and the other lies scattered in y.
 #include <array>
 
-#include <dygrad/backends/cost.h>
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/precision.h>
 
 namespace dygrad::native {
 
@@ -39,14 +39,16 @@ struct Division {
 template <class T>
 class Sums {
  public:
-  Sums(const Conv2DSizes& s, std::int64_t group, const T* x, const T* y, T* sums)
+  Sums(const Conv2DSizes& s, std::int64_t group, const T* x, const T* y, Sum<T>* sums)
       : s_(s),
         grid_(patches_of_output(s, group)),
         first_channel_(group * s.channels_in_group()),
         regions_(regions_of(grid_)),
         x_(x),
         y_(y),
-        sums_(sums) {}
+        sums_(sums) {
+    for (std::int64_t q = 0; q < kMostPositions; ++q) panel_rows_[q] = panel_.data() + q * kMaxPanel;
+  }
 
   /// Every patch consists of whole vectors, wherever it is cut by the border.
   bool fits_in_place() const {
@@ -133,17 +135,25 @@ class Sums {
   void add_lanes(std::int64_t offset, std::int64_t lane, std::int64_t count, std::int64_t positions, Range channels) {
     const Kernels<T>& kernel = kernels<T>();
     const std::int64_t width = grid_.depth();
-    std::array<T*, kMaxRows> rows{};
+    std::array<Sum<T>*, kMaxRows> rows{};
+    // Pixels a power of two apart fall onto a few sets of the first-level cache. Where many tiles read the same lanes,
+    // these are copied together first.
+    constexpr std::int64_t kTilesWorthACopy = 8;
+    const bool copied = channels.size() >= kTilesWorthACopy * kernel.rows();
     for (std::int64_t i = 0; i < count; i += kernel.panel()) {
       const std::int64_t lanes = std::min<std::int64_t>(kernel.panel(), count - i);
       const int vectors = lanes > kernel.lanes ? 2 : 1;
+      if (copied) {
+        for (std::int64_t q = 0; q < positions; ++q)
+          std::copy_n(ys_[q] + offset + i, lanes, panel_.data() + q * kMaxPanel);
+      }
       for_each_tile<T>(channels.size(), [&](std::int64_t row_of_tile, int height) {
         const std::int64_t channel = channels.first + row_of_tile;
         for (int row = 0; row < kernel.heights[height]; ++row) rows[row] = sums_ + (channel + row) * width + lane + i;
         kernel.outer[vectors - 1][height]({.a = xs_.data(),
-                                           .b = ys_.data(),
+                                           .b = copied ? panel_rows_.data() : ys_.data(),
                                            .a_offset = channel,
-                                           .b_offset = offset + i,
+                                           .b_offset = copied ? 0 : offset + i,
                                            .depth = positions,
                                            .target = {rows.data(), lanes, true, nullptr}});
       });
@@ -155,8 +165,10 @@ class Sums {
   std::int64_t first_channel_;  // of x, in this group
   std::vector<Region> regions_;
   const T *x_, *y_;
-  T* sums_;
+  Sum<T>* sums_;
   std::array<const T*, kMostPositions> xs_, ys_;
+  std::array<const T*, kMostPositions> panel_rows_;
+  alignas(64) std::array<T, kMostPositions * kMaxPanel> panel_{};
 };
 
 /// Sums of one group start from 0; threads that share a group own different kernel rows.
@@ -196,34 +208,38 @@ void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& sums, std::int64_
 
 class WeightsGradient final : public Algorithm {
  public:
-  std::string_view name() const override { return "outer"; }
-  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
+  WeightsGradient(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
+  std::string_view name() const override { return name_; }
+  std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
-    return problem.kind == Problem::Kind::deconv2d_weights && is_floating(problem.dtype);
+    return problem.kind == Problem::Kind::deconv2d_weights && precision_.takes(problem);
   }
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
+    const std::int64_t lanes = precision_.lanes(problem.dtype);
     const double products = cost::flop(s) / cost::lane_use(s.filters_in_group() * s.taps(), lanes);
     const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
     const double copies = 1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth);
-    return cost::seconds(products / (0.92 * cost::product_rate(problem.dtype)) + copies,
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const double rate = precision_.product_rate(problem.dtype, s.n);
+    const double alone =
+        cost::seconds(products / (0.92 * rate) + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Tensor&) const override {
-    return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
   }
 
  private:
   template <class T>
   static Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& g) {
-    const Conv2DSizes s = conv2d_sizes(problem);
-    const Tensor pixels = channels_last(x), image = channels_last(g);
+    Conv2DSizes s = conv2d_sizes(problem);
     const Division division(s, num_native_pieces(s));
+    const Tensor pixels = factors_of_batch<T>(x), image = factors_of_batch<T>(g);
+    s.n = elements_for<T>(s.n);
     const std::int64_t cg = s.channels_in_group(), size = num_elements(s.w_shape());
-    const Scratch<T> sums(division.positions, size);
+    const Scratch<Sum<T>> sums(division.positions, size);
     const bool in_place = Sums<T>(s, 0, nullptr, nullptr, nullptr).fits_in_place();
     const std::int64_t most_lanes = ceil_div(s.kh, division.kernel_rows) * s.kw * s.filters_in_group();
     const Scratch<T> buffers(in_place ? 0 : division.pieces(),
@@ -235,7 +251,7 @@ class WeightsGradient final : public Algorithm {
         const Range groups = part_of({0, s.groups}, piece / division.positions / division.kernel_rows, division.groups);
         const Range kernel_rows = part_of({0, s.kh}, rows_part, division.kernel_rows);
         for (std::int64_t group = groups.first; group < groups.last; ++group) {
-          T* const to = sums.of_piece(part) + group * cg * s.taps() * s.filters_in_group();
+          Sum<T>* const to = sums.of_piece(part) + group * cg * s.taps() * s.filters_in_group();
           zero_kernel_rows(s, kernel_rows, to);
           Sums<T> own(s, group, pixels.data<T>(), image.data<T>(), to);
           if (in_place) own.add_in_place(kernel_rows, part, division.positions);
@@ -244,15 +260,23 @@ class WeightsGradient final : public Algorithm {
       }
     });
     Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
-    add_and_transpose(s, sums, division.positions, w.mutable_data<T>());
+    add_and_transpose(s, sums, division.positions, w.mutable_data<Sum<T>>());
     return w;
   }
+
+  std::string_view name_;
+  Precision precision_;
 };
 
 }  // namespace
 
 const Algorithm& weights_gradient() {
-  static const WeightsGradient instance;
+  static const WeightsGradient instance("outer", Compute::exact);
+  return instance;
+}
+
+const Algorithm& bf16_weights_gradient() {
+  static const WeightsGradient instance("bf16_outer", Compute::bfloat16);
   return instance;
 }
 
