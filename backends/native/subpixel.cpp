@@ -85,12 +85,12 @@ class Subpixel final : public Algorithm {
                            static_cast<double>(s.filters_in_group() * s.groups) /
                            cost::lane_use(lanes_of_part(s), lanes);
     const double depth = static_cast<double>(s.channels_in_group() * s.taps()) / static_cast<double>(s.sh * s.sw);
-    constexpr double kStart = 10;  // what starting and storing a tile costs, in products per number
-    const double products = outputs * (depth + kStart);
+    constexpr double kStart = 10;  // what starting and storing a tile costs, in exact products per number
     const double calls = 1e-6 * static_cast<double>(s.groups * s.sh * s.sw);
     const double rate = precision_.product_rate(problem.dtype, s.channels_in_group());
     const double alone =
-        cost::seconds(2 * products / (0.95 * rate) + calls, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+        cost::seconds(2 * outputs * (depth / rate + kStart / cost::product_rate(problem.dtype)) / 0.95 + calls,
+                      cost::bytes(s, problem.dtype) / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.channels_in_group());
   }
 
