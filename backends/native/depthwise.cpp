@@ -126,10 +126,11 @@ class Depthwise final : public Algorithm {
   }
 
   double estimate(const Problem& problem) const override {
-    constexpr double kEfficiency = 0.2;  // two loads for each product
+    // Two loads for each product; images start their sums anew at every pixel.
+    const double efficiency = problem.kind == Kind::deconv2d_weights ? 0.4 : 0.14;
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
-    return cost::seconds(cost::flop(s) / (kEfficiency * cost::lane_use(s.c, lanes) * cost::product_rate(problem.dtype)),
+    return cost::seconds(cost::flop(s) / (efficiency * cost::lane_use(s.c, lanes) * cost::product_rate(problem.dtype)),
                          cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 

@@ -98,8 +98,13 @@ class Primitive final : public Algorithm {
     const Conv2DSizes s = conv2d_sizes(problem);
     double efficiency = 0.88 * expected_efficiency(problem.kind, s);
     if (onednn::cached_convolution(problem.kind, s).algorithm.find("gemm") != std::string::npos) efficiency *= 0.3;
+    // Its reorders take weights in dygrad's order one by one; training converts them in every step.
+    constexpr double kReorder = 8e-8;  // seconds a number
+    const double reorder =
+        problem.kind == Kind::deconv2d_weights ? 0 : kReorder * static_cast<double>(num_elements(s.w_shape()));
     return cost::seconds(cost::flop(s) / (efficiency * cost::product_rate(problem.dtype)),
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+                         cost::bytes(s, problem.dtype) / cost::kBandwidth) +
+           reorder;
   }
 
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const override {
