@@ -17,15 +17,17 @@ namespace {
 // Note [Tiles of strided operands]
 // After sorting and merging (StridedLoop) the two innermost dimensions are cut into tiles of rows x columns. An operand
 // whose tile is dense is used where it lies; any other is copied into a buffer in the first cache (or, if written, out
-// of it), and a repeated one is copied once for as long as its address stays the same. Rows shorter than kShortRow are
-// joined until they fill a tile (unless rows of kDirectRow and more are dense and differ, as in a window of an image).
-// Longer ones are cut into stretches; only if an operand runs across them (a transposed
-// one) does a tile have several rows, so that each cache line of that operand is used up at once.
+// of it), and a repeated one is copied once for as long as its address stays the same.
+//   Short rows (kShortRow) are joined until they fill a tile, unless rows of at least kDirectRow elements are dense and
+//   differ, as in a window of an image: then each is a stretch.
+//   Long rows are cut into stretches. Only if an operand runs across them (a transposed one) does a tile have several
+//   rows, so that each cache line of that operand is used up at once.
 constexpr std::int64_t kTileElements = 1024;
+constexpr std::int64_t kAcrossElements = 4096;
 constexpr std::int64_t kShortRow = 256;
 constexpr std::int64_t kDirectRow = 32;
-constexpr std::int64_t kAcrossRows = 16, kAcrossColumns = 64;  // 16 float32 fill a cache line
-constexpr std::int64_t kLongTile = 16384;                      // elements, where nothing is copied
+constexpr std::int64_t kAcrossRows = 64, kAcrossColumns = 64;
+constexpr std::int64_t kLongTile = 16384;  // elements, where nothing is copied
 
 struct TiledOperand {
   std::byte* data;
@@ -55,7 +57,7 @@ class TiledLoop {
     outer_dims_ = std::max(inner - 1, 0);
     if (column_extent_ <= kShortRow) {
       columns_ = column_extent_;
-      rows_ = std::min(row_extent_, kTileElements / columns_);
+      rows_ = std::min(row_extent_, (runs_across ? kAcrossElements : kTileElements) / columns_);
       const bool goes_by_row = columns_ >= kDirectRow && std::ranges::all_of(used(), [](const TiledOperand& each) {
                                  return each.column_step == 1 && each.row_step != 0;
                                });
@@ -96,7 +98,7 @@ class TiledLoop {
 
  private:
   struct Buffer {
-    alignas(64) std::array<std::byte, kTileElements * sizeof(double)> bytes;
+    alignas(64) std::array<std::byte, kAcrossElements * sizeof(double)> bytes;
     std::int64_t offset = 0, rows = 0, columns = 0;  // of the tile inside
   };
   using Buffers = std::array<Buffer, StridedLoop::kMaxOperands>;

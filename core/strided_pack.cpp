@@ -1,7 +1,6 @@
 #include <dygrad/core/strided_pack.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 namespace dygrad::raw {
@@ -13,17 +12,59 @@ using Byte [[gnu::may_alias]] = std::uint8_t;
 using Word [[gnu::may_alias]] = std::uint32_t;
 using DoubleWord [[gnu::may_alias]] = std::uint64_t;
 
-/// Calls move(r, c) for every element, along the smaller step first, so that each cache line is used up at once.
-template <class Move>
-void for_each_element(const StridedBlock& b, const Move& move) {
-  if (std::abs(b.row_step) < std::abs(b.column_step) && b.row_step != 0) {
-    for (std::int64_t c = 0; c < b.columns; ++c) {
-      for (std::int64_t r = 0; r < b.rows; ++r) move(r, c);
-    }
-  } else {
-    for (std::int64_t r = 0; r < b.rows; ++r) {
-      for (std::int64_t c = 0; c < b.columns; ++c) move(r, c);
-    }
+// Four words or two double words in a register, for squares of 4 x 4 or 2 x 2 that are turned around in registers:
+// element by element, every one would need a store of its own, and stores that wait keep a processor from fetching
+// ahead.
+using Words = std::uint32_t __attribute__((vector_size(16)));
+using DoubleWords = std::uint64_t __attribute__((vector_size(16)));
+
+template <class V, class W>
+V load(const W* from) {
+  V v;
+  std::memcpy(&v, from, sizeof(v));
+  return v;
+}
+template <class V, class W>
+void store(const V& v, W* to) {
+  std::memcpy(to, &v, sizeof(v));
+}
+
+constexpr std::int64_t side_of_square(std::size_t element_size) {
+  return element_size == 4 ? 4 : element_size == 8 ? 2 : 1;
+}
+
+void transpose_square(const Byte* from, std::int64_t, Byte* to, std::int64_t) { *to = *from; }
+
+void transpose_square(const Word* from, std::int64_t from_step, Word* to, std::int64_t to_step) {
+  const auto a = load<Words>(from), b = load<Words>(from + from_step);
+  const auto c = load<Words>(from + 2 * from_step), d = load<Words>(from + 3 * from_step);
+  const Words ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Words cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  store(__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5), to);
+  store(__builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7), to + to_step);
+  store(__builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), to + 2 * to_step);
+  store(__builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7), to + 3 * to_step);
+}
+
+void transpose_square(const DoubleWord* from, std::int64_t from_step, DoubleWord* to, std::int64_t to_step) {
+  const auto a = load<DoubleWords>(from), b = load<DoubleWords>(from + from_step);
+  store(__builtin_shufflevector(a, b, 0, 2), to);
+  store(__builtin_shufflevector(a, b, 1, 3), to + to_step);
+}
+
+/// to[r * to_step + c] = from[c * from_step + r].
+template <class W>
+void transpose(const W* from, std::int64_t from_step, W* to, std::int64_t to_step, std::int64_t rows,
+               std::int64_t columns) {
+  constexpr std::int64_t kSide = side_of_square(sizeof(W));
+  const std::int64_t even_rows = rows / kSide * kSide, even_columns = columns / kSide * kSide;
+  for (std::int64_t c = 0; c < even_columns; c += kSide) {
+    for (std::int64_t r = 0; r < even_rows; r += kSide)
+      transpose_square(from + c * from_step + r, from_step, to + r * to_step + c, to_step);
+  }
+  for (std::int64_t c = 0; c < columns; ++c) {
+    for (std::int64_t r = c < even_columns ? even_rows : 0; r < rows; ++r)
+      to[r * to_step + c] = from[c * from_step + r];
   }
 }
 
@@ -38,17 +79,29 @@ void pack_words(const StridedBlock& b, W* to) {
     for (std::int64_t r = 0; r < b.rows; ++r) {
       std::memcpy(to + r * b.columns, from + r * b.row_step, static_cast<std::size_t>(b.columns) * sizeof(W));
     }
+  } else if (b.row_step == 1) {
+    transpose(from, b.column_step, to, b.columns, b.rows, b.columns);
   } else {
-    for_each_element(
-        b, [&](std::int64_t r, std::int64_t c) { to[r * b.columns + c] = from[r * b.row_step + c * b.column_step]; });
+    for (std::int64_t r = 0; r < b.rows; ++r) {
+      for (std::int64_t c = 0; c < b.columns; ++c) to[r * b.columns + c] = from[r * b.row_step + c * b.column_step];
+    }
   }
 }
 
 template <class W>
 void unpack_words(const W* from, const StridedBlock& b) {
   W* to = reinterpret_cast<W*>(b.data);
-  for_each_element(
-      b, [&](std::int64_t r, std::int64_t c) { to[r * b.row_step + c * b.column_step] = from[r * b.columns + c]; });
+  if (b.column_step == 1) {
+    for (std::int64_t r = 0; r < b.rows; ++r) {
+      std::memcpy(to + r * b.row_step, from + r * b.columns, static_cast<std::size_t>(b.columns) * sizeof(W));
+    }
+  } else if (b.row_step == 1) {
+    transpose(from, b.columns, to, b.column_step, b.columns, b.rows);
+  } else {
+    for (std::int64_t r = 0; r < b.rows; ++r) {
+      for (std::int64_t c = 0; c < b.columns; ++c) to[r * b.row_step + c * b.column_step] = from[r * b.columns + c];
+    }
+  }
 }
 
 }  // namespace
