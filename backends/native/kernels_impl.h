@@ -218,6 +218,16 @@ void accumulate_products(const T* x, std::int64_t x_step, const T* y, std::int64
   }
 }
 
+}  // namespace
+
+}  // namespace dygrad::native
+
+#include <dygrad/backends/native/transforms_impl.h>
+
+namespace dygrad::native {
+
+namespace {
+
 template <class T>
 constexpr TileKernels<T> tiles(const char* instruction_set) {
   constexpr int kSecond = kTileRows > 8 ? 8 : 4;
@@ -236,7 +246,14 @@ constexpr TileKernels<T> tiles(const char* instruction_set) {
 
 template <class T>
 constexpr Kernels<T> table(const char* instruction_set) {
-  return {tiles<T>(instruction_set), sum_rows<T>, sum_products<T>, accumulate_products<T>};
+  Kernels<T> kernels{tiles<T>(instruction_set), sum_rows<T>, sum_products<T>, accumulate_products<T>, {}};
+  fill_transforms<T, Transform::x_to_points>(kernels);
+  fill_transforms<T, Transform::w_to_points>(kernels);
+  fill_transforms<T, Transform::points_to_y>(kernels);
+  fill_transforms<T, Transform::points_to_x>(kernels);
+  fill_transforms<T, Transform::points_to_w>(kernels);
+  fill_transforms<T, Transform::y_to_points>(kernels);
+  return kernels;
 }
 
 }  // namespace

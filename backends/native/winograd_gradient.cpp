@@ -1,0 +1,137 @@
+// W with fewer products: tiles of x and of y at points, one product of matrices per point, and back into taps.
+// See Note [Winograd] in transforms.h and Note [Tiles of a transposed convolution] in winograd_tiles.h.
+#include <dygrad/backends/native/algorithms.h>
+#include <dygrad/backends/native/convolve.h>
+#include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/winograd.h>
+
+namespace dygrad::native {
+
+namespace {
+
+/// Sums of this many bytes fit a thread's caches: threads then share out tiles and each has sums of its own, which are
+/// added at the end in a fixed order. Larger ones they share out, and all of them read all of x.
+constexpr std::int64_t kManySums = 2 << 20;
+
+constexpr std::int64_t kBlockBytes = 1 << 20, kBlockBytesOfManySums = 8 << 20;
+constexpr std::int64_t kPanelsAtOnce = 4;
+constexpr std::int64_t kTilesAtOnce = 252;  ///< that one tile of sums runs over: both factors stay in the nearest cache
+
+/// sums[channel][lane] += a(tile, channel) * b(tile, lane) over the tiles of a block, point by point.
+template <class T>
+class PointSums {
+ public:
+  explicit PointSums(const Tiles& tiles) : tiles_(tiles) {}
+
+  void add(const Tiles::Matrix<T>& a, const Tiles::Matrix<T>& b, Range block, bool first_block, Range panels,
+           const PointPanels<T>& sums) {
+    const Kernels<T>& kernel = kernels<T>();
+    const Panels<T> one = sums.of_one_point();
+    std::array<T*, kMaxRows> rows{};
+    for (int point = 0; point < tiles_.points(); ++point) {
+      as_.clear(), bs_.clear();
+      tiles_.find_rows(block, point, rows_);
+      for (const std::int64_t row : rows_) as_.push_back(a.row(point, row)), bs_.push_back(b.row(point, row));
+      const auto tiles = static_cast<std::int64_t>(as_.size());
+      for (std::int64_t p = panels.first; p < panels.last; ++p) {
+        const std::int64_t width = one.width_of(p), lane = (p - panels.first) * kernel.panel();
+        Sum<T>* const panel = sums.panel(p, point);
+        // Once at least, for the zeros that sums start from.
+        for (std::int64_t first = 0; first == 0 || first < tiles; first += kTilesAtOnce) {
+          for_each_tile<T>(sums.depth, [&](std::int64_t channel, int height) {
+            for (int row = 0; row < kernel.heights[height]; ++row)
+              rows[static_cast<std::size_t>(row)] = panel + (channel + row) * width;
+            kernel.outer[one.vectors_of(p) - 1][height](
+                {.a = as_.data() + first,
+                 .b = bs_.data() + first,
+                 .a_offset = channel,
+                 .b_offset = lane,
+                 .depth = std::min(kTilesAtOnce, tiles - first),
+                 .target = {rows.data(), width, !first_block || first > 0, nullptr}});
+          });
+        }
+      }
+    }
+  }
+
+ private:
+  const Tiles& tiles_;
+  std::vector<std::int64_t> rows_;  ///< of the block, at one point
+  std::vector<const T*> as_, bs_;
+};
+
+class WinogradGradient final : public Algorithm {
+ public:
+  std::string_view name() const override { return "winograd"; }
+  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
+  bool supports(const Problem& problem) const override {
+    return problem.kind == Problem::Kind::deconv2d_weights && winograd_takes(problem);
+  }
+  double estimate(const Problem& problem) const override { return winograd_estimate(problem); }
+
+  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Tensor&) const override {
+    return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
+  }
+
+ private:
+  template <class T>
+  static Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& g) {
+    const Conv2DSizes s = conv2d_sizes(problem);
+    const Tiles tiles(s);
+    const std::int64_t points = tiles.points(), depth = tiles.channels(), lanes = tiles.lanes();
+    const std::int64_t panel = kernels<T>().panel(), panels = ceil_div(lanes, panel);
+    const std::int64_t size = PointPanels<T>::size(points, depth, lanes);
+    const Tensor pixels = channels_last(x), image = channels_last(g);
+
+    const std::int64_t pieces = num_native_pieces(s);
+    const bool many = size * static_cast<std::int64_t>(sizeof(T)) > kManySums && panels >= pieces;
+    const std::int64_t tile_parts = many ? 1 : std::min(pieces, tiles.count()), panel_parts = many ? pieces : 1;
+    const std::int64_t at_once = std::min(kPanelsAtOnce, ceil_div(panels, panel_parts));
+    const std::int64_t depth_step = odd_lines<T>(depth), lane_step = odd_lines<T>(at_once * panel);
+    const std::int64_t height = block_height<T>(points * (depth_step + lane_step), ceil_div(tiles.count(), tile_parts),
+                                                many ? kBlockBytesOfManySums : kBlockBytes);
+    const Scratch<T> sums(tile_parts, s.groups * size);
+    const Scratch<T> buffers(pieces, points * height * (depth_step + lane_step));
+    parallel_for(tile_parts * panel_parts, 1, [&](std::int64_t first_piece, std::int64_t last_piece) {
+      for (std::int64_t piece = first_piece; piece < last_piece; ++piece) {
+        const Range own = part_of({0, tiles.count()}, piece / panel_parts, tile_parts);
+        const Range own_panels = part_of({0, panels}, piece % panel_parts, panel_parts);
+        T* const scratch = buffers.of_piece(piece);
+        const Tiles::Matrix<T> a{scratch, height, depth_step};
+        const Tiles::Matrix<T> b{scratch + points * height * depth_step, height, lane_step};
+        PointSums<T> point_sums(tiles);
+        for (std::int64_t group = 0; group < s.groups; ++group) {
+          const PointPanels<T> to{points, depth, lanes, sums.of_piece(piece / panel_parts) + group * size};
+          for (std::int64_t first = own.first; first < own.last; first += height) {
+            const Range block{first, std::min(first + height, own.last)};
+            tiles.gather_x(group, pixels.data<T>(), block, a);
+            for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
+              const Range some{p, std::min(p + at_once, own_panels.last)};
+              const Range range{some.first * panel, std::min(some.last * panel, lanes)};
+              tiles.gather_y(group, image.data<T>(), block, range, b);
+              point_sums.add(a, b, block, first == own.first, some, to);
+            }
+          }
+        }
+      }
+    });
+
+    Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
+    for (std::int64_t group = 0; group < s.groups; ++group) {
+      std::vector<PointPanels<T>> parts;
+      for (std::int64_t part = 0; part < tile_parts; ++part)
+        parts.push_back({points, depth, lanes, sums.of_piece(part) + group * size});
+      points_to_weights(s, tiles, group, parts, w.mutable_data<T>());
+    }
+    return w;
+  }
+};
+
+}  // namespace
+
+const Algorithm& winograd_gradient() {
+  static const WinogradGradient instance;
+  return instance;
+}
+
+}  // namespace dygrad::native
