@@ -20,5 +20,8 @@ const Algorithm& bf16_subpixel();
 const Algorithm& bf16_scatter();
 const Algorithm& bf16_convolution();
 const Algorithm& bf16_weights_gradient();
+const Algorithm& bf16_winograd();
+const Algorithm& bf16_winograd_data();
+const Algorithm& bf16_winograd_gradient();
 
 }  // namespace dygrad::native

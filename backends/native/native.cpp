@@ -21,7 +21,7 @@ class NativeBackend final : public Backend {
 
  private:
   // Of equal estimates the first one wins: exact products.
-  std::array<const Algorithm*, 13> algorithms_{&native::depthwise(),
+  std::array<const Algorithm*, 16> algorithms_{&native::depthwise(),
                                                &native::subpixel(),
                                                &native::scatter(),
                                                &native::convolution(),
@@ -33,7 +33,10 @@ class NativeBackend final : public Backend {
                                                &native::bf16_subpixel(),
                                                &native::bf16_scatter(),
                                                &native::bf16_convolution(),
-                                               &native::bf16_weights_gradient()};
+                                               &native::bf16_weights_gradient(),
+                                               &native::bf16_winograd(),
+                                               &native::bf16_winograd_data(),
+                                               &native::bf16_winograd_gradient()};
 };
 
 }  // namespace

@@ -41,7 +41,8 @@ class PointProduct {
  public:
   PointProduct(const Tiles& tiles, Range block, std::int64_t depth) : tiles_(tiles), block_(block), depth_(depth) {}
 
-  void multiply(const Tiles::Matrix<T>& a, const PointPanels<T>& weights, Range panels, const Tiles::Matrix<T>& c) {
+  void multiply(const Tiles::Matrix<T>& a, const PointPanels<T>& weights, Range panels,
+                const Tiles::Matrix<Sum<T>>& c) {
     for (int point = 0; point < tiles_.points(); ++point) {
       tiles_.find_rows(block_, point, rows_);
       if (!rows_.empty()) multiply_point(point, a, weights, panels, c);
@@ -50,7 +51,7 @@ class PointProduct {
 
  private:
   void multiply_point(std::int64_t point, const Tiles::Matrix<T>& a, const PointPanels<T>& weights, Range panels,
-                      const Tiles::Matrix<T>& c) {
+                      const Tiles::Matrix<Sum<T>>& c) {
     const Kernels<T>& kernel = kernels<T>();
     const Panels<T> one = weights.of_one_point();
     constexpr std::int64_t kStart = 0;
@@ -83,7 +84,7 @@ class PointProduct {
   std::int64_t depth_;
   std::vector<std::int64_t> rows_;  ///< of the block, at this point
   std::vector<const T*> sources_;
-  std::vector<T*> targets_;
+  std::vector<Sum<T>*> targets_;
 };
 
 /// Outputs that no tile reaches are bias alone; the others are added to it.
@@ -99,16 +100,57 @@ void fill_with_bias(const Conv2DSizes& s, const Tensor& bias, T* y) {
   });
 }
 
+/// Weights of all groups at points, in elements.
+template <class T>
+void fill_points(const Conv2DSizes& s, const Tiles& tiles, const Sum<T>* from, bool lanes_are_channels, T* to) {
+  const std::int64_t points = tiles.points();
+  const std::int64_t depth = lanes_are_channels ? tiles.lanes() : tiles.channels();
+  const std::int64_t lanes = lanes_are_channels ? tiles.channels() : tiles.lanes();
+  const std::int64_t elements = elements_for<T>(depth), size = PointPanels<T>::size(points, elements, lanes);
+  for (std::int64_t group = 0; group < s.groups; ++group) {
+    const PointPanels<T> packed{points, elements, lanes, to + group * size};
+    if constexpr (kFactors<T> == 1) {
+      weights_to_points(s, tiles, group, from, packed, lanes_are_channels);
+    } else {
+      const Scratch<float> numbers(1, PointPanels<float>::size(points, depth, lanes));
+      const PointPanels<float> exact{points, depth, lanes, numbers.of_piece(0)};
+      weights_to_points(s, tiles, group, from, exact, lanes_are_channels);
+      round_points(exact, packed);
+    }
+  }
+}
+
+/// Rows of numbers as rows of elements.
+template <class T>
+Tiles::Matrix<T> as_elements(const Tiles::Matrix<Sum<T>>& from, std::int64_t points, std::int64_t rows,
+                             std::int64_t count, const Tiles::Matrix<T>& to) {
+  if constexpr (kFactors<T> == 1) {
+    return from;
+  } else {
+    for (std::int64_t point = 0; point < points; ++point) {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        auto* const row = reinterpret_cast<std::uint16_t*>(to.row(point, i));
+        kernels<Bf16Pair>().round(from.row(point, i), count, row);
+        if (count % 2 != 0) row[count] = 0;
+      }
+    }
+    return to;
+  }
+}
+
 class Winograd final : public Algorithm {
  public:
-  explicit Winograd(Problem::Kind kind) : kind_(kind) {}
-  std::string_view name() const override { return "winograd"; }
-  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
-  bool supports(const Problem& problem) const override { return problem.kind == kind_ && winograd_takes(problem); }
-  double estimate(const Problem& problem) const override { return winograd_estimate(problem); }
+  Winograd(std::string_view name, Problem::Kind kind, Compute compute)
+      : name_(name), kind_(kind), precision_(compute) {}
+  std::string_view name() const override { return name_; }
+  std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
+  bool supports(const Problem& problem) const override {
+    return problem.kind == kind_ && winograd_takes(problem, precision_);
+  }
+  double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_); }
 
   Tensor run(const Problem& problem, const Tensor& image, const Tensor& w, const Tensor& bias) const override {
-    return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, image, w, bias); });
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, image, w, bias); });
   }
 
  private:
@@ -116,24 +158,24 @@ class Winograd final : public Algorithm {
 
   template <class T>
   Tensor run_on(const Problem& problem, const Tensor& image, const Tensor& w, const Tensor& bias) const {
+    using N = Sum<T>;
     const Conv2DSizes s = conv2d_sizes(problem);
     const Tiles tiles(s);
     const std::int64_t points = tiles.points();
     const std::int64_t depth = forward() ? tiles.channels() : tiles.lanes();
     const std::int64_t lanes = forward() ? tiles.lanes() : tiles.channels();
-    const std::int64_t group_size = PointPanels<T>::size(points, depth, lanes);
-    const auto weights = packed_weights<T>(*this, s, w, s.groups * group_size, [&](const T* from, T* to) {
-      for (std::int64_t group = 0; group < s.groups; ++group) {
-        weights_to_points<T>(s, tiles, group, from, {points, depth, lanes, to + group * group_size}, !forward());
-      }
+    const std::int64_t elements = elements_for<T>(depth);
+    const std::int64_t group_size = PointPanels<T>::size(points, elements, lanes);
+    const auto weights = packed_weights<T, N>(*this, s, w, s.groups * group_size, [&](const N* from, T* to) {
+      fill_points<T>(s, tiles, from, !forward(), to);
     });
 
     const Tensor source = channels_last(image);
     const Tensor result =
         Tensor::empty(forward() ? s.y_shape() : s.x_shape(), problem.dtype, MemoryFormat::channels_last);
     const bool filled = forward() && !tiles.cover_output();
-    if (filled) fill_with_bias(s, bias, result.mutable_data<T>());
-    const InitialValues<T> init(filled ? Tensor() : bias, s.groups, forward() ? s.filters_in_group() : lanes,
+    if (filled) fill_with_bias(s, bias, result.mutable_data<N>());
+    const InitialValues<N> init(filled ? Tensor() : bias, s.groups, forward() ? s.filters_in_group() : lanes,
                                 forward() ? tiles.phases() : 1);
 
     const Panels<T> panels{depth, lanes, nullptr};
@@ -141,36 +183,40 @@ class Winograd final : public Algorithm {
     const Division division =
         Division::of<T>(ceil_div(tiles.count(), unit), unit, panels.count(), num_native_pieces(s));
     const std::int64_t at_once = std::min(kPanelsAtOnce, ceil_div(panels.count(), division.panel_parts));
-    const std::int64_t depth_step = odd_lines<T>(depth), lane_step = odd_lines<T>(at_once * kernels<T>().panel());
+    const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * kernels<T>().panel());
     const std::int64_t most_tiles = ceil_div(ceil_div(tiles.count(), unit), division.tile_parts) * unit;
-    const std::int64_t height = block_height<T>(points * (depth_step + lane_step), most_tiles, kBlockBytes);
-    const Scratch<T> buffers(division.pieces(), points * height * (depth_step + lane_step));
+    const std::int64_t element_step = kFactors<T> == 1 ? 0 : odd_lines<T>(elements);
+    const std::int64_t height = block_height<N>(points * (depth_step + lane_step), most_tiles, kBlockBytes);
+    const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : division.pieces(), points * height * element_step);
+    const Scratch<N> buffers(division.pieces(), points * height * (depth_step + lane_step));
     parallel_for(division.pieces(), 1, [&](std::int64_t first_piece, std::int64_t last_piece) {
       for (std::int64_t piece = first_piece; piece < last_piece; ++piece) {
         const Range units =
             part_of({0, ceil_div(tiles.count(), unit)}, piece / division.panel_parts, division.tile_parts);
         const Range own_panels = part_of({0, panels.count()}, piece % division.panel_parts, division.panel_parts);
         const Range own{units.first * unit, std::min(units.last * unit, tiles.count())};
-        T* const scratch = buffers.of_piece(piece);
-        const Tiles::Matrix<T> a{scratch, height, depth_step};
-        const Tiles::Matrix<T> c{scratch + points * height * depth_step, height, lane_step};
+        N* const scratch = buffers.of_piece(piece);
+        const Tiles::Matrix<N> a{scratch, height, depth_step};
+        const Tiles::Matrix<T> in_elements{element_buffers.of_piece(piece), height, element_step};
+        const Tiles::Matrix<N> c{scratch + points * height * depth_step, height, lane_step};
         for (std::int64_t group = 0; group < s.groups; ++group) {
-          const PointPanels<T> factors{points, depth, lanes,
+          const PointPanels<T> factors{points, elements, lanes,
                                        weights->numbers.template mutable_data<T>() + group * group_size};
           for (std::int64_t first = own.first; first < own.last; first += height) {
             const Range block{first, std::min(first + height, own.last)};
-            if (forward()) tiles.gather_x(group, source.data<T>(), block, a);
-            else tiles.gather_y(group, source.data<T>(), block, {0, depth}, a);
-            PointProduct<T> product(tiles, block, depth);
+            if (forward()) tiles.gather_x(group, source.data<N>(), block, a);
+            else tiles.gather_y(group, source.data<N>(), block, {0, depth}, a);
+            const Tiles::Matrix<T> rows = as_elements<T>(a, points, block.size(), depth, in_elements);
+            PointProduct<T> product(tiles, block, elements);
             for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
               const Range some{p, std::min(p + at_once, own_panels.last)};
-              product.multiply(a, factors, some, c);
+              product.multiply(rows, factors, some, c);
               const std::int64_t lane = some.first * kernels<T>().panel();
               const Range range{lane, std::min(some.last * kernels<T>().panel(), lanes)};
-              const T* start = init.of_group(group) ? init.of_group(group) + lane : nullptr;
-              const Tiles::Matrix<const T> from{c.data, c.height, c.step};
-              if (forward()) tiles.scatter_y(group, from, block, range, start, filled, result.mutable_data<T>());
-              else tiles.scatter_x(group, from, block, range, start, result.mutable_data<T>());
+              const N* start = init.of_group(group) ? init.of_group(group) + lane : nullptr;
+              const Tiles::Matrix<const N> from{c.data, c.height, c.step};
+              if (forward()) tiles.scatter_y(group, from, block, range, start, filled, result.mutable_data<N>());
+              else tiles.scatter_x(group, from, block, range, start, result.mutable_data<N>());
             }
           }
         }
@@ -179,39 +225,57 @@ class Winograd final : public Algorithm {
     return result;
   }
 
+  std::string_view name_;
   Problem::Kind kind_;
+  Precision precision_;
 };
 
 }  // namespace
 
-bool winograd_takes(const Problem& problem) {
-  return is_floating(problem.dtype) && problem.compute != Compute::direct && Tiles::suit(conv2d_sizes(problem));
+bool winograd_takes(const Problem& problem, const Precision& precision) {
+  return precision.takes(problem) && problem.compute != Compute::direct && Tiles::suit(conv2d_sizes(problem));
 }
 
-double winograd_estimate(const Problem& problem) {
+double winograd_estimate(const Problem& problem, const Precision& precision) {
   const Conv2DSizes s = conv2d_sizes(problem);
   const Tiles tiles(s);
-  const std::int64_t vector = problem.dtype == DType::float64 ? kernels<double>().lanes : kernels<float>().lanes;
+  const bool lanes_are_channels = problem.kind == Problem::Kind::deconv2d_data;
   const auto size = static_cast<double>(size_of(problem.dtype)), groups = static_cast<double>(s.groups);
   const auto count = static_cast<double>(tiles.count()) * groups, points = static_cast<double>(tiles.points());
   const auto depth = static_cast<double>(tiles.channels()), lanes = static_cast<double>(tiles.lanes());
-  const bool lanes_are_channels = problem.kind == Problem::Kind::deconv2d_data;
-  const double use = cost::lane_use(lanes_are_channels ? tiles.channels() : tiles.lanes(), vector);
-  const double products = 2 * tiles.num_products() * groups * depth * lanes / use / cost::product_rate(problem.dtype);
+  const double use =
+      cost::lane_use(lanes_are_channels ? tiles.channels() : tiles.lanes(), precision.lanes(problem.dtype));
+  const std::int64_t summed = problem.kind == Problem::Kind::deconv2d_weights ? tiles.count()
+                              : lanes_are_channels                            ? tiles.lanes()
+                                                                              : tiles.channels();
+  const double products =
+      2 * tiles.num_products() * groups * depth * lanes / use / precision.product_rate(problem.dtype, summed);
   // What finding and transforming a stretch of a tile costs, and each number of y.
   constexpr double kTile = 3e-9, kStretch = 11e-9, kTransformRate = 17e9;
-  const double stretches = static_cast<double>(tiles.stretches());
+  const auto stretches = static_cast<double>(tiles.stretches());
   const double copies = count * points * (kTile + stretches * kStretch + lanes * size / kTransformRate);
   const double weights = points * depth * lanes * groups * size;
-  return cost::seconds(products + copies, (cost::bytes(s, problem.dtype) + weights) / cost::kBandwidth);
+  const double alone = cost::seconds(products + copies, (cost::bytes(s, problem.dtype) + weights) / cost::kBandwidth);
+  const double rounded = problem.kind == Problem::Kind::deconv2d_weights ? depth + lanes
+                         : lanes_are_channels                            ? lanes
+                                                                         : depth;
+  return precision.with_conversion(alone, static_cast<std::int64_t>(count * points * rounded));
 }
 
 const Algorithm& winograd() {
-  static const Winograd instance(Problem::Kind::deconv2d);
+  static const Winograd instance("winograd", Problem::Kind::deconv2d, Compute::exact);
   return instance;
 }
 const Algorithm& winograd_data() {
-  static const Winograd instance(Problem::Kind::deconv2d_data);
+  static const Winograd instance("winograd", Problem::Kind::deconv2d_data, Compute::exact);
+  return instance;
+}
+const Algorithm& bf16_winograd() {
+  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d, Compute::bfloat16);
+  return instance;
+}
+const Algorithm& bf16_winograd_data() {
+  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d_data, Compute::bfloat16);
   return instance;
 }
 

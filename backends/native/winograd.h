@@ -1,14 +1,14 @@
 // What the algorithms on Winograd's tiles share: which problems they take, and how large their blocks are.
 #pragma once
 
-#include <dygrad/backends/cost.h>
+#include <dygrad/backends/native/precision.h>
 #include <dygrad/backends/native/winograd_weights.h>
 #include <dygrad/core/backend.h>
 
 namespace dygrad::native {
 
-bool winograd_takes(const Problem& problem);
-double winograd_estimate(const Problem& problem);
+bool winograd_takes(const Problem& problem, const Precision& precision);
+double winograd_estimate(const Problem& problem, const Precision& precision);
 
 /// From one row of a matrix to the next: odd, in lines, which keeps rows off each other's cache sets.
 template <class T>

@@ -131,6 +131,23 @@ void points_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t gr
   });
 }
 
+void round_points(const PointPanels<float>& from, const PointPanels<Bf16Pair>& to) {
+  const Panels<float> one = from.of_one_point();
+  const std::vector<float> zeros(static_cast<std::size_t>(kernels<float>().panel()));
+  parallel_for(one.count() * from.points, kWorthAThread / (from.depth * kMaxPanel) + 1,
+               [&](std::int64_t first, std::int64_t last) {
+                 for (std::int64_t i = first; i < last; ++i) {
+                   const std::int64_t p = i / from.points, width = one.width_of(p);
+                   const float* rows = from.panel(p, i % from.points);
+                   Bf16Pair* pairs = to.panel(p, i % from.points);
+                   for (std::int64_t row = 0; row < from.depth; row += 2, rows += 2 * width, pairs += width) {
+                     kernels<Bf16Pair>().interleave(rows, row + 1 < from.depth ? rows + width : zeros.data(), width,
+                                                    pairs);
+                   }
+                 }
+               });
+}
+
 template void weights_to_points(const Conv2DSizes&, const Tiles&, std::int64_t, const float*, const PointPanels<float>&,
                                 bool);
 template void weights_to_points(const Conv2DSizes&, const Tiles&, std::int64_t, const double*,

@@ -28,7 +28,10 @@ template <class T>
 void weights_to_points(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group, const T* weights,
                        const PointPanels<T>& to, bool lanes_are_channels);
 
-/// The adjoint of the former, for lanes of y: writes one group of w from the sum of some panels.
+/// Pairs of rows of such panels, rounded to bfloat16: half as deep.
+void round_points(const PointPanels<float>& from, const PointPanels<Bf16Pair>& to);
+
+/// The adjoint of weights_to_points, for lanes of y: writes one group of w from the sum of some panels.
 template <class T>
 void points_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group,
                        const std::vector<PointPanels<T>>& parts, T* weights);

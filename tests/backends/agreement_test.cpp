@@ -35,19 +35,6 @@ void for_each_supported(std::span<const ConvShape> shapes, const Make& make, con
   }
 }
 
-/// What rounding errors are relative to, element by element. For plain sums it is the sum of the absolute products.
-/// Tiles of Winograd mix the products of neighbouring elements: no element's terms add up to more than (7/2)^2 times
-/// what as many of the largest products would, see transforms.h.
-Tensor magnitude_of(const Algorithm& candidate, const ConvOperands& in, Kind kind) {
-  const Tensor magnitude =
-      ConvOperands(in.shape, absolute(in.x), absolute(in.w), absolute(in.g)).run(backend("reference"), kind);
-  if (candidate.name() != "winograd") return magnitude;
-  const auto largest = [](const Tensor& t) { return std::ranges::max(absolute(t).to_vector<double>()); };
-  const double x = largest(in.x), w = largest(in.w), g = largest(in.g);
-  const double product = kind == Kind::deconv2d ? x * w : kind == Kind::deconv2d_data ? g * w : x * g;
-  return full(magnitude.shape(), 12.25 * product * static_cast<double>(reduction_length(in.shape, kind)));
-}
-
 /// The result of `in`, computed by `backend`, is within rounding of the reference's.
 void check_against_reference(const Algorithm& candidate, const ConvOperands& in, Kind kind) {
   const Backend& reference = backend("reference");
