@@ -1,5 +1,7 @@
 // D and B with fewer products: tiles of the image at points, times weights at the same points, and back into tiles.
 // See Note [Winograd] in transforms.h and Note [Tiles of a transposed convolution] in winograd_tiles.h.
+#include <array>
+
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
@@ -31,58 +33,54 @@ struct Division {
   std::int64_t pieces() const { return tile_parts * panel_parts; }
 };
 
-/// Rows of points at a time: what they read and the products of some panels stay in the second-level cache.
-constexpr std::int64_t kBlockBytes = 1 << 20;
-constexpr std::int64_t kPanelsAtOnce = 4;
+struct Blocking {
+  std::int64_t bytes, panels;  ///< of tiles at points and their products; panels whose products are kept
+};
+/// Both stay in the second-level cache, or the products alone.
+constexpr Blocking kWithKept{1 << 20, 4}, kWithoutKept{4 << 20, 2};
 
-/// c = a times the weights of some panels, point by point, for a block of tiles.
+/// Tiles of a block times one panel of weights, point by point.
 template <class T>
 class PointProduct {
  public:
-  PointProduct(const Tiles& tiles, Range block, std::int64_t depth) : tiles_(tiles), block_(block), depth_(depth) {}
-
-  void multiply(const Tiles::Matrix<T>& a, const PointPanels<T>& weights, Range panels,
-                const Tiles::Matrix<Sum<T>>& c) {
-    for (int point = 0; point < tiles_.points(); ++point) {
-      tiles_.find_rows(block_, point, rows_);
-      if (!rows_.empty()) multiply_point(point, a, weights, panels, c);
-    }
+  PointProduct(const Tiles& tiles, Range block) {
+    for (int point = 0; point < tiles.points(); ++point)
+      tiles.find_rows(block, point, rows_[static_cast<std::size_t>(point)]);
   }
 
- private:
-  void multiply_point(std::int64_t point, const Tiles::Matrix<T>& a, const PointPanels<T>& weights, Range panels,
-                      const Tiles::Matrix<Sum<T>>& c) {
+  /// c[i][j] = sum of a[i][k] * weights[k][j] over k, for k in [0, depth) and the lanes of a panel from `lane` of c on.
+  void multiply(const Tiles::Matrix<T>& a, const T* weights, std::int64_t depth, int vectors,
+                const Tiles::Matrix<Sum<T>>& c, std::int64_t lane) {
     const Kernels<T>& kernel = kernels<T>();
-    const Panels<T> one = weights.of_one_point();
     constexpr std::int64_t kStart = 0;
-    const auto count = static_cast<std::int64_t>(rows_.size());
-    sources_.clear();
-    for (const std::int64_t row : rows_) sources_.push_back(a.row(point, row));
-    sources_.resize(static_cast<std::size_t>(count + kMaxRows), sources_.back());
-    targets_.resize(static_cast<std::size_t>(count));
-    for (std::int64_t p = panels.first; p < panels.last; ++p) {
-      const std::int64_t lane = (p - panels.first) * kernel.panel();
-      for (std::size_t i = 0; i < rows_.size(); ++i) targets_[i] = c.row(point, rows_[i]) + lane;
+    const std::int64_t width = vectors * kernel.lanes;
+    for (std::size_t point = 0; point < rows_.size(); ++point) {
+      const std::vector<std::int64_t>& rows = rows_[point];
+      if (rows.empty()) continue;
+      sources_.clear(), targets_.clear();
+      for (const std::int64_t row : rows) {
+        sources_.push_back(a.row(static_cast<std::int64_t>(point), row));
+        targets_.push_back(c.row(static_cast<std::int64_t>(point), row) + lane);
+      }
+      sources_.resize(rows.size() + kMaxRows, sources_.back());
       ProductTile<T> tile{.a = nullptr,
-                          .b = weights.panel(p, point),
-                          .b_step = one.width_of(p),
+                          .b = weights + static_cast<std::int64_t>(point) * depth * width,
+                          .b_step = width,
                           .a_offsets = &kStart,
                           .b_rows = &kStart,
                           .segments = 1,
-                          .depth = depth_,
-                          .target = {nullptr, one.width_of(p), false, nullptr}};
-      for_each_tile<T>(count, [&](std::int64_t row, int height) {
+                          .depth = depth,
+                          .target = {nullptr, width, false, nullptr}};
+      for_each_tile<T>(static_cast<std::int64_t>(rows.size()), [&](std::int64_t row, int height) {
         tile.a = sources_.data() + row;
         tile.target.rows = targets_.data() + row;
-        kernel.product[one.vectors_of(p) - 1][height](tile);
+        kernel.product[vectors - 1][height](tile);
       });
     }
   }
 
-  const Tiles& tiles_;
-  Range block_;
-  std::int64_t depth_;
-  std::vector<std::int64_t> rows_;  ///< of the block, at this point
+ private:
+  std::array<std::vector<std::int64_t>, kMostPoints> rows_;  ///< of the block that are not 0 at a point
   std::vector<const T*> sources_;
   std::vector<Sum<T>*> targets_;
 };
@@ -98,26 +96,6 @@ void fill_with_bias(const Conv2DSizes& s, const Tensor& bias, T* y) {
       else std::fill_n(y + pixel * s.o, s.o, T{0});
     }
   });
-}
-
-/// Weights of all groups at points, in elements.
-template <class T>
-void fill_points(const Conv2DSizes& s, const Tiles& tiles, const Sum<T>* from, bool lanes_are_channels, T* to) {
-  const std::int64_t points = tiles.points();
-  const std::int64_t depth = lanes_are_channels ? tiles.lanes() : tiles.channels();
-  const std::int64_t lanes = lanes_are_channels ? tiles.channels() : tiles.lanes();
-  const std::int64_t elements = elements_for<T>(depth), size = PointPanels<T>::size(points, elements, lanes);
-  for (std::int64_t group = 0; group < s.groups; ++group) {
-    const PointPanels<T> packed{points, elements, lanes, to + group * size};
-    if constexpr (kFactors<T> == 1) {
-      weights_to_points(s, tiles, group, from, packed, lanes_are_channels);
-    } else {
-      const Scratch<float> numbers(1, PointPanels<float>::size(points, depth, lanes));
-      const PointPanels<float> exact{points, depth, lanes, numbers.of_piece(0)};
-      weights_to_points(s, tiles, group, from, exact, lanes_are_channels);
-      round_points(exact, packed);
-    }
-  }
 }
 
 /// Rows of numbers as rows of elements.
@@ -164,11 +142,8 @@ class Winograd final : public Algorithm {
     const std::int64_t points = tiles.points();
     const std::int64_t depth = forward() ? tiles.channels() : tiles.lanes();
     const std::int64_t lanes = forward() ? tiles.lanes() : tiles.channels();
-    const std::int64_t elements = elements_for<T>(depth);
-    const std::int64_t group_size = PointPanels<T>::size(points, elements, lanes);
-    const auto weights = packed_weights<T, N>(*this, s, w, s.groups * group_size, [&](const N* from, T* to) {
-      fill_points<T>(s, tiles, from, !forward(), to);
-    });
+    const TileWeights<T> weights(*this, s, tiles, w, forward());
+    const Blocking blocking = weights.kept() ? kWithKept : kWithoutKept;
 
     const Tensor source = channels_last(image);
     const Tensor result =
@@ -178,17 +153,19 @@ class Winograd final : public Algorithm {
     const InitialValues<N> init(filled ? Tensor() : bias, s.groups, forward() ? s.filters_in_group() : lanes,
                                 forward() ? tiles.phases() : 1);
 
-    const Panels<T> panels{depth, lanes, nullptr};
+    const Panels<N> panels{depth, lanes, nullptr};
     const std::int64_t unit = forward() ? tiles.per_image() : kernels<T>().rows();
     const Division division =
         Division::of<T>(ceil_div(tiles.count(), unit), unit, panels.count(), num_native_pieces(s));
-    const std::int64_t at_once = std::min(kPanelsAtOnce, ceil_div(panels.count(), division.panel_parts));
-    const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * kernels<T>().panel());
+    const std::int64_t at_once = std::min(blocking.panels, ceil_div(panels.count(), division.panel_parts));
+    const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * kernels<N>().panel());
     const std::int64_t most_tiles = ceil_div(ceil_div(tiles.count(), unit), division.tile_parts) * unit;
+    const std::int64_t elements = elements_for<T>(depth), panel = kernels<T>().panel();
     const std::int64_t element_step = kFactors<T> == 1 ? 0 : odd_lines<T>(elements);
-    const std::int64_t height = block_height<N>(points * (depth_step + lane_step), most_tiles, kBlockBytes);
-    const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : division.pieces(), points * height * element_step);
-    const Scratch<N> buffers(division.pieces(), points * height * (depth_step + lane_step));
+    const std::int64_t height = block_height<N>(points * (depth_step + lane_step), most_tiles, blocking.bytes);
+    const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : division.pieces(),
+                                     points * height * element_step + weights.num_elements());
+    const Scratch<N> buffers(division.pieces(), points * height * (depth_step + lane_step) + weights.num_numbers());
     parallel_for(division.pieces(), 1, [&](std::int64_t first_piece, std::int64_t last_piece) {
       for (std::int64_t piece = first_piece; piece < last_piece; ++piece) {
         const Range units =
@@ -197,22 +174,25 @@ class Winograd final : public Algorithm {
         const Range own{units.first * unit, std::min(units.last * unit, tiles.count())};
         N* const scratch = buffers.of_piece(piece);
         const Tiles::Matrix<N> a{scratch, height, depth_step};
+        N* const panel_numbers = scratch + points * height * (depth_step + lane_step);
         const Tiles::Matrix<T> in_elements{element_buffers.of_piece(piece), height, element_step};
+        T* const panel_elements = element_buffers.of_piece(piece) + points * height * element_step;
         const Tiles::Matrix<N> c{scratch + points * height * depth_step, height, lane_step};
         for (std::int64_t group = 0; group < s.groups; ++group) {
-          const PointPanels<T> factors{points, elements, lanes,
-                                       weights->numbers.template mutable_data<T>() + group * group_size};
           for (std::int64_t first = own.first; first < own.last; first += height) {
             const Range block{first, std::min(first + height, own.last)};
             if (forward()) tiles.gather_x(group, source.data<N>(), block, a);
             else tiles.gather_y(group, source.data<N>(), block, {0, depth}, a);
             const Tiles::Matrix<T> rows = as_elements<T>(a, points, block.size(), depth, in_elements);
-            PointProduct<T> product(tiles, block, elements);
+            PointProduct<T> product(tiles, block);
             for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
               const Range some{p, std::min(p + at_once, own_panels.last)};
-              product.multiply(rows, factors, some, c);
-              const std::int64_t lane = some.first * kernels<T>().panel();
-              const Range range{lane, std::min(some.last * kernels<T>().panel(), lanes)};
+              for (std::int64_t q = some.first; q < some.last; ++q) {
+                const T* factors = weights.panel(group, q, panel_numbers, panel_elements);
+                product.multiply(rows, factors, elements, panels.vectors_of(q), c, (q - some.first) * panel);
+              }
+              const std::int64_t lane = some.first * panel;
+              const Range range{lane, std::min(some.last * panel, lanes)};
               const N* start = init.of_group(group) ? init.of_group(group) + lane : nullptr;
               const Tiles::Matrix<const N> from{c.data, c.height, c.step};
               if (forward()) tiles.scatter_y(group, from, block, range, start, filled, result.mutable_data<N>());
