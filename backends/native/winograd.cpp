@@ -229,9 +229,9 @@ double winograd_estimate(const Problem& problem, const Precision& precision) {
                               : lanes_are_channels                            ? tiles.lanes()
                                                                               : tiles.channels();
   const double products =
-      2 * tiles.num_products() * groups * depth * lanes / use / precision.product_rate(problem.dtype, summed);
+      2 * tiles.num_products() * groups * depth * lanes / use / (0.87 * precision.product_rate(problem.dtype, summed));
   // What finding and transforming a stretch of a tile costs, and each number of y.
-  constexpr double kTile = 3e-9, kStretch = 11e-9, kTransformRate = 17e9;
+  constexpr double kTile = 3.5e-9, kStretch = 13e-9, kTransformRate = 14e9;
   const auto stretches = static_cast<double>(tiles.stretches());
   const double copies = count * points * (kTile + stretches * kStretch + lanes * size / kTransformRate);
   const double weights = points * depth * lanes * groups * size;
