@@ -184,24 +184,22 @@ void zero_kernel_rows(const Conv2DSizes& s, Range kernel_rows, T* sums) {
 template <class T>
 void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& sums, std::int64_t parts, T* weights) {
   const std::int64_t og = s.filters_in_group(), taps = s.taps();
-  constexpr std::int64_t kWorthAThread = 1 << 14, kFilters = 16;
+  constexpr std::int64_t kWorthAThread = 1 << 14;
   parallel_for(s.c, kWorthAThread / (taps * og) + 1, [&](std::int64_t first, std::int64_t last) {
+    std::vector<T> added(static_cast<std::size_t>(parts > 1 ? taps * og : 0));
+    std::vector<const T*> rows(static_cast<std::size_t>(taps));
     for (std::int64_t c = first; c < last; ++c) {
-      for (std::int64_t part = 0; part < parts; ++part) {
-        const T* from = sums.of_piece(part) + c * taps * og;
-        T* to = weights + c * og * taps;
-        // A few filters at a time: their lines stay near while all taps are written.
-        for (std::int64_t o_first = 0; o_first < og; o_first += kFilters) {
-          const std::int64_t o_last = std::min(o_first + kFilters, og);
-          for (std::int64_t tap = 0; tap < taps; ++tap) {
-            const T* row = from + tap * og;
-            if (part == 0)
-              for (std::int64_t o = o_first; o < o_last; ++o) to[o * taps + tap] = row[o];
-            else
-              for (std::int64_t o = o_first; o < o_last; ++o) to[o * taps + tap] += row[o];
-          }
+      const T* from = sums.of_piece(0) + c * taps * og;
+      if (parts > 1) {
+        std::copy_n(from, taps * og, added.data());
+        for (std::int64_t part = 1; part < parts; ++part) {
+          const T* more = sums.of_piece(part) + c * taps * og;
+          for (std::int64_t i = 0; i < taps * og; ++i) added[static_cast<std::size_t>(i)] += more[i];
         }
+        from = added.data();
       }
+      for (std::int64_t tap = 0; tap < taps; ++tap) rows[static_cast<std::size_t>(tap)] = from + tap * og;
+      kernels<T>().transpose(rows.data(), taps, og, weights + c * og * taps, taps);
     }
   });
 }
