@@ -36,6 +36,7 @@ TileAxis::TileAxis(std::int64_t input_extent, std::int64_t output_extent, std::i
     for (std::int64_t start = residue; start < input_extent; start += pixels() * step_) starts_.push_back(start);
   }
   for (std::int64_t tile = 0; tile < tiles(); ++tile) {
+    cut_tiles_ += is_cut(tile) ? 1 : 0;
     bool is_whole = common_ == 1 && step_ == 1;
     for (std::int64_t phase = 0; phase < phases_; ++phase) {
       std::uint8_t outside = 0;
@@ -77,6 +78,11 @@ void Tiles::for_each(Range tiles, const F& f) const {
 }
 
 void Tiles::find_rows(Range tiles, int point, std::vector<std::int64_t>& rows) const {
+  if (rows_.cut_tiles() + columns_.cut_tiles() == 0) {
+    rows.resize(static_cast<std::size_t>(tiles.size()));
+    std::iota(rows.begin(), rows.end(), 0);
+    return;
+  }
   rows.clear();
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     if ((zero_points(place.row, place.column) >> point & 1) == 0) rows.push_back(i);

@@ -40,12 +40,9 @@ class TileAxis {
   std::int64_t output_step() const { return common_ * phases_ * step_; }
   /// The tile has one pixel where others have two: it is 0 at the last point, infinity.
   bool is_cut(std::int64_t tile) const { return first_input(tile) + (pixels() - 1) * step_ >= input_extent_; }
+  std::int64_t cut_tiles() const { return cut_tiles_; }
   /// Of all tiles, those always 0 left out.
-  std::int64_t num_points() const {
-    std::int64_t sum = 0;
-    for (std::int64_t tile = 0; tile < tiles(); ++tile) sum += points() - (is_cut(tile) ? 1 : 0);
-    return sum;
-  }
+  std::int64_t num_points() const { return tiles() * points() - cut_tiles_; }
   /// Bit b: block b of the tile lies outside at this phase.
   std::uint32_t outside(std::int64_t tile, std::int64_t phase) const {
     return outside_[static_cast<std::size_t>(tile * phases_ + phase)];
@@ -64,6 +61,7 @@ class TileAxis {
   std::int64_t input_extent_, kernel_, padding_;
   std::int64_t common_, phases_, step_, taps_;
   std::vector<std::int64_t> starts_;
+  std::int64_t cut_tiles_ = 0;
   std::vector<std::uint8_t> outside_;
   std::vector<bool> whole_;
   bool covers_;
