@@ -37,6 +37,10 @@ class DYGRAD_API Node : public AutogradSlot {
   /// Gradients of the needed inputs for the output's gradient `g`; an undefined one means zero. With `release`, the
   /// saved values go as soon as they were used. Throws GraphError if they were released before, or changed in place
   /// since they were saved.
+  ///
+  /// Note [A gradient that nobody else holds]
+  /// Whoever calls this keeps no use for `g`. So where no other handle or view sees it (raw::is_unshared) and the pass
+  /// does not record, an op's last look at g may write its result over it: one image less at the height of the pass.
   virtual void vjp(const Tensor& g, Need need, std::span<Tensor> grads, bool release) = 0;
 
   /// Drops the saved values.

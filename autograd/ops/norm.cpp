@@ -14,6 +14,7 @@
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/reduction.h>
+#include <dygrad/core/reuse.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -100,6 +101,7 @@ struct BatchNorm {
   }
 
   Grads<3> fused(const Tensor& g, const Tensor& x, const Tensor& scale, Need need) const {
+    const bool is_free = raw::is_unshared(g);  // see Note [A gradient that nobody else holds]
     const Tensor source = dense(x), cotangent = dense_like(g, source);
     const auto [g_sum, distances] = raw::channel_products(cotangent, source, mean);
     const Tensor gh_sum = product(distances, inverse_deviation);
@@ -109,7 +111,7 @@ struct BatchNorm {
       const Tensor g_mean = raw::clone(g_sum), bend = product(gh_sum, inverse_deviation);
       divide(g_mean, count(x));
       divide(bend, count(x));
-      grads[0] = raw::empty_like(source, source.dtype());
+      grads[0] = is_free ? cotangent : raw::empty_like(source, source.dtype());
       dispatch_float(x.dtype(), name, [&]<class T>() {
         raw::map_channels<T, 2, 4>([](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); },
                                    grads[0], {source.data<T>(), cotangent.data<T>()},
