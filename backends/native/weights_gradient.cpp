@@ -1,6 +1,8 @@
 // The gradient of the weights: for every channel of x and every number of y's patches, the sum of their products over
 // all positions. A product of two tall matrices, one of which is x itself and the other lies scattered in y.
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
@@ -180,26 +182,26 @@ void zero_kernel_rows(const Conv2DSizes& s, Range kernel_rows, T* sums) {
   }
 }
 
-/// Adds the partial sums [C, taps, O/G] of all parts and writes them as [C, O/G, taps].
+/// Adds the other parts' sums [C, taps, O/G] to those that `weights` holds, and turns each channel into [O/G, taps]
+/// there: memory for all sums a second time would be the most that a backward pass ever needs.
 template <class T>
-void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& sums, std::int64_t parts, T* weights) {
+void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& others, std::int64_t num_others, T* weights) {
   const std::int64_t og = s.filters_in_group(), taps = s.taps();
   constexpr std::int64_t kWorthAThread = 1 << 14, kFilters = 16;
   parallel_for(s.c, kWorthAThread / (taps * og) + 1, [&](std::int64_t first, std::int64_t last) {
+    std::vector<T> sums(static_cast<std::size_t>(taps * og));
     for (std::int64_t c = first; c < last; ++c) {
-      for (std::int64_t part = 0; part < parts; ++part) {
-        const T* from = sums.of_piece(part) + c * taps * og;
-        T* to = weights + c * og * taps;
-        // A few filters at a time: their lines stay near while all taps are written.
-        for (std::int64_t o_first = 0; o_first < og; o_first += kFilters) {
-          const std::int64_t o_last = std::min(o_first + kFilters, og);
-          for (std::int64_t tap = 0; tap < taps; ++tap) {
-            const T* row = from + tap * og;
-            if (part == 0)
-              for (std::int64_t o = o_first; o < o_last; ++o) to[o * taps + tap] = row[o];
-            else
-              for (std::int64_t o = o_first; o < o_last; ++o) to[o * taps + tap] += row[o];
-          }
+      T* const to = weights + c * taps * og;
+      std::copy_n(to, taps * og, sums.data());
+      for (std::int64_t other = 0; other < num_others; ++other) {
+        const T* from = others.of_piece(other) + c * taps * og;
+        for (std::int64_t i = 0; i < taps * og; ++i) sums[i] += from[i];
+      }
+      // A few filters at a time: their lines stay near while all taps are written.
+      for (std::int64_t o_first = 0; o_first < og; o_first += kFilters) {
+        const std::int64_t o_last = std::min(o_first + kFilters, og);
+        for (std::int64_t tap = 0; tap < taps; ++tap) {
+          for (std::int64_t o = o_first; o < o_last; ++o) to[o * taps + tap] = sums[tap * og + o];
         }
       }
     }
@@ -239,7 +241,8 @@ class WeightsGradient final : public Algorithm {
     const Tensor pixels = factors_of_batch<T>(x), image = factors_of_batch<T>(g);
     s.n = elements_for<T>(s.n);
     const std::int64_t cg = s.channels_in_group(), size = num_elements(s.w_shape());
-    const Scratch<Sum<T>> sums(division.positions, size);
+    const Tensor w = Tensor::empty(s.w_shape(), problem.dtype);  // holds the first part's sums until they are turned
+    const Scratch<Sum<T>> others(division.positions - 1, size);
     const bool in_place = Sums<T>(s, 0, nullptr, nullptr, nullptr).fits_in_place();
     const std::int64_t most_lanes = ceil_div(s.kh, division.kernel_rows) * s.kw * s.filters_in_group();
     const Scratch<T> buffers(in_place ? 0 : division.pieces(),
@@ -251,7 +254,8 @@ class WeightsGradient final : public Algorithm {
         const Range groups = part_of({0, s.groups}, piece / division.positions / division.kernel_rows, division.groups);
         const Range kernel_rows = part_of({0, s.kh}, rows_part, division.kernel_rows);
         for (std::int64_t group = groups.first; group < groups.last; ++group) {
-          Sum<T>* const to = sums.of_piece(part) + group * cg * s.taps() * s.filters_in_group();
+          Sum<T>* const sums = part == 0 ? w.mutable_data<Sum<T>>() : others.of_piece(part - 1);
+          Sum<T>* const to = sums + group * cg * s.taps() * s.filters_in_group();
           zero_kernel_rows(s, kernel_rows, to);
           Sums<T> own(s, group, pixels.data<T>(), image.data<T>(), to);
           if (in_place) own.add_in_place(kernel_rows, part, division.positions);
@@ -259,8 +263,7 @@ class WeightsGradient final : public Algorithm {
         }
       }
     });
-    Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
-    add_and_transpose(s, sums, division.positions, w.mutable_data<Sum<T>>());
+    add_and_transpose(s, others, division.positions - 1, w.mutable_data<Sum<T>>());
     return w;
   }
 
