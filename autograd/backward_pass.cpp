@@ -219,8 +219,7 @@ void BackwardPass::hand_on(const State& state, Tensor grad) {
   for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] != kNone && states_[inputs[i]].wanted;
 
   if (grad.defined()) {
-    node->vjp(grad, Need(need), grads, !options_.retain_graph);
-    grad = Tensor();  // so that who receives it next may change it: see Note [A gradient that nobody else holds]
+    node->vjp(std::move(grad), Need(need), grads, !options_.retain_graph);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!need[i] || !grads[i].defined()) continue;
       check_contribution(*node, *states_[inputs[i]].node, grads[i]);

@@ -84,7 +84,7 @@ struct UnaryGrad {
 
 /// f.pull(g, v); over g itself where Note [A gradient that nobody else holds] allows it.
 template <class F>
-Tensor pull(const F& f, const Tensor& g, const Tensor& v) {
+Tensor pull(const F& f, Tensor g, const Tensor& v) {
   if (is_grad_enabled() || !raw::is_unshared(g)) return apply(UnaryGrad<F>{f}, g, v);
   dispatch_float(g.dtype(), UnaryGrad<F>::name,
                  [&]<class T>() { raw::map_into<T, T, T>([f](auto gg, auto vv) { return f.pull(gg, vv); }, g, g, v); });
@@ -101,7 +101,7 @@ struct Unary {
         name, [f = f](auto v) { return f.value(v); }, x);
   }
   static Keep keep(Need need) { return F::keep(need); }
-  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const { return {pull(f, g, F::kept(saved))}; }
+  Grads<1> vjp(Tensor g, const Saved& saved, Need) const { return {pull(f, std::move(g), F::kept(saved))}; }
 };
 
 template <class F>
