@@ -36,7 +36,10 @@ Table& table() {
 /// "deconv2d float32:mb1_... 2": one line's problem, without spaces inside its parts.
 std::string key_of(const Problem& problem) {
   return fmt::format("{} {}{} {}", name_of(problem.kind), problem_text(problem),
-                     problem.compute == Compute::bfloat16 ? "_bf16" : "", num_threads());
+                     problem.compute == Compute::bfloat16 ? "_bf16"
+                     : problem.compute == Compute::direct ? "_direct"
+                                                          : "",
+                     num_threads());
 }
 
 double time_once(const Algorithm& algorithm, const Problem& problem, const Tensor& a, const Tensor& b,

@@ -77,4 +77,12 @@ inline TapRange column_range(const Conv2DSizes& s, std::int64_t j) {
   return tap_range(s.w, s.ow, s.sw, j * s.dw - s.pw);
 }
 
+/// Part of all pairs of an input pixel and a tap whose target lies inside the output.
+inline double share_inside(const Conv2DSizes& s) {
+  std::int64_t rows = 0, columns = 0;
+  for (std::int64_t i = 0; i < s.kh; ++i) rows += row_range(s, i).end - row_range(s, i).begin;
+  for (std::int64_t j = 0; j < s.kw; ++j) columns += column_range(s, j).end - column_range(s, j).begin;
+  return static_cast<double>(rows * columns) / static_cast<double>(s.h * s.kh * s.w * s.kw);
+}
+
 }  // namespace dygrad

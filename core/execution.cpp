@@ -12,10 +12,13 @@ std::string_view environment(const char* name) {
   return value ? value : "";
 }
 
+Compute compute_from(std::string_view name) {
+  return name == "bfloat16" ? Compute::bfloat16 : name == "direct" ? Compute::direct : Compute::exact;
+}
+
 ExecutionContext from_environment() {
-  static const ExecutionContext context{
-      .compute = environment("DYGRAD_COMPUTE") == "bfloat16" ? Compute::bfloat16 : Compute::exact,
-      .autotune = environment("DYGRAD_AUTOTUNE") == "1"};
+  static const ExecutionContext context{.compute = compute_from(environment("DYGRAD_COMPUTE")),
+                                        .autotune = environment("DYGRAD_AUTOTUNE") == "1"};
   return context;
 }
 

@@ -9,7 +9,8 @@ namespace dygrad {
 
 /// In which precision products are computed. Tensors keep their dtype.
 enum class Compute : std::uint8_t {
-  exact,     ///< in the dtype of the tensors
+  exact,     ///< in the dtype of the tensors; sums may be rearranged, which rounds relative to neighbouring numbers
+  direct,    ///< the same without that: every result is the plain sum of its products, and rounded relative to these
   bfloat16,  ///< factors of float32 convolutions rounded to bfloat16, sums in float32, where that is faster
 };
 
@@ -19,7 +20,8 @@ struct ExecutionContext {
   bool autotune = false;  ///< time every algorithm at the first sight of a problem (core/autotune.h)
 };
 
-/// Of this thread. Starts with bfloat16 if DYGRAD_COMPUTE=bfloat16, and with autotuning if DYGRAD_AUTOTUNE=1.
+/// Of this thread. Starts as DYGRAD_COMPUTE says, which is the name of a Compute, and with autotuning if
+/// DYGRAD_AUTOTUNE=1.
 DYGRAD_API const ExecutionContext& execution_context();
 
 /// While alive, this thread computes so; then as before, also on exceptions. Nests.

@@ -5,17 +5,23 @@
 
 namespace dygrad::native {
 
-const Algorithm& subpixel();          ///< D: an ordinary convolution per phase of the output (subpixel.cpp)
-const Algorithm& scatter();           ///< D: a product per input pixel, then sums per output pixel (scatter.cpp)
-const Algorithm& convolution();       ///< B: an ordinary convolution (convolution.cpp)
-const Algorithm& weights_gradient();  ///< W: pixels times patches (weights_gradient.cpp)
-const Algorithm& depthwise();         ///< D, B and W of one channel per group (depthwise.cpp)
-const Algorithm& matmul();            ///< matrix products (matmul.cpp)
+const Algorithm& subpixel();           ///< D: an ordinary convolution per phase of the output (subpixel.cpp)
+const Algorithm& scatter();            ///< D: a product per input pixel, then sums per output pixel (scatter.cpp)
+const Algorithm& convolution();        ///< B: an ordinary convolution (convolution.cpp)
+const Algorithm& weights_gradient();   ///< W: pixels times patches (weights_gradient.cpp)
+const Algorithm& depthwise();          ///< D, B and W of one channel per group (depthwise.cpp)
+const Algorithm& winograd();           ///< D with fewer products (winograd.cpp)
+const Algorithm& winograd_data();      ///< B likewise
+const Algorithm& winograd_gradient();  ///< W likewise (winograd_gradient.cpp)
+const Algorithm& matmul();             ///< matrix products (matmul.cpp)
 
 // The same with factors rounded to bfloat16, for problems that allow it.
 const Algorithm& bf16_subpixel();
 const Algorithm& bf16_scatter();
 const Algorithm& bf16_convolution();
 const Algorithm& bf16_weights_gradient();
+const Algorithm& bf16_winograd();
+const Algorithm& bf16_winograd_data();
+const Algorithm& bf16_winograd_gradient();
 
 }  // namespace dygrad::native

@@ -15,8 +15,8 @@ void pack(const Conv2DSizes& s, const Number<T>* weights, T* panels) {
   std::vector<std::int64_t> lanes;
   for (std::int64_t o = 0; o < og; o += kFactors<T>) {
     for (std::int64_t tap = 0; tap < s.taps(); ++tap) {
-      rows.push_back({tap * elements + o / kFactors<T>, o * s.taps() + tap,
-                      o + 1 < og ? (o + 1) * s.taps() + tap : kZero});
+      rows.push_back(
+          {tap * elements + o / kFactors<T>, o * s.taps() + tap, o + 1 < og ? (o + 1) * s.taps() + tap : kZero});
     }
   }
   for (std::int64_t c = 0; c < cg; ++c) lanes.push_back(c * og * s.taps());
@@ -38,7 +38,7 @@ class Convolution final : public Algorithm {
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t lanes = precision_.lanes(problem.dtype);
-    const double products = cost::flop(s) / cost::lane_use(s.channels_in_group(), lanes);
+    const double products = share_inside(s) * cost::flop(s) / cost::lane_use(s.channels_in_group(), lanes);
     const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
     const double copies = 1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth);
     const double rate = precision_.product_rate(problem.dtype, s.filters_in_group());

@@ -17,6 +17,8 @@
 
 #include <cstdint>
 
+#include <dygrad/backends/native/transforms.h>
+
 namespace dygrad::native {
 
 /// Two bfloat16 numbers, the first in the low half. Subnormal numbers count as 0.
@@ -94,6 +96,10 @@ struct Kernels : TileKernels<T> {
   /// w[i] += sum of x[k * x_step + i] * y[k * y_step + i] over k.
   void (*accumulate_products)(const T* x, std::int64_t x_step, const T* y, std::int64_t y_step, std::int64_t terms,
                               std::int64_t count, T* w);
+  /// to[i * step + j] = lines[j][i] for i in [0, count), j in [0, num_lines).
+  void (*transpose)(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step);
+  /// Of tiles of [row taps - 1][column taps - 1], see transforms.h.
+  void (*transform[kTransforms][kMostWinogradTaps][kMostWinogradTaps])(const TransformTile<T>&);
 };
 
 template <>

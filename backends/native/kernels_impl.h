@@ -5,6 +5,8 @@
 #include <immintrin.h>
 #endif
 
+#include <utility>
+
 #include <dygrad/backends/native/kernels.h>
 
 namespace dygrad::native {
@@ -218,6 +220,55 @@ void accumulate_products(const T* x, std::int64_t x_step, const T* y, std::int64
   }
 }
 
+/// The numbers of two vectors in turn: those of their first halves, and of their second ones.
+template <class T, int... kPlaces>
+inline void zip(Vector<T> a, Vector<T> b, Vector<T>& first, Vector<T>& second, std::integer_sequence<int, kPlaces...>) {
+  constexpr int n = sizeof...(kPlaces);
+  first = __builtin_shufflevector(a, b, (kPlaces / 2 + kPlaces % 2 * n)...);
+  second = __builtin_shufflevector(a, b, (kPlaces / 2 + n / 2 + kPlaces % 2 * n)...);
+}
+
+/// A square matrix of vectors is transposed when its rows have been zipped as often as it takes to halve n down to 1:
+/// each time, one bit of the number of a row changes places with one of the number of a column.
+template <class T>
+void transpose(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step) {
+  constexpr int n = static_cast<int>(kLanes<T>);
+  for (std::int64_t j = 0; j < num_lines; j += n) {
+    for (std::int64_t i = 0; i < count; i += n) {
+      const std::int64_t rows = num_lines - j < n ? num_lines - j : n, columns = count - i < n ? count - i : n;
+      Vector<T> v[n], zipped[n];
+#pragma GCC unroll 16
+      for (int r = 0; r < n; ++r) {
+        v[r] = r >= rows ? Vector<T>{} : columns == n ? load(lines[j + r] + i) : load_part(lines[j + r] + i, columns);
+      }
+      for (int size = n; size > 1; size /= 2) {
+#pragma GCC unroll 8
+        for (int r = 0; r < n / 2; ++r) {
+          zip<T>(v[r], v[r + n / 2], zipped[2 * r], zipped[2 * r + 1], std::make_integer_sequence<int, n>());
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < n; ++r) v[r] = zipped[r];
+      }
+#pragma GCC unroll 16
+      for (int c = 0; c < n; ++c) {
+        if (c >= columns) break;
+        if (rows == n) store(to + (i + c) * step + j, v[c]);
+        else store_part(to + (i + c) * step + j, v[c], rows);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+}  // namespace dygrad::native
+
+#include <dygrad/backends/native/transforms_impl.h>
+
+namespace dygrad::native {
+
+namespace {
+
 template <class T>
 constexpr TileKernels<T> tiles(const char* instruction_set) {
   constexpr int kSecond = kTileRows > 8 ? 8 : 4;
@@ -236,7 +287,14 @@ constexpr TileKernels<T> tiles(const char* instruction_set) {
 
 template <class T>
 constexpr Kernels<T> table(const char* instruction_set) {
-  return {tiles<T>(instruction_set), sum_rows<T>, sum_products<T>, accumulate_products<T>};
+  Kernels<T> kernels{tiles<T>(instruction_set), sum_rows<T>, sum_products<T>, accumulate_products<T>, transpose<T>, {}};
+  fill_transforms<T, Transform::x_to_points>(kernels);
+  fill_transforms<T, Transform::w_to_points>(kernels);
+  fill_transforms<T, Transform::points_to_y>(kernels);
+  fill_transforms<T, Transform::points_to_x>(kernels);
+  fill_transforms<T, Transform::points_to_w>(kernels);
+  fill_transforms<T, Transform::y_to_points>(kernels);
+  return kernels;
 }
 
 }  // namespace

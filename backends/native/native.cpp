@@ -21,11 +21,22 @@ class NativeBackend final : public Backend {
 
  private:
   // Of equal estimates the first one wins: exact products.
-  std::array<const Algorithm*, 10> algorithms_{&native::depthwise(),        &native::subpixel(),
-                                               &native::scatter(),          &native::convolution(),
-                                               &native::weights_gradient(), &native::matmul(),
-                                               &native::bf16_subpixel(),    &native::bf16_scatter(),
-                                               &native::bf16_convolution(), &native::bf16_weights_gradient()};
+  std::array<const Algorithm*, 16> algorithms_{&native::depthwise(),
+                                               &native::subpixel(),
+                                               &native::scatter(),
+                                               &native::convolution(),
+                                               &native::weights_gradient(),
+                                               &native::winograd(),
+                                               &native::winograd_data(),
+                                               &native::winograd_gradient(),
+                                               &native::matmul(),
+                                               &native::bf16_subpixel(),
+                                               &native::bf16_scatter(),
+                                               &native::bf16_convolution(),
+                                               &native::bf16_weights_gradient(),
+                                               &native::bf16_winograd(),
+                                               &native::bf16_winograd_data(),
+                                               &native::bf16_winograd_gradient()};
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <type_traits>
 
 #include <dygrad/backends/conv2d_sizes.h>
 #include <dygrad/backends/converted_weights.h>
@@ -26,8 +27,8 @@ struct PackedWeights final : Conversion {
 };
 
 /// The conversion of w for this algorithm: found, or made of `size` elements that fill(from, to) writes. `from` are the
-/// numbers of the row-major weights.
-template <class T, class Fill>
+/// row-major weights, as numbers of elements or as they are.
+template <class T, class From = Number<T>, class Fill>
 Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes& s, const Tensor& w, std::int64_t size,
                                   const Fill& fill) {
   Ref<PackedWeights> wanted = make_ref<PackedWeights>(&algorithm, s);
@@ -36,8 +37,8 @@ Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes&
   }
   Ref<PackedWeights> made = make_ref<PackedWeights>(&algorithm, s);
   made->numbers = memory_for<T>(size);
-  const Tensor plain = numbers_of_weights<T>(w);
-  fill(plain.data<Number<T>>(), made->numbers.mutable_data<T>());
+  const Tensor plain = std::is_same_v<From, Number<T>> ? numbers_of_weights<T>(w) : row_major(w);
+  fill(plain.data<From>(), made->numbers.mutable_data<T>());
   keep_conversion(w, std::move(wanted), made);
   return made;
 }

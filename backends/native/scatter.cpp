@@ -130,11 +130,11 @@ class Scatter final : public Algorithm {
     const double widened = static_cast<double>(layout.lanes) / cost::lane_use(layout.lanes, lanes);
     const double products = positions * widened * static_cast<double>(s.c);
     // Every number of a product is stored and loaded once more, at about this rate, and each pixel has its own sums.
-    constexpr double kTileRate = 5e9, kPixel = 8e-9;
+    constexpr double kTileRate = 7e9, kPixel = 8e-9;
     const double moved = positions * static_cast<double>(layout.lanes) * static_cast<double>(size_of(problem.dtype));
-    const double alone = cost::seconds(2 * products / (0.95 * precision_.product_rate(problem.dtype, s.c)) +
-                                           moved / kTileRate + positions * kPixel,
-                                       cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const double alone = cost::seconds(
+        2 * products / (0.95 * precision_.product_rate(problem.dtype, s.c)) + moved / kTileRate + positions * kPixel,
+        cost::bytes(s, problem.dtype) / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 

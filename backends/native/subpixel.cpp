@@ -80,16 +80,15 @@ class Subpixel final : public Algorithm {
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t lanes = precision_.lanes(problem.dtype);
+    const double use = cost::lane_use(lanes_of_part(s), lanes), products = share_inside(s) * cost::flop(s) / use;
     // Outputs may lie beyond the reach of the input, so they are what is counted.
-    const double outputs = static_cast<double>(s.n * s.oh * s.ow) *
-                           static_cast<double>(s.filters_in_group() * s.groups) /
-                           cost::lane_use(lanes_of_part(s), lanes);
-    const double depth = static_cast<double>(s.channels_in_group() * s.taps()) / static_cast<double>(s.sh * s.sw);
+    const double outputs =
+        static_cast<double>(s.n * s.oh * s.ow) * static_cast<double>(s.filters_in_group() * s.groups) / use;
     constexpr double kStart = 10;  // what starting and storing a tile costs, in exact products per number
     const double calls = 1e-6 * static_cast<double>(s.groups * s.sh * s.sw);
     const double rate = precision_.product_rate(problem.dtype, s.channels_in_group());
     const double alone =
-        cost::seconds(2 * outputs * (depth / rate + kStart / cost::product_rate(problem.dtype)) / 0.95 + calls,
+        cost::seconds((products / rate + 2 * outputs * kStart / cost::product_rate(problem.dtype)) / 0.95 + calls,
                       cost::bytes(s, problem.dtype) / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.channels_in_group());
   }

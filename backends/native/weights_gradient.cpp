@@ -220,12 +220,14 @@ class WeightsGradient final : public Algorithm {
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t lanes = precision_.lanes(problem.dtype);
-    const double products = cost::flop(s) / cost::lane_use(s.filters_in_group() * s.taps(), lanes);
+    const double products = share_inside(s) * cost::flop(s) / cost::lane_use(s.filters_in_group() * s.taps(), lanes);
     const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
     const double copies = 1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth);
     const double rate = precision_.product_rate(problem.dtype, s.n);
+    constexpr double kPosition = 12e-9;  // seconds to find one and its patch
+    const double positions = kPosition * static_cast<double>(s.n * s.h * s.w);
     const double alone =
-        cost::seconds(products / (0.92 * rate) + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+        cost::seconds(products / (0.92 * rate) + copies + positions, cost::bytes(s, problem.dtype) / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 

@@ -42,7 +42,7 @@ void for_each_supported(std::span<const ConvShape> shapes, const Make& make, con
 void check_against_reference(const Algorithm& candidate, const ConvOperands& in, Kind kind) {
   const Backend& reference = backend("reference");
   const DType dtype = in.x.dtype();
-  const Tensor magnitude = ConvOperands(in.shape, absolute(in.x), absolute(in.w), absolute(in.g)).run(reference, kind);
+  const Tensor magnitude = magnitude_of(candidate, in, kind);
   // The reference carries an error too, no larger than the candidate's: hence twice.
   check_within(in.run(candidate, kind), in.run(reference, kind), magnitude,
                2 * gamma(reduction_length(in.shape, kind), dtype));
@@ -175,8 +175,7 @@ TEST_CASE("one thread and two agree to round-off") {
     set_num_threads(1);
     const Tensor one = in.run(candidate, kind);
     set_num_threads(2);
-    const Tensor magnitude =
-        ConvOperands(in.shape, absolute(in.x), absolute(in.w), absolute(in.g)).run(backend("reference"), kind);
+    const Tensor magnitude = magnitude_of(candidate, in, kind);
     check_within(in.run(candidate, kind), one, magnitude, 2 * gamma(reduction_length(in.shape, kind), in.x.dtype()));
   });
   set_num_threads(threads_before);

@@ -2,6 +2,7 @@
 // products.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -92,6 +93,22 @@ inline double gamma(std::int64_t reduction, DType dtype) {
       (dtype == DType::float32 ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon()) / 2;
   const double ku = static_cast<double>(reduction) * u;
   return ku / (1 - ku);
+}
+
+/// Sums of one element take in products of its neighbours that cancel.
+inline bool mixes_neighbours(const Algorithm& algorithm) { return algorithm.name().ends_with("winograd"); }
+
+/// What rounding errors are relative to, element by element. For plain sums it is the sum of the absolute products.
+/// Tiles of Winograd mix the products of neighbouring elements: no element's terms add up to more than (7/2)^2 times
+/// what as many of the largest products would, see transforms.h.
+inline Tensor magnitude_of(const Algorithm& candidate, const ConvOperands& in, Kind kind) {
+  const Tensor magnitude =
+      ConvOperands(in.shape, absolute(in.x), absolute(in.w), absolute(in.g)).run(backend("reference"), kind);
+  if (!mixes_neighbours(candidate)) return magnitude;
+  const auto largest = [](const Tensor& t) { return std::ranges::max(absolute(t).to_vector<double>()); };
+  const double x = largest(in.x), w = largest(in.w), g = largest(in.g);
+  const double product = kind == Kind::deconv2d ? x * w : kind == Kind::deconv2d_data ? g * w : x * g;
+  return full(magnitude.shape(), 12.25 * product * static_cast<double>(reduction_length(in.shape, kind)));
 }
 
 /// Checks |actual - expected| <= factor * magnitude, element by element. Reports the worst element on failure.

@@ -170,14 +170,17 @@ int main(int argc, char** argv) {
   program.options().add_option("--shapes", shapes, "file of problems, one a line")->check(CLI::ExistingFile);
   program.options().add_option("--dtype", dtype)->check(CLI::IsMember({"float32", "float64"}));
   program.options()
-      .add_option("--compute", compute, "dtype: as the tensors; bf16: products of bfloat16 numbers")
-      ->check(CLI::IsMember({"dtype", "bf16"}));
+      .add_option("--compute", compute,
+                  "dtype: as the tensors; direct: the same by plain sums; bf16: products of bfloat16 numbers")
+      ->check(CLI::IsMember({"dtype", "direct", "bf16"}));
   bool autotune = false;
   program.options().add_flag("--autotune", autotune, "choose algorithms by timing them, not by the cost model");
   program.parse(argc, argv);
   try {
-    const ExecutionGuard guard(
-        {.compute = compute == "bf16" ? Compute::bfloat16 : Compute::exact, .autotune = autotune});
+    const ExecutionGuard guard({.compute = compute == "bf16"     ? Compute::bfloat16
+                                           : compute == "direct" ? Compute::direct
+                                                                 : Compute::exact,
+                                .autotune = autotune});
     program.facts = {{"compute", compute}, {"autotune", autotune}};
     set_num_threads(program.threads());
     return run(program, shapes, dtype_from_name(dtype));

@@ -124,11 +124,14 @@ int main(int argc, char** argv) {
   Program program("training", "dygrad", "Times training steps of an autoencoder and of a DCGAN.");
   std::string compute = "dtype";
   program.options()
-      .add_option("--compute", compute, "dtype: as the tensors; bf16: products of bfloat16 numbers")
-      ->check(CLI::IsMember({"dtype", "bf16"}));
+      .add_option("--compute", compute,
+                  "dtype: as the tensors; direct: the same by plain sums; bf16: products of bfloat16 numbers")
+      ->check(CLI::IsMember({"dtype", "direct", "bf16"}));
   program.parse(argc, argv);
   try {
-    const ExecutionGuard guard({.compute = compute == "bf16" ? Compute::bfloat16 : Compute::exact});
+    const ExecutionGuard guard({.compute = compute == "bf16"     ? Compute::bfloat16
+                                           : compute == "direct" ? Compute::direct
+                                                                 : Compute::exact});
     program.facts = {{"compute", compute}};
     set_num_threads(program.threads());
     const Batches batches(program.quick());

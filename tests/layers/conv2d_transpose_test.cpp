@@ -1,7 +1,6 @@
 // Numbers: worked by hand from the scatter formula; I from numpy.
 #include <dygrad/layers/conv2d_transpose.h>
 
-
 #include <cmath>
 
 #include <dygrad/autograd/node.h>

@@ -1,0 +1,59 @@
+// Convolutions with fewer products: the linear maps of Winograd's minimal filtering.
+//
+// Note [Winograd]
+// Along one axis, pixels x[0, m) and taps w[0, t) contribute y = x * w, a product of two polynomials, to the outputs
+// y[0, m + t - 1). Such a product is known from its values at m + t - 1 points: evaluate both there, multiply value by
+// value, interpolate. With A and B the evaluations and C the interpolation,
+//   y = C (A x . B w),   x' = A^T (C^T y . B w),   w' = B^T (A x . C^T y)
+// are the transposed convolution and its two adjoints: the same six small matrices serve all three. In two dimensions
+// they act on columns, then on rows. Two pixels and two taps meet in 3 products instead of 4, and in 9 of 16 in two
+// dimensions; two pixels and three taps in 4 of 6, and 16 of 36. The points are 0, -1, infinity for two taps and
+// 0, 1, -1, infinity for three: every entry is 0, 1, -1 or 1/2, so whole numbers stay exact, and rounding errors stay
+// close to those of a plain sum. They are relative to the largest numbers of a tile though, not to each number.
+//
+// Sources: Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional
+// neural networks", arXiv:1509.09308, 2015.
+#pragma once
+
+#include <cstdint>
+
+namespace dygrad::native {
+
+/// Most taps along one axis.
+inline constexpr int kMostWinogradTaps = 3;
+/// Most points of a tile.
+inline constexpr int kMostPoints = 16;
+
+/// Pixels, points and outputs of a tile along an axis of so many taps. One tap is left as it is.
+constexpr int pixels_for_taps(int taps) { return taps == 1 ? 1 : 2; }
+constexpr int points_for_taps(int taps) { return taps == 1 ? 1 : taps + 1; }
+
+enum class Transform : std::uint8_t {
+  x_to_points,  ///< A
+  w_to_points,  ///< B
+  points_to_y,  ///< C
+  points_to_x,  ///< A^T
+  points_to_w,  ///< B^T
+  y_to_points,  ///< C^T
+};
+inline constexpr int kTransforms = 6;
+
+/// Where the rows and columns of a tile lie: each is a stretch of numbers, all of equal length.
+template <class T>
+struct TileView {
+  T* data;
+  std::int64_t row_step, column_step;
+  std::uint32_t outside = 0;  ///< bit row * columns + column: not there, which reads as 0 and is not written
+};
+
+/// One transform of a tile.
+template <class T>
+struct TransformTile {
+  TileView<const T> in;
+  TileView<T> out;
+  std::int64_t count;       ///< numbers in a stretch
+  const T* init = nullptr;  ///< what results start from, or null for 0
+  std::uint32_t added = 0;  ///< bit row * columns + column: added to what is there, without init
+};
+
+}  // namespace dygrad::native

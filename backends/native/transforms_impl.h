@@ -1,0 +1,126 @@
+// The loops behind transforms.h, for vectors of any width; a part of kernels_impl.h.
+#pragma once
+
+namespace dygrad::native {
+
+namespace {
+
+/// y = C (A x . B w) along one axis of kTaps taps, as functions of get(i) and put(i, value).
+template <int kTaps, Transform kTransform>
+struct LineTransform;
+
+template <Transform kTransform>
+struct LineTransform<1, kTransform> {
+  static constexpr int kIn = 1, kOut = 1;
+  template <class Get, class Put>
+  static inline void apply(const Get& get, const Put& put) {
+    put(0, get(0));
+  }
+};
+
+template <Transform kTransform>
+struct LineTransform<2, kTransform> {
+  static constexpr bool kEvaluates = kTransform == Transform::x_to_points || kTransform == Transform::w_to_points;
+  static constexpr bool kGivesBack = kTransform == Transform::points_to_x || kTransform == Transform::points_to_w;
+  static constexpr int kIn = kEvaluates ? 2 : 3, kOut = kGivesBack ? 2 : 3;
+  template <class Get, class Put>
+  static inline void apply(const Get& get, const Put& put) {
+    if constexpr (kEvaluates) {
+      put(0, get(0)), put(1, get(0) - get(1)), put(2, get(1));
+    } else if constexpr (kGivesBack) {
+      put(0, get(0) + get(1)), put(1, get(2) - get(1));
+    } else if constexpr (kTransform == Transform::points_to_y) {
+      put(0, get(0)), put(1, get(0) + get(2) - get(1)), put(2, get(2));
+    } else {
+      put(0, get(0) + get(1)), put(1, -get(1)), put(2, get(1) + get(2));
+    }
+  }
+};
+
+template <Transform kTransform>
+struct LineTransform<3, kTransform> {
+  static constexpr int kIn = kTransform == Transform::x_to_points ? 2 : kTransform == Transform::w_to_points ? 3 : 4;
+  static constexpr int kOut = kTransform == Transform::points_to_x ? 2 : kTransform == Transform::points_to_w ? 3 : 4;
+  template <class Get, class Put>
+  static inline void apply(const Get& get, const Put& put) {
+    if constexpr (kTransform == Transform::x_to_points) {
+      put(0, get(0)), put(1, get(0) + get(1)), put(2, get(0) - get(1)), put(3, get(1));
+    } else if constexpr (kTransform == Transform::points_to_x) {
+      put(0, get(0) + get(1) + get(2)), put(1, get(1) - get(2) + get(3));
+    } else if constexpr (kTransform == Transform::w_to_points) {
+      const auto outer = (get(0) + get(2)) / 2, inner = get(1) / 2;
+      put(0, get(0)), put(1, outer + inner), put(2, outer - inner), put(3, get(2));
+    } else if constexpr (kTransform == Transform::points_to_w) {
+      const auto sum = (get(1) + get(2)) / 2, difference = (get(1) - get(2)) / 2;
+      put(0, get(0) + sum), put(1, difference), put(2, sum + get(3));
+    } else if constexpr (kTransform == Transform::points_to_y) {
+      put(0, get(0)), put(1, get(1) - get(2) - get(3)), put(2, get(1) + get(2) - get(0)), put(3, get(3));
+    } else {
+      put(0, get(0) - get(2)), put(1, get(1) + get(2)), put(2, get(2) - get(1)), put(3, get(3) - get(1));
+    }
+  }
+};
+
+template <class T, class Rows, class Columns, bool kPlain, bool kWhole>
+[[gnu::always_inline]] inline void transform_vectors(const TransformTile<T>& tile, std::int64_t i, std::int64_t count) {
+  Vector<T> in[Rows::kIn][Columns::kIn], half[Rows::kIn][Columns::kOut];
+#pragma GCC unroll 4
+  for (int r = 0; r < Rows::kIn; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < Columns::kIn; ++c) {
+      const T* from = tile.in.data + (r * tile.in.row_step + c * tile.in.column_step + i);
+      if (!kPlain && (tile.in.outside >> (r * Columns::kIn + c) & 1)) in[r][c] = Vector<T>{};
+      else in[r][c] = kWhole ? load(from) : load_part(from, count);
+    }
+    Columns::apply([&](int c) { return in[r][c]; }, [&](int c, Vector<T> v) { half[r][c] = v; });
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < Columns::kOut; ++c) {
+    Rows::apply([&](int r) { return half[r][c]; },
+                [&](int r, Vector<T> v) {
+                  const int place = r * Columns::kOut + c;
+                  T* to = tile.out.data + (r * tile.out.row_step + c * tile.out.column_step + i);
+                  if (!kPlain) {
+                    if (tile.out.outside >> place & 1) return;
+                    if (tile.added >> place & 1) v += kWhole ? load(to) : load_part(to, count);
+                    else if (tile.init) v += kWhole ? load(tile.init + i) : load_part(tile.init + i, count);
+                  }
+                  if (kWhole) store(to, v);
+                  else store_part(to, v, count);
+                });
+  }
+}
+
+template <class T, class Rows, class Columns, bool kPlain>
+inline void transform_all(const TransformTile<T>& tile) {
+  std::int64_t i = 0;
+  for (; i + kLanes<T> <= tile.count; i += kLanes<T>)
+    transform_vectors<T, Rows, Columns, kPlain, true>(tile, i, kLanes<T>);
+  if (i < tile.count) transform_vectors<T, Rows, Columns, kPlain, false>(tile, i, tile.count - i);
+}
+
+template <class T, Transform kTransform, int kRowTaps, int kColumnTaps>
+void transform(const TransformTile<T>& tile) {
+  using Rows = LineTransform<kRowTaps, kTransform>;
+  using Columns = LineTransform<kColumnTaps, kTransform>;
+  const TransformTile<T> copy = tile;  // which stores cannot change
+  if (!copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0) {
+    transform_all<T, Rows, Columns, true>(copy);
+  } else {
+    transform_all<T, Rows, Columns, false>(copy);
+  }
+}
+
+template <class T, Transform kTransform>
+constexpr void fill_transforms(Kernels<T>& kernels) {
+  auto& of = kernels.transform[static_cast<int>(kTransform)];
+  of[0][0] = transform<T, kTransform, 1, 1>, of[0][1] = transform<T, kTransform, 1, 2>;
+  of[0][2] = transform<T, kTransform, 1, 3>, of[1][0] = transform<T, kTransform, 2, 1>;
+  of[1][1] = transform<T, kTransform, 2, 2>, of[1][2] = transform<T, kTransform, 2, 3>;
+  of[2][0] = transform<T, kTransform, 3, 1>, of[2][1] = transform<T, kTransform, 3, 2>;
+  of[2][2] = transform<T, kTransform, 3, 3>;
+}
+
+}  // namespace
+
+}  // namespace dygrad::native

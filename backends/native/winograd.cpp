@@ -1,0 +1,265 @@
+// D and B with fewer products: tiles of the image at points, times weights at the same points, and back into tiles.
+// See Note [Winograd] in transforms.h and Note [Tiles of a transposed convolution] in winograd_tiles.h.
+#include <array>
+
+#include <dygrad/backends/native/algorithms.h>
+#include <dygrad/backends/native/convolve.h>
+#include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/winograd.h>
+#include <dygrad/core/activate.h>
+
+namespace dygrad::native {
+
+namespace {
+
+// Note [Who computes which tiles]
+// A thread owns some tiles and some lanes of the result. Neighbouring tiles of D add to the same outputs, so there
+// whole images are shared out, and their tiles come in order: a result does not depend on the number of threads.
+struct Division {
+  std::int64_t tile_parts = 1, panel_parts = 1;
+
+  template <class T>
+  static Division of(std::int64_t units, std::int64_t tiles_in_unit, std::int64_t panels, std::int64_t pieces) {
+    const std::int64_t height = kernels<T>().rows();
+    Division best;
+    double least = 0;
+    for (std::int64_t a = 1; a <= std::min(pieces, units); ++a) {
+      const std::int64_t b = std::min(pieces / a, panels);
+      const double rows = static_cast<double>(ceil_div(ceil_div(units, a) * tiles_in_unit, height));
+      const double time = rows * static_cast<double>(ceil_div(panels, b));
+      if (least == 0 || time <= least) least = time, best = {a, b};
+    }
+    return best;
+  }
+  std::int64_t pieces() const { return tile_parts * panel_parts; }
+};
+
+struct Blocking {
+  std::int64_t bytes, panels;  ///< of tiles at points and their products; panels whose products are kept
+};
+/// Both stay in the second-level cache, or the products alone.
+constexpr Blocking kWithKept{1 << 20, 4}, kWithoutKept{4 << 20, 2};
+
+/// Tiles of a block times one panel of weights, point by point.
+template <class T>
+class PointProduct {
+ public:
+  PointProduct(const Tiles& tiles, Range block) {
+    for (int point = 0; point < tiles.points(); ++point)
+      tiles.find_rows(block, point, rows_[static_cast<std::size_t>(point)]);
+  }
+
+  /// c[i][j] = sum of a[i][k] * weights[k][j] over k, for k in [0, depth) and the lanes of a panel from `lane` of c on.
+  void multiply(const Tiles::Matrix<T>& a, const T* weights, std::int64_t depth, int vectors,
+                const Tiles::Matrix<Sum<T>>& c, std::int64_t lane) {
+    const Kernels<T>& kernel = kernels<T>();
+    constexpr std::int64_t kStart = 0;
+    const std::int64_t width = vectors * kernel.lanes;
+    for (std::size_t point = 0; point < rows_.size(); ++point) {
+      const std::vector<std::int64_t>& rows = rows_[point];
+      if (rows.empty()) continue;
+      sources_.clear(), targets_.clear();
+      for (const std::int64_t row : rows) {
+        sources_.push_back(a.row(static_cast<std::int64_t>(point), row));
+        targets_.push_back(c.row(static_cast<std::int64_t>(point), row) + lane);
+      }
+      sources_.resize(rows.size() + kMaxRows, sources_.back());
+      ProductTile<T> tile{.a = nullptr,
+                          .b = weights + static_cast<std::int64_t>(point) * depth * width,
+                          .b_step = width,
+                          .a_offsets = &kStart,
+                          .b_rows = &kStart,
+                          .segments = 1,
+                          .depth = depth,
+                          .target = {nullptr, width, false, nullptr}};
+      for_each_tile<T>(static_cast<std::int64_t>(rows.size()), [&](std::int64_t row, int height) {
+        tile.a = sources_.data() + row;
+        tile.target.rows = targets_.data() + row;
+        kernel.product[vectors - 1][height](tile);
+      });
+    }
+  }
+
+ private:
+  std::array<std::vector<std::int64_t>, kMostPoints> rows_;  ///< of the block that are not 0 at a point
+  std::vector<const T*> sources_;
+  std::vector<Sum<T>*> targets_;
+};
+
+/// Outputs that no tile reaches are bias alone; the others are added to it.
+template <class T>
+void fill_with_bias(const Conv2DSizes& s, const Tensor& bias, T* y) {
+  const Tensor dense = bias.defined() ? raw::contiguous(bias) : Tensor();
+  const T* from = bias.defined() ? dense.data<T>() : nullptr;
+  parallel_for(s.n * s.oh * s.ow, (1 << 14) / s.o + 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t pixel = first; pixel < last; ++pixel) {
+      if (from) std::copy_n(from, s.o, y + pixel * s.o);
+      else std::fill_n(y + pixel * s.o, s.o, T{0});
+    }
+  });
+}
+
+/// Rows of numbers as rows of elements.
+template <class T>
+Tiles::Matrix<T> as_elements(const Tiles::Matrix<Sum<T>>& from, std::int64_t points, std::int64_t rows,
+                             std::int64_t count, const Tiles::Matrix<T>& to) {
+  if constexpr (kFactors<T> == 1) {
+    return from;
+  } else {
+    for (std::int64_t point = 0; point < points; ++point) {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        auto* const row = reinterpret_cast<std::uint16_t*>(to.row(point, i));
+        kernels<Bf16Pair>().round(from.row(point, i), count, row);
+        if (count % 2 != 0) row[count] = 0;
+      }
+    }
+    return to;
+  }
+}
+
+class Winograd final : public Algorithm {
+ public:
+  Winograd(std::string_view name, Problem::Kind kind, Compute compute)
+      : name_(name), kind_(kind), precision_(compute) {}
+  std::string_view name() const override { return name_; }
+  std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
+  bool supports(const Problem& problem) const override {
+    return problem.kind == kind_ && winograd_takes(problem, precision_);
+  }
+  double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_); }
+
+  Tensor run(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const override {
+    return precision_.dispatch(problem.dtype, name(),
+                               [&]<class T>() { return run_on<T>(problem, image, w, epilogue); });
+  }
+
+ private:
+  bool forward() const { return kind_ == Problem::Kind::deconv2d; }
+
+  template <class T>
+  Tensor run_on(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const {
+    using N = Sum<T>;
+    const Conv2DSizes s = conv2d_sizes(problem);
+    const Tiles tiles(s);
+    const std::int64_t points = tiles.points();
+    const std::int64_t depth = forward() ? tiles.channels() : tiles.lanes();
+    const std::int64_t lanes = forward() ? tiles.lanes() : tiles.channels();
+    const TileWeights<T> weights(*this, s, tiles, w, forward());
+    const Blocking blocking = weights.kept() ? kWithKept : kWithoutKept;
+
+    const Tensor source = channels_last(image);
+    const Tensor result =
+        Tensor::empty(forward() ? s.y_shape() : s.x_shape(), problem.dtype, MemoryFormat::channels_last);
+    const bool filled = forward() && !tiles.cover_output();
+    if (filled) fill_with_bias(s, epilogue.bias, result.mutable_data<N>());
+    const InitialValues<N> init(filled ? Tensor() : epilogue.bias, s.groups, forward() ? s.filters_in_group() : lanes,
+                                forward() ? tiles.phases() : 1);
+
+    const Panels<N> panels{depth, lanes, nullptr};
+    const std::int64_t unit = forward() ? tiles.per_image() : kernels<T>().rows();
+    const Division division =
+        Division::of<T>(ceil_div(tiles.count(), unit), unit, panels.count(), num_native_pieces(s));
+    const std::int64_t at_once = std::min(blocking.panels, ceil_div(panels.count(), division.panel_parts));
+    const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * kernels<N>().panel());
+    const std::int64_t most_tiles = ceil_div(ceil_div(tiles.count(), unit), division.tile_parts) * unit;
+    const std::int64_t elements = elements_for<T>(depth), panel = kernels<T>().panel();
+    const std::int64_t element_step = kFactors<T> == 1 ? 0 : odd_lines<T>(elements);
+    const std::int64_t height = block_height<N>(points * (depth_step + lane_step), most_tiles, blocking.bytes);
+    const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : division.pieces(),
+                                     points * height * element_step + weights.num_elements());
+    const Scratch<N> buffers(division.pieces(), points * height * (depth_step + lane_step) + weights.num_numbers());
+    parallel_for(division.pieces(), 1, [&](std::int64_t first_piece, std::int64_t last_piece) {
+      for (std::int64_t piece = first_piece; piece < last_piece; ++piece) {
+        const Range units =
+            part_of({0, ceil_div(tiles.count(), unit)}, piece / division.panel_parts, division.tile_parts);
+        const Range own_panels = part_of({0, panels.count()}, piece % division.panel_parts, division.panel_parts);
+        const Range own{units.first * unit, std::min(units.last * unit, tiles.count())};
+        N* const scratch = buffers.of_piece(piece);
+        const Tiles::Matrix<N> a{scratch, height, depth_step};
+        N* const panel_numbers = scratch + points * height * (depth_step + lane_step);
+        const Tiles::Matrix<T> in_elements{element_buffers.of_piece(piece), height, element_step};
+        T* const panel_elements = element_buffers.of_piece(piece) + points * height * element_step;
+        const Tiles::Matrix<N> c{scratch + points * height * depth_step, height, lane_step};
+        for (std::int64_t group = 0; group < s.groups; ++group) {
+          for (std::int64_t first = own.first; first < own.last; first += height) {
+            const Range block{first, std::min(first + height, own.last)};
+            if (forward()) tiles.gather_x(group, source.data<N>(), block, a);
+            else tiles.gather_y(group, source.data<N>(), block, {0, depth}, a);
+            const Tiles::Matrix<T> rows = as_elements<T>(a, points, block.size(), depth, in_elements);
+            PointProduct<T> product(tiles, block);
+            for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
+              const Range some{p, std::min(p + at_once, own_panels.last)};
+              for (std::int64_t q = some.first; q < some.last; ++q) {
+                const T* factors = weights.panel(group, q, panel_numbers, panel_elements);
+                product.multiply(rows, factors, elements, panels.vectors_of(q), c, (q - some.first) * panel);
+              }
+              const std::int64_t lane = some.first * panel;
+              const Range range{lane, std::min(some.last * panel, lanes)};
+              const N* start = init.of_group(group) ? init.of_group(group) + lane : nullptr;
+              const Tiles::Matrix<const N> from{c.data, c.height, c.step};
+              if (forward()) tiles.scatter_y(group, from, block, range, start, filled, result.mutable_data<N>());
+              else tiles.scatter_x(group, from, block, range, start, result.mutable_data<N>());
+            }
+          }
+        }
+      }
+    });
+    raw::activate(epilogue.activation, result);  // not before: tiles add to what their neighbours wrote
+    return result;
+  }
+
+  std::string_view name_;
+  Problem::Kind kind_;
+  Precision precision_;
+};
+
+}  // namespace
+
+bool winograd_takes(const Problem& problem, const Precision& precision) {
+  return precision.takes(problem) && problem.compute != Compute::direct && Tiles::suit(conv2d_sizes(problem));
+}
+
+double winograd_estimate(const Problem& problem, const Precision& precision) {
+  const Conv2DSizes s = conv2d_sizes(problem);
+  const Tiles tiles(s);
+  const bool lanes_are_channels = problem.kind == Problem::Kind::deconv2d_data;
+  const auto size = static_cast<double>(size_of(problem.dtype)), groups = static_cast<double>(s.groups);
+  const auto count = static_cast<double>(tiles.count()) * groups, points = static_cast<double>(tiles.points());
+  const auto depth = static_cast<double>(tiles.channels()), lanes = static_cast<double>(tiles.lanes());
+  const double use =
+      cost::lane_use(lanes_are_channels ? tiles.channels() : tiles.lanes(), precision.lanes(problem.dtype));
+  const std::int64_t summed = problem.kind == Problem::Kind::deconv2d_weights ? tiles.count()
+                              : lanes_are_channels                            ? tiles.lanes()
+                                                                              : tiles.channels();
+  const double products =
+      2 * tiles.num_products() * groups * depth * lanes / use / (0.87 * precision.product_rate(problem.dtype, summed));
+  // What finding and transforming a stretch of a tile costs, and each number of y.
+  constexpr double kTile = 3.5e-9, kStretch = 13e-9, kTransformRate = 14e9;
+  const auto stretches = static_cast<double>(tiles.stretches());
+  const double copies = count * points * (kTile + stretches * kStretch + lanes * size / kTransformRate);
+  const double weights = points * depth * lanes * groups * size;
+  const double alone = cost::seconds(products + copies, (cost::bytes(s, problem.dtype) + weights) / cost::kBandwidth);
+  const double rounded = problem.kind == Problem::Kind::deconv2d_weights ? depth + lanes
+                         : lanes_are_channels                            ? lanes
+                                                                         : depth;
+  return precision.with_conversion(alone, static_cast<std::int64_t>(count * points * rounded));
+}
+
+const Algorithm& winograd() {
+  static const Winograd instance("winograd", Problem::Kind::deconv2d, Compute::exact);
+  return instance;
+}
+const Algorithm& winograd_data() {
+  static const Winograd instance("winograd", Problem::Kind::deconv2d_data, Compute::exact);
+  return instance;
+}
+const Algorithm& bf16_winograd() {
+  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d, Compute::bfloat16);
+  return instance;
+}
+const Algorithm& bf16_winograd_data() {
+  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d_data, Compute::bfloat16);
+  return instance;
+}
+
+}  // namespace dygrad::native

@@ -1,0 +1,70 @@
+// Weights in the order in which tiles read them: panels of every tap of a phase, which become panels of every point
+// just before they are multiplied. See transforms.h.
+#pragma once
+
+#include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/winograd_tiles.h>
+
+namespace dygrad::native {
+
+/// Several matrices [depth, lanes], one for each tap or each point: panel by panel, and in each panel matrix by matrix.
+template <class T>
+struct StackedPanels {
+  std::int64_t matrices, depth, lanes;
+  T* data;
+
+  Panels<T> one() const { return {depth, lanes, data}; }
+  T* panel(std::int64_t p) const { return data + p * kernels<T>().panel() * depth * matrices; }
+  /// Numbers of one matrix in a panel.
+  std::int64_t panel_size(std::int64_t p) const { return depth * one().width_of(p); }
+  static std::int64_t size(std::int64_t matrices, std::int64_t depth, std::int64_t lanes) {
+    return matrices * panels_size<T>(depth, lanes);
+  }
+};
+
+/// The taps of one group of row-major weights [C, O/groups, kh, kw]: depth runs over channels of x and lanes over those
+/// of y, (row phase, column phase, filter), which D multiplies; or the other way round, which B multiplies.
+template <class T>
+void weights_to_taps(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group, const T* weights,
+                     const StackedPanels<T>& taps, bool lanes_are_channels);
+
+/// The inverse, for lanes of y: writes one group of w from the sum of some panels.
+template <class T>
+void taps_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group,
+                     const std::vector<StackedPanels<T>>& parts, T* weights);
+
+/// One panel of taps at points, and the adjoint of that.
+template <class T>
+void panel_to_points(const Tiles& tiles, const StackedPanels<T>& taps, std::int64_t panel, T* points);
+template <class T>
+void panel_to_taps(const Tiles& tiles, const T* points, std::int64_t panel, const StackedPanels<T>& taps);
+
+// Note [Weights at points]
+// There are more points than taps. Small weights are kept at points; of large ones a panel at a time is brought there,
+// just before it is multiplied with a block of tiles.
+
+/// The weights of D or B, ready to be multiplied with tiles.
+template <class T>
+class TileWeights {
+ public:
+  TileWeights(const Algorithm& algorithm, const Conv2DSizes& s, const Tiles& tiles, const Tensor& w, bool of_d);
+
+  bool kept() const { return kept_; }
+  /// Scratch memory that panel() needs.
+  std::int64_t num_numbers() const { return kept_ ? 0 : tiles_.points() * depth_ * kMaxPanel; }
+  std::int64_t num_elements() const { return kept_ || kFactors<T> == 1 ? 0 : num_numbers(); }
+  /// One panel at all points, as elements [points, depth, width].
+  const T* panel(std::int64_t group, std::int64_t p, Sum<T>* numbers, T* elements) const;
+
+ private:
+  StackedPanels<T> points_of(std::int64_t group, T* data) const;
+  StackedPanels<Sum<T>> taps_of(std::int64_t group, Sum<T>* data) const;
+  const T* to_elements(const StackedPanels<Sum<T>>& taps, std::int64_t p, Sum<T>* numbers, T* elements) const;
+
+  const Tiles& tiles_;
+  std::int64_t depth_, lanes_;
+  bool kept_;
+  Ref<PackedWeights> packed_;
+};
+
+}  // namespace dygrad::native
