@@ -13,8 +13,9 @@ namespace {
 // What a block of positions reads and one panel of weights should stay in the second-level cache (1 MiB or more on the
 // machines this is for), while the tile stays in registers. Deeper patches are cut; later parts accumulate onto what
 // the earlier ones stored.
-constexpr std::int64_t kBlockBytes = 384 << 10;
-constexpr std::int64_t kDepth = 2048;
+constexpr std::int64_t kBlockBytes = 512 << 10;
+constexpr std::int64_t kDepth = 2048;         // numbers of a patch read in place
+constexpr std::int64_t kPartBytes = 8 << 10;  // of a patch that is copied
 constexpr std::int64_t kMostTilesInBlock = 16;
 constexpr std::int64_t kMostPositionsInBlock = kMostTilesInBlock * kMaxRows;
 
@@ -31,6 +32,32 @@ bool regions_pay(const PatchGrid& grid, const std::vector<Region>& regions, std:
   return work <= grid.positions() * grid.taps() + kRowsLost * pieces * grid.taps();
 }
 
+/// The grid cut into parts of about so many numbers: several row taps, one, or a single tap.
+std::vector<PatchGrid> parts_of(const PatchGrid& grid, std::int64_t depth) {
+  std::vector<PatchGrid> parts;
+  const auto row_taps = static_cast<std::int64_t>(grid.row_taps.size());
+  const auto row_depth = static_cast<std::int64_t>(grid.column_taps.size()) * grid.channels;
+  if (row_depth <= depth) {
+    const std::int64_t together = std::max<std::int64_t>(depth / std::max<std::int64_t>(row_depth, 1), 1);
+    const std::int64_t count = std::max<std::int64_t>(ceil_div(row_taps, together), 1);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Range own = part_of({0, row_taps}, i, count);
+      PatchGrid part = grid;
+      part.row_taps.assign(grid.row_taps.begin() + own.first, grid.row_taps.begin() + own.last);
+      parts.push_back(std::move(part));
+    }
+    return parts;
+  }
+  for (const std::int64_t row : grid.row_taps) {
+    for (const std::int64_t column : grid.column_taps) {
+      PatchGrid part = grid;
+      part.row_taps = {row}, part.column_taps = {column};
+      parts.push_back(std::move(part));
+    }
+  }
+  return parts;
+}
+
 }  // namespace
 
 template <class T>
@@ -38,7 +65,10 @@ PatchPlan<T>::PatchPlan(PatchGrid grid, std::int64_t pieces) : grid_(std::move(g
   constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
   constexpr std::int64_t kLine = 64 / kSize;
   packed_ = grid_.position_step() * kSize % kAliasingBytes == 0 || !regions_pay(grid_, regions_, pieces);
-  step_ = ((grid_.depth() / kLine + 2) | 1) * kLine;  // odd, in lines: keeps rows off each other's cache sets
+  if (packed_) parts_ = parts_of(grid_, kPartBytes / kSize);
+  std::int64_t deepest = 0;
+  for (const PatchGrid& part : parts_) deepest = std::max(deepest, part.depth());
+  step_ = ((deepest / kLine + 2) | 1) * kLine;  // odd, in lines: keeps rows off each other's cache sets
   const std::int64_t read = packed_ ? step_ : grid_.position_step() * grid_.row_stride;
   const std::int64_t height = kernels<T>().rows();
   block_ = std::clamp<std::int64_t>(kBlockBytes / (read * kSize) / height, 1, kMostTilesInBlock) * height;
@@ -56,11 +86,11 @@ struct PatchPlan<T>::Stretches {
   std::vector<std::int64_t> offsets, weight_rows;
   std::int64_t depth = 0, per_part = 1;
 
-  Stretches(const PatchGrid& grid, const Region& region, bool packed) {
+  Stretches(const PatchGrid& grid, const Region& region) {
     const auto column_taps = static_cast<std::int64_t>(grid.column_taps.size());
     const std::int64_t j_first = region.column_taps.first, width = region.column_taps.size();
-    bool adjacent = packed || grid.channels == grid.pixel_size;
-    for (std::int64_t j = j_first + 1; j < j_first + width && !packed; ++j) {
+    bool adjacent = grid.channels == grid.pixel_size;
+    for (std::int64_t j = j_first + 1; j < j_first + width; ++j) {
       adjacent &= grid.column_taps[j] == grid.column_taps[j - 1] + 1;
     }
     adjacent &= width * grid.channels <= kDepth;
@@ -70,8 +100,7 @@ struct PatchPlan<T>::Stretches {
       for (std::int64_t j = j_first; j < j_first + width; j += together) {
         const std::int64_t weight_row = (i * column_taps + j) * grid.channels;
         weight_rows.push_back(weight_row);
-        offsets.push_back(packed ? weight_row
-                                 : (grid.row_taps[i] * grid.image_columns + grid.column_taps[j]) * grid.pixel_size);
+        offsets.push_back((grid.row_taps[i] * grid.image_columns + grid.column_taps[j]) * grid.pixel_size);
       }
     }
     const std::int64_t parts =
@@ -95,13 +124,35 @@ void PatchPlan<T>::convolve_region(const Region& region, const T* image, const P
                                    const Destination<Sum<T>>& destination, Piece piece, T* scratch,
                                    const FusedActivation& activation) const {
   const Kernels<T>& kernel = kernels<T>();
-  const Stretches stretches(grid_, region, packed_);
+  const Stretches stretches(grid_, region);
   const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
   const Share share = share_of<T>(grid_.batch * per_image, weights.count(), piece.index, piece.pieces);
   std::array<const T*, kMostPositionsInBlock + kMaxRows> sources;
   std::array<Sum<T>*, kMostPositionsInBlock + kMaxRows> rows, targets;
+  Range block{};
+  // Some stretches of the block's patches times all panels.
+  const auto multiply = [&](const std::int64_t* offsets, const std::int64_t* weight_rows, std::int64_t segments,
+                            std::int64_t depth, bool accumulate) {
+    for (std::int64_t p = share.panels.first; p < share.panels.last; ++p) {
+      const std::int64_t lane = p * kernel.panel();
+      for (std::int64_t i = 0; i < block.size(); ++i) targets[i] = rows[i] + lane;
+      ProductTile<T> tile{.a = nullptr,
+                          .b = weights.panel(p),
+                          .b_step = weights.width_of(p),
+                          .a_offsets = offsets,
+                          .b_rows = weight_rows,
+                          .segments = segments,
+                          .depth = depth,
+                          .target = {nullptr, weights.lanes_of(p), accumulate, init ? init + lane : nullptr}};
+      for_each_tile<T>(block.size(), [&](std::int64_t row, int height) {
+        tile.a = sources.data() + row;
+        tile.target.rows = targets.data() + row;
+        kernel.product[weights.vectors_of(p) - 1][height](tile);
+      });
+    }
+  };
   for (std::int64_t first = share.positions.first; first < share.positions.last; first += block_) {
-    const Range block{first, std::min(first + block_, share.positions.last)};
+    block = {first, std::min(first + block_, share.positions.last)};
     std::int64_t n = first / per_image, a = region.rows.first + first % per_image / columns;
     std::int64_t b = region.columns.first + first % columns;
     // A tile asks for what the next one reads, also beyond the block.
@@ -123,28 +174,22 @@ void PatchPlan<T>::convolve_region(const Region& region, const T* image, const P
         if (++a == region.rows.last) a = region.rows.first, ++n;
       }
     }
-    if (packed_) pack_patches(grid_, image, block, scratch, step_);
-    std::int64_t stretch = 0;
-    do {  // once even without any tap, for the initial values
-      for (std::int64_t p = share.panels.first; p < share.panels.last; ++p) {
-        const std::int64_t lane = p * kernel.panel();
-        for (std::int64_t i = 0; i < block.size(); ++i) targets[i] = rows[i] + lane;
-        ProductTile<T> tile{.a = nullptr,
-                            .b = weights.panel(p),
-                            .b_step = weights.width_of(p),
-                            .a_offsets = stretches.offsets.data() + stretch,
-                            .b_rows = stretches.weight_rows.data() + stretch,
-                            .segments = std::min(stretches.per_part, stretches.count() - stretch),
-                            .depth = stretches.depth,
-                            .target = {nullptr, weights.lanes_of(p), stretch > 0, init ? init + lane : nullptr}};
-        for_each_tile<T>(block.size(), [&](std::int64_t row, int height) {
-          tile.a = sources.data() + row;
-          tile.target.rows = targets.data() + row;
-          kernel.product[weights.vectors_of(p) - 1][height](tile);
-        });
+    if (packed_) {
+      std::int64_t weight_row = 0;
+      constexpr std::int64_t kStart = 0;
+      for (const PatchGrid& part : parts_) {
+        pack_patches(part, image, block, scratch, step_);
+        multiply(&kStart, &weight_row, 1, part.depth(), weight_row > 0);
+        weight_row += part.depth();
       }
-      stretch += stretches.per_part;
-    } while (stretch < stretches.count());
+    } else {
+      std::int64_t stretch = 0;
+      do {  // once even without any tap, for the initial values
+        multiply(stretches.offsets.data() + stretch, stretches.weight_rows.data() + stretch,
+                 std::min(stretches.per_part, stretches.count() - stretch), stretches.depth, stretch > 0);
+        stretch += stretches.per_part;
+      } while (stretch < stretches.count());
+    }
     if (activation) {
       const std::int64_t first_lane = share.panels.first * kernel.panel();
       const std::int64_t last_lane = std::min(share.panels.last * kernel.panel(), weights.lanes);

@@ -42,7 +42,8 @@ class PatchPlan {
 
   PatchGrid grid_;
   std::vector<Region> regions_;
-  bool packed_;         ///< patches are copied together, as one region
+  bool packed_;  ///< patches are copied together, as one region, part by part
+  std::vector<PatchGrid> parts_;
   std::int64_t block_;  ///< positions whose patches are kept in the cache
   std::int64_t step_;   ///< elements from one packed patch to the next
 };

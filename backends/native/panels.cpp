@@ -1,6 +1,7 @@
 #include <dygrad/backends/native/panels.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -17,10 +18,13 @@ constexpr std::size_t kRowsAtOnce = 16;
 /// and where the last one ends.
 std::vector<std::size_t> runs_of(const std::vector<PanelRow>& rows) {
   std::vector<std::size_t> starts{0};
+  std::int64_t least = rows.empty() ? 0 : rows[0].offset, most = least;
   for (std::size_t i = 1; i < rows.size(); ++i) {
-    const std::int64_t distance = rows[i].offset - rows[starts.back()].offset;
-    if (i - starts.back() == kRowsAtOnce || distance < 0 || distance >= static_cast<std::int64_t>(kRowsAtOnce)) {
+    least = std::min(least, rows[i].offset);
+    most = std::max(most, rows[i].offset);
+    if (i - starts.back() == kRowsAtOnce || most - least >= static_cast<std::int64_t>(kRowsAtOnce)) {
       starts.push_back(i);
+      least = most = rows[i].offset;
     }
   }
   starts.push_back(rows.size());
@@ -34,16 +38,45 @@ inline T element(const Number<T>* from, const PanelRow& row) {
   else return Bf16Pair{from[row.offset] | (row.second == kZero ? 0U : std::uint32_t{from[row.second]} << 16)};
 }
 
-/// Fills some rows of a panel, in a buffer first: its lines and the source's may both fall onto the same cache sets.
+/// What rows hold at all lanes, in a buffer first: lines of the panel and of the source may fall onto the same cache
+/// sets.
 template <class T>
-void fill_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
-               std::int64_t width, T* panel) {
-  T buffer[kRowsAtOnce][kMaxPanel];
+using RowBuffer = T[kRowsAtOnce][kMaxPanel];
+
+template <class T>
+void read_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
+               RowBuffer<T>& buffer) {
+  constexpr std::size_t kWorthTransposing = 4;  // rows
+  if constexpr (kFactors<T> == 1) {
+    if (rows.size() >= kWorthTransposing) {
+      // The rows of a run lie within kRowsAtOnce numbers: all numbers there are transposed, and some of them picked.
+      static constexpr T kZeros[kRowsAtOnce]{};
+      std::array<const T*, kMaxPanel> lines;
+      const auto by_offset = [](const PanelRow& a, const PanelRow& b) { return a.offset < b.offset; };
+      const auto [least, most] = std::minmax_element(rows.begin(), rows.end(), by_offset);
+      for (std::size_t j = 0; j < lanes.size(); ++j)
+        lines[j] = lanes[j] == kZero ? kZeros : source + lanes[j] + least->offset;
+      RowBuffer<T> transposed;
+      kernels<T>().transpose(lines.data(), static_cast<std::int64_t>(lanes.size()), most->offset - least->offset + 1,
+                             transposed[0], kMaxPanel);
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        std::memcpy(buffer[i], transposed[rows[i].offset - least->offset], lanes.size() * sizeof(T));
+      return;
+    }
+  }
   for (std::size_t j = 0; j < lanes.size(); ++j) {
     const bool zero = lanes[j] == kZero;
     const Number<T>* from = source + (zero ? 0 : lanes[j]);
     for (std::size_t i = 0; i < rows.size(); ++i) buffer[i][j] = zero ? T{0} : element<T>(from, rows[i]);
   }
+}
+
+/// Fills some rows of a panel.
+template <class T>
+void fill_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
+               std::int64_t width, T* panel) {
+  RowBuffer<T> buffer;
+  read_rows(source, rows, lanes, buffer);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::int64_t j = static_cast<std::int64_t>(lanes.size()); j < width; ++j) buffer[i][j] = T{0};
     std::memcpy(panel + rows[i].row * width, buffer[i], static_cast<std::size_t>(width) * sizeof(T));

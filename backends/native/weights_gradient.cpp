@@ -187,23 +187,19 @@ void zero_kernel_rows(const Conv2DSizes& s, Range kernel_rows, T* sums) {
 template <class T>
 void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& others, std::int64_t num_others, T* weights) {
   const std::int64_t og = s.filters_in_group(), taps = s.taps();
-  constexpr std::int64_t kWorthAThread = 1 << 14, kFilters = 16;
+  constexpr std::int64_t kWorthAThread = 1 << 14;
   parallel_for(s.c, kWorthAThread / (taps * og) + 1, [&](std::int64_t first, std::int64_t last) {
     std::vector<T> sums(static_cast<std::size_t>(taps * og));
+    std::vector<const T*> rows;
+    for (std::int64_t tap = 0; tap < taps; ++tap) rows.push_back(sums.data() + tap * og);
     for (std::int64_t c = first; c < last; ++c) {
       T* const to = weights + c * taps * og;
       std::copy_n(to, taps * og, sums.data());
       for (std::int64_t other = 0; other < num_others; ++other) {
-        const T* from = others.of_piece(other) + c * taps * og;
-        for (std::int64_t i = 0; i < taps * og; ++i) sums[i] += from[i];
+        const T* more = others.of_piece(other) + c * taps * og;
+        for (std::int64_t k = 0; k < taps * og; ++k) sums[static_cast<std::size_t>(k)] += more[k];
       }
-      // A few filters at a time: their lines stay near while all taps are written.
-      for (std::int64_t o_first = 0; o_first < og; o_first += kFilters) {
-        const std::int64_t o_last = std::min(o_first + kFilters, og);
-        for (std::int64_t tap = 0; tap < taps; ++tap) {
-          for (std::int64_t o = o_first; o < o_last; ++o) to[o * taps + tap] = sums[tap * og + o];
-        }
-      }
+      kernels<T>().transpose(rows.data(), taps, og, to, taps);
     }
   });
 }

@@ -16,6 +16,7 @@ namespace {
 // its own that are added at the end in a fixed order.
 constexpr std::int64_t kSumBytes = 1 << 20;  ///< of the panels at once: both these and a block stay in the caches
 constexpr std::int64_t kBlockBytes = 2 << 20;
+constexpr std::int64_t kKeptBytes = 6 << 20;  ///< x at points as a whole, if it takes no more: made once for all panels
 constexpr std::int64_t kPanelsAtOnce = 8;
 constexpr std::int64_t kTilesAtOnce = 252;  ///< that one tile of sums runs over: factors stay in the nearest caches
 
@@ -119,8 +120,10 @@ class WinogradGradient final : public Algorithm {
     const std::int64_t at_once =
         std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels.count(), panel_parts)));
     const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * panel);
+    const std::int64_t own_tiles = ceil_div(tiles.count(), tile_parts);
+    const bool keeps_x = points * own_tiles * depth_step * static_cast<std::int64_t>(sizeof(N)) <= kKeptBytes;
     const std::int64_t height =
-        block_height<N>(points * (depth_step + lane_step), ceil_div(tiles.count(), tile_parts), kBlockBytes);
+        keeps_x ? own_tiles : block_height<N>(points * (depth_step + lane_step), own_tiles, kBlockBytes);
     const Scratch<N> taps(tile_parts, s.groups * size);
     const Scratch<N> buffers(pieces, points * (height * (depth_step + lane_step) + depth * at_once * panel));
     const std::int64_t half = elements_for<T>(height);
@@ -136,6 +139,7 @@ class WinogradGradient final : public Algorithm {
         T* const elements = element_buffers.of_piece(piece);
         const Tiles::Matrix<T> a_elements{elements, half, depth_step};
         const Tiles::Matrix<T> b_elements{elements + points * half * depth_step, half, lane_step};
+        Tiles::Matrix<T> as{};
         PointSums<T> point_sums(tiles);
         for (std::int64_t group = 0; group < s.groups; ++group) {
           const StackedPanels<N> to{tiles.taps(), depth, lanes, taps.of_piece(piece / panel_parts) + group * size};
@@ -144,9 +148,11 @@ class WinogradGradient final : public Algorithm {
             const Range range{some.first * panel, std::min(some.last * panel, lanes)};
             for (std::int64_t first = own.first; first < own.last; first += height) {
               const Range block{first, std::min(first + height, own.last)};
-              tiles.gather_x(group, pixels.data<N>(), block, a);
+              if (!keeps_x || p == own_panels.first) {
+                tiles.gather_x(group, pixels.data<N>(), block, a);
+                as = as_elements<T>(tiles, block, a, depth, a_elements);
+              }
               tiles.gather_y(group, image.data<N>(), block, range, b);
-              const Tiles::Matrix<T> as = as_elements<T>(tiles, block, a, depth, a_elements);
               const Tiles::Matrix<T> bs = as_elements<T>(tiles, block, b, range.size(), b_elements);
               point_sums.add(as, bs, block, first == own.first, some, panels, sums);
             }

@@ -1,0 +1,152 @@
+// Fewer products: who computes with them, what rounding costs then, and how to do without.
+#include <algorithm>
+#include <cstdlib>
+
+#include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/check_grads.h>
+#include <dygrad/autograd/ops/conv2d.h>
+#include <dygrad/core/execution.h>
+#include <dygrad/tests/backends/conv_support.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+
+constexpr ConvShape kDecoder{"decoder", 8, 128, 16, 16, 64, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0};
+constexpr ConvShape kOdd{"odd extents", 4, 64, 13, 15, 64, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+
+std::string_view chosen(const ConvShape& shape, Kind kind, DType dtype, Compute compute) {
+  const Conv2DParams p = shape.params();
+  return choose({kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), compute}).algorithm->name();
+}
+
+/// False where nothing computes with tiles: then there is nothing to test, and it says so.
+bool is_here() {
+  if (!std::getenv("DYGRAD_BACKEND") && chosen(kDecoder, Kind::deconv2d, float32, Compute::exact) == "winograd")
+    return true;
+  SUCCEED("no backend here has the algorithm, or DYGRAD_BACKEND forces another one");
+  return false;
+}
+
+/// Every other column of pixels, and the first taps of every phase, are much larger than the rest.
+ConvOperands with_uneven_columns(const ConvShape& shape) {
+  ConvOperands in(shape, float32, random_values);
+  const auto scaled = [](const Tensor& t, const auto& is_large) {
+    const Tensor result = raw::clone(t);
+    float* values = result.mutable_data<float>();
+    for (std::int64_t i = 0; i < result.num_elements(); ++i) {
+      if (is_large(i % result.shape()[3])) values[i] *= 1e6F;
+    }
+    return result;
+  };
+  in.x = scaled(in.x, [](std::int64_t column) { return column % 2 == 0; });
+  in.w = scaled(in.w, [&](std::int64_t column) { return column < shape.sw; });
+  return in;
+}
+
+double largest_excess(const Tensor& actual, const Tensor& expected, const Tensor& magnitude, double factor) {
+  const auto a = actual.to_vector<double>(), e = expected.to_vector<double>(), m = magnitude.to_vector<double>();
+  double worst = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - e[i]) - factor * m[i]);
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("layers of many channels are computed with fewer products, unless plain sums are asked for") {
+  if (!is_here()) return;
+  for (const ConvShape& shape : {kDecoder, kOdd}) {
+    for (const DType dtype : {float32, float64}) {
+      for (const Kind kind : kDirections) {
+        INFO(shape << ", " << name_of(kind) << ", " << name_of(dtype));
+        CHECK(chosen(shape, kind, dtype, Compute::exact) == "winograd");
+        CHECK(chosen(shape, kind, dtype, Compute::direct) != "winograd");
+      }
+    }
+  }
+}
+
+TEST_CASE("kernels with one tap per phase, or more than three, are left to others") {
+  const ConvShape pieces{"k = s", 8, 128, 16, 16, 64, 2, 2, 2, 2, 0, 0, 1, 1, 1, 0, 0};
+  const ConvShape wide{"k = 7", 8, 128, 16, 16, 64, 7, 7, 1, 1, 3, 3, 1, 1, 1, 0, 0};
+  for (const ConvShape& shape : {pieces, wide}) {
+    for (const Kind kind : kDirections) CHECK(chosen(shape, kind, float32, Compute::exact) != "winograd");
+  }
+}
+
+TEST_CASE("on evenly sized numbers fewer products lose less than two bits against plain sums") {
+  if (!is_here()) return;
+  for (const ConvShape& shape : {kDecoder, kOdd}) {
+    const ConvOperands in(shape, float32, random_values);
+    const ConvOperands exact(shape, raw::cast(in.x, float64), raw::cast(in.w, float64), raw::cast(in.g, float64));
+    for (const Kind kind : kDirections) {
+      const auto error_of = [&](Compute compute) {
+        const Conv2DParams p = shape.params();
+        const Problem problem{kind, float32, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), compute};
+        const std::vector<double> a = in.run(*choose(problem).algorithm, kind).to_vector<double>();
+        const std::vector<double> e = exact.run(backend("reference"), kind).to_vector<double>();
+        double squares = 0;
+        for (std::size_t i = 0; i < a.size(); ++i) squares += (a[i] - e[i]) * (a[i] - e[i]);
+        return std::sqrt(squares / static_cast<double>(a.size()));
+      };
+      INFO(shape << ", " << name_of(kind));
+      CHECK(error_of(Compute::exact) < 4 * error_of(Compute::direct));
+    }
+  }
+}
+
+TEST_CASE("plain sums keep small numbers beside large ones, in backward passes as well") {
+  if (!is_here()) return;
+  const ConvOperands in = with_uneven_columns(kDecoder);
+  const ConvOperands exact(in.shape, raw::cast(in.x, float64), raw::cast(in.w, float64), raw::cast(in.g, float64));
+  const ConvOperands absolutes(in.shape, absolute(in.x), absolute(in.w), absolute(in.g));
+  Tensor x = raw::clone(in.x), w = raw::clone(in.w);
+  x.set_stop_gradient(false);
+  w.set_stop_gradient(false);
+  const auto excesses = [&](Compute compute) {
+    Tensor y;
+    {
+      const ExecutionGuard guard({.compute = compute});
+      y = deconv2d(x, w, in.shape.params());
+    }
+    const std::vector<Tensor> grads = grad({y}, {x, w}, {.grad_outputs = {in.g}});
+    std::vector<double> worst;
+    for (const Kind kind : kDirections) {
+      const Tensor& actual = kind == Kind::deconv2d ? y : grads[kind == Kind::deconv2d_data ? 0 : 1];
+      worst.push_back(largest_excess(actual, exact.run(backend("reference"), kind),
+                                     absolutes.run(backend("reference"), kind),
+                                     gamma(reduction_length(in.shape, kind), float32)));
+    }
+    return worst;
+  };
+  CHECK(excesses(Compute::direct) == std::vector<double>{0, 0, 0});
+  CHECK(excesses(Compute::exact)[0] > 0);  // what the documentation warns of
+}
+
+TEST_CASE("gradients through tiles are right to the second order") {
+  if (!is_here()) return;
+  for (const ConvShape& shape : {kDecoder, kOdd}) {
+    const Conv2DParams p = shape.params();
+    const auto f = [&](const Tensor& x, const Tensor& w) { return deconv2d(x, w, p); };
+    const CheckGradsReport report =
+        check_grads(f, random_values(shape.x_shape(), float64, 1), random_values(shape.w_shape(), float64, 2),
+                    {.order = 2, .full = false, .non_contiguous = false});
+    INFO(report.text);
+    CHECK(report.ok);
+  }
+}
+
+TEST_CASE("a result by tiles does not depend on the rest of the batch") {
+  if (!is_here()) return;
+  const ConvOperands in(kDecoder, float32, random_values);
+  ConvShape one = kDecoder;
+  one.n = 1;
+  const ConvOperands first(one, raw::contiguous(in.x.slice(0, 3, 4)), in.w, raw::contiguous(in.g.slice(0, 3, 4)));
+  for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) {
+    for (const Algorithm* algorithm : backend("native").algorithms()) {
+      if (algorithm->name() != "winograd" || !supports(*algorithm, one, kind, float32)) continue;
+      CHECK(identical(first.run(*algorithm, kind), raw::contiguous(in.run(*algorithm, kind).slice(0, 3, 4))));
+    }
+  }
+}
