@@ -38,9 +38,14 @@ decltype(auto) with_values(const FusedActivation& activation, const F& f) {
   return f(Identity{});
 }
 
-/// y[i] = activation(y[i]) on the calling thread. T is float or double.
+/// rows[r][i] = activation(rows[r][i]) for i in [0, count), on the calling thread. T is float or double.
 template <class T>
-void activate(const FusedActivation& activation, T* y, std::int64_t count);
+void activate(const FusedActivation& activation, T* const* rows, std::int64_t num_rows, std::int64_t count);
+/// The same for one row y.
+template <class T>
+void activate(const FusedActivation& activation, T* y, std::int64_t count) {
+  activate(activation, &y, 1, count);
+}
 /// The same for all elements of a dense tensor, in one pass on all threads.
 void activate(const FusedActivation& activation, const Tensor& y);
 

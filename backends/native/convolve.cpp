@@ -193,9 +193,8 @@ void PatchPlan<T>::convolve_region(const Region& region, const T* image, const P
     if (activation) {
       const std::int64_t first_lane = share.panels.first * kernel.panel();
       const std::int64_t last_lane = std::min(share.panels.last * kernel.panel(), weights.lanes);
-      for (std::int64_t i = 0; i < block.size(); ++i) {
-        raw::activate(activation, rows[i] + first_lane, last_lane - first_lane);
-      }
+      for (std::int64_t i = 0; i < block.size(); ++i) targets[i] = rows[i] + first_lane;
+      raw::activate(activation, targets.data(), block.size(), last_lane - first_lane);
     }
   }
 }

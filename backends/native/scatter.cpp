@@ -188,12 +188,13 @@ class Scatter final : public Algorithm {
           }
           for (std::int64_t n = ns.first; n < ns.last; ++n) {
             const Sum<T>* products = tile + (n - ns.first) * rows * s.w * layout.step;
+            Sum<T>* const own_rows = y.mutable_data<Sum<T>>() + (n * s.oh + ohs.first) * s.ow * s.o;
             for (std::int64_t oh = ohs.first; oh < ohs.last; ++oh) {
-              Sum<T>* const row_of_y = y.mutable_data<Sum<T>>() + (n * s.oh + oh) * s.ow * s.o;
               sums.write(
-                  oh, [&](std::int64_t row) { return products + (row - used.first) * s.w * layout.step; }, row_of_y);
-              raw::activate(epilogue.activation, row_of_y, s.ow * s.o);
+                  oh, [&](std::int64_t row) { return products + (row - used.first) * s.w * layout.step; },
+                  own_rows + (oh - ohs.first) * s.ow * s.o);
             }
+            raw::activate(epilogue.activation, own_rows, ohs.size() * s.ow * s.o);
           }
         }
       }
