@@ -41,11 +41,13 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR}/layers/dygrad.h ${DYGRAD_BUILD_INCLUDE}/d
 
 set_property(GLOBAL PROPERTY DYGRAD_COMPONENTS "")
 
-# dygrad_component(NAME [FLAT] [DEPENDS component...] [LIBRARIES private library...] [DEFINITIONS private macro...])
+# dygrad_component(NAME [FLAT] [PRECOMPILE] [DEPENDS component...] [LIBRARIES private library...]
+#                  [DEFINITIONS private macro...])
 # Compiles every .cpp below the current folder (FLAT: directly in it) into the objects dygrad_NAME. DEPENDS are the
-# components it may use; vendor LIBRARIES stay private to it.
+# components it may use; vendor LIBRARIES stay private to it. PRECOMPILE: read the headers that all files share once;
+# for many files that are compiled with the same options.
 function(dygrad_component name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "FLAT" "" "DEPENDS;LIBRARIES;DEFINITIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "FLAT;PRECOMPILE" "" "DEPENDS;LIBRARIES;DEFINITIONS")
   if(arg_FLAT)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   else()
@@ -65,6 +67,10 @@ function(dygrad_component name)
   foreach(dependency ${arg_DEPENDS})
     target_link_libraries(dygrad_${name} PRIVATE dygrad_${dependency})
   endforeach()
+  if(arg_PRECOMPILE)
+    target_precompile_headers(dygrad_${name} PRIVATE <algorithm> <array> <functional> <memory> <span> <string> <vector>
+                                                     <fmt/core.h> <dygrad/core/tensor.h>)
+  endif()
   set_target_properties(dygrad_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
                                                   VISIBILITY_INLINES_HIDDEN ON)
   set_property(GLOBAL APPEND PROPERTY DYGRAD_COMPONENTS ${name})

@@ -15,7 +15,7 @@ namespace {
 // the earlier ones stored.
 constexpr std::int64_t kBlockBytes = 512 << 10;
 constexpr std::int64_t kDepth = 2048;         // numbers of a patch read in place
-constexpr std::int64_t kPartBytes = 8 << 10;  // of a patch that is copied
+constexpr std::int64_t kPartBytes = 4 << 10;  // of a patch that is copied
 constexpr std::int64_t kMostTilesInBlock = 16;
 constexpr std::int64_t kMostPositionsInBlock = kMostTilesInBlock * kMaxRows;
 

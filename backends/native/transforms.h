@@ -30,10 +30,10 @@ constexpr int points_for_taps(int taps) { return taps == 1 ? 1 : taps + 1; }
 
 enum class Transform : std::uint8_t {
   x_to_points,  ///< A
-  w_to_points,  ///< B
+  w_to_points,  ///< B, of whole tiles
   points_to_y,  ///< C
   points_to_x,  ///< A^T
-  points_to_w,  ///< B^T
+  points_to_w,  ///< B^T, of whole tiles
   y_to_points,  ///< C^T
 };
 inline constexpr int kTransforms = 6;

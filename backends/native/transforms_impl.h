@@ -91,12 +91,58 @@ template <class T, class Rows, class Columns, bool kPlain, bool kWhole>
   }
 }
 
+/// The last numbers, fewer than a vector: through a buffer of whole vectors.
+template <class T>
+struct TailBuffer {
+  T numbers[kMostPoints * kLanes<T>];
+  TileView<T> view(int columns) { return {numbers, columns * kLanes<T>, kLanes<T>}; }
+};
+
+template <class T>
+inline void read_tail(const TileView<const T>& in, int rows, int columns, std::int64_t i, std::int64_t count, T* to) {
+  for (int place = 0; place < rows * columns; ++place) {
+    const bool is_outside = in.outside >> place & 1;
+    const T* from = in.data + (place / columns * in.row_step + place % columns * in.column_step + i);
+    for (std::int64_t j = 0; j < kLanes<T>; ++j) to[place * kLanes<T> + j] = j < count && !is_outside ? from[j] : T{0};
+  }
+}
+
+template <class T>
+inline void write_tail(const TransformTile<T>& tile, int rows, int columns, std::int64_t i, std::int64_t count,
+                       const T* from) {
+  for (int place = 0; place < rows * columns; ++place) {
+    if (tile.out.outside >> place & 1) continue;
+    const bool is_added = tile.added >> place & 1;
+    T* to = tile.out.data + (place / columns * tile.out.row_step + place % columns * tile.out.column_step + i);
+    for (std::int64_t j = 0; j < count; ++j) {
+      const T start = is_added ? to[j] : tile.init ? tile.init[i + j] : T{0};
+      to[j] = start + from[place * kLanes<T> + j];
+    }
+  }
+}
+
 template <class T, class Rows, class Columns, bool kPlain>
 inline void transform_all(const TransformTile<T>& tile) {
   std::int64_t i = 0;
   for (; i + kLanes<T> <= tile.count; i += kLanes<T>)
     transform_vectors<T, Rows, Columns, kPlain, true>(tile, i, kLanes<T>);
-  if (i < tile.count) transform_vectors<T, Rows, Columns, kPlain, false>(tile, i, tile.count - i);
+  if (i == tile.count) return;
+  if constexpr (kVectorBytes == 64) {  // which can load and store a part
+    transform_vectors<T, Rows, Columns, kPlain, false>(tile, i, tile.count - i);
+  } else {
+    TailBuffer<T> in, out;
+    read_tail(tile.in, Rows::kIn, Columns::kIn, i, tile.count - i, in.numbers);
+    const TileView<T> whole = in.view(Columns::kIn);
+    transform_vectors<T, Rows, Columns, true, true>(
+        {.in = {whole.data, whole.row_step, whole.column_step}, .out = out.view(Columns::kOut), .count = kLanes<T>}, 0,
+        kLanes<T>);
+    write_tail(tile, Rows::kOut, Columns::kOut, i, tile.count - i, out.numbers);
+  }
+}
+
+/// Weights are always whole and written over; the others have borders, overlaps and biases.
+constexpr bool is_always_plain(Transform transform) {
+  return transform == Transform::w_to_points || transform == Transform::points_to_w;
 }
 
 template <class T, Transform kTransform, int kRowTaps, int kColumnTaps>
@@ -104,9 +150,9 @@ void transform(const TransformTile<T>& tile) {
   using Rows = LineTransform<kRowTaps, kTransform>;
   using Columns = LineTransform<kColumnTaps, kTransform>;
   const TransformTile<T> copy = tile;  // which stores cannot change
-  if (!copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0) {
+  if (is_always_plain(kTransform) || (!copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0)) {
     transform_all<T, Rows, Columns, true>(copy);
-  } else {
+  } else if constexpr (!is_always_plain(kTransform)) {
     transform_all<T, Rows, Columns, false>(copy);
   }
 }
@@ -114,11 +160,10 @@ void transform(const TransformTile<T>& tile) {
 template <class T, Transform kTransform>
 constexpr void fill_transforms(Kernels<T>& kernels) {
   auto& of = kernels.transform[static_cast<int>(kTransform)];
-  of[0][0] = transform<T, kTransform, 1, 1>, of[0][1] = transform<T, kTransform, 1, 2>;
-  of[0][2] = transform<T, kTransform, 1, 3>, of[1][0] = transform<T, kTransform, 2, 1>;
-  of[1][1] = transform<T, kTransform, 2, 2>, of[1][2] = transform<T, kTransform, 2, 3>;
-  of[2][0] = transform<T, kTransform, 3, 1>, of[2][1] = transform<T, kTransform, 3, 2>;
-  of[2][2] = transform<T, kTransform, 3, 3>;
+  of[0][1] = transform<T, kTransform, 1, 2>, of[0][2] = transform<T, kTransform, 1, 3>;
+  of[1][0] = transform<T, kTransform, 2, 1>, of[1][1] = transform<T, kTransform, 2, 2>;
+  of[1][2] = transform<T, kTransform, 2, 3>, of[2][0] = transform<T, kTransform, 3, 1>;
+  of[2][1] = transform<T, kTransform, 3, 2>, of[2][2] = transform<T, kTransform, 3, 3>;
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // The gradient of the weights: for every channel of x and every number of y's patches, the sum of their products over
 // all positions. A product of two tall matrices, one of which is x itself and the other lies scattered in y.
-#include <algorithm>
 #include <array>
-#include <vector>
 
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
@@ -37,6 +35,14 @@ struct Division {
   }
 };
 
+/// From the sums of one channel to the next: odd, in lines, which keeps the rows of a tile off each other's cache sets.
+template <class T>
+std::int64_t sums_step(const Conv2DSizes& s) {
+  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t numbers = s.taps() * s.filters_in_group();
+  return numbers < 8 * kLine ? numbers : (ceil_div(numbers, kLine) | 1) * kLine;
+}
+
 /// One thread's part of the sums of one group: sums[channel][row tap][column tap][filter].
 template <class T>
 class Sums {
@@ -48,9 +54,7 @@ class Sums {
         regions_(regions_of(grid_)),
         x_(x),
         y_(y),
-        sums_(sums) {
-    for (std::int64_t q = 0; q < kMostPositions; ++q) panel_rows_[q] = panel_.data() + q * kMaxPanel;
-  }
+        sums_(sums) {}
 
   /// Every patch consists of whole vectors, wherever it is cut by the border.
   bool fits_in_place() const {
@@ -67,11 +71,9 @@ class Sums {
       const Range taps{std::max(region.row_taps.first, kernel_rows.first),
                        std::min(region.row_taps.last, kernel_rows.last)};
       const std::int64_t per_image = region.rows.size() * region.columns.size();
-      for_each_block(part_of({0, s_.n * per_image}, part, parts), [&](Range block, Range channels) {
+      for_each_block(part_of({0, s_.n * per_image}, part, parts), [&](Range block) {
         find_pixels(region, block);
-        for (std::int64_t i = taps.first; i < taps.last; ++i) {
-          add_row_tap(i, region.column_taps, block.size(), channels);
-        }
+        for (std::int64_t i = taps.first; i < taps.last; ++i) add_row_tap(i, region.column_taps, block.size());
       });
     }
   }
@@ -82,11 +84,11 @@ class Sums {
     grid.row_taps.assign(grid_.row_taps.begin() + kernel_rows.first, grid_.row_taps.begin() + kernel_rows.last);
     const std::int64_t step = packed_step(grid.depth());
     const Region everywhere{{0, grid.rows}, {0, grid.columns}, {}, {}};
-    for_each_block(part_of({0, grid.positions()}, part, parts), [&](Range block, Range channels) {
+    for_each_block(part_of({0, grid.positions()}, part, parts), [&](Range block) {
       find_pixels(everywhere, block);
       pack_patches(grid, y_, block, scratch, step);
       for (std::int64_t q = 0; q < block.size(); ++q) ys_[q] = scratch + q * step;
-      add_lanes(0, kernel_rows.first * s_.kw * grid.channels, grid.depth(), block.size(), channels);
+      add_lanes(0, kernel_rows.first * s_.kw * grid.channels, grid.depth(), block.size());
     });
   }
 
@@ -99,16 +101,10 @@ class Sums {
  private:
   bool stretches_span_columns() const { return s_.dw == 1 && s_.groups == 1; }
 
-  /// Blocks of positions, and of channels of x there that stay in the cache.
   template <class F>
-  void for_each_block(Range positions, const F& f) const {
-    constexpr std::int64_t kChannels = (256 << 10) / kMostPositions / static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t cg = s_.channels_in_group(), chunks = ceil_div(cg, kChannels);
-    for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-      for (std::int64_t first = positions.first; first < positions.last; first += kMostPositions) {
-        f(Range{first, std::min(first + kMostPositions, positions.last)}, part_of({0, cg}, chunk, chunks));
-      }
-    }
+  static void for_each_block(Range positions, const F& f) {
+    for (std::int64_t first = positions.first; first < positions.last; first += kMostPositions)
+      f(Range{first, std::min(first + kMostPositions, positions.last)});
   }
 
   void find_pixels(const Region& region, Range block) {
@@ -123,44 +119,89 @@ class Sums {
         if (++h == region.rows.last) h = region.rows.first, ++n;
       }
     }
+    copy_channels(block.size());
   }
 
-  void add_row_tap(std::int64_t i, Range column_taps, std::int64_t positions, Range channels) {
+  /// Pixels a power of two apart fall onto a few sets of all caches: they are copied then.
+  void copy_channels(std::int64_t positions) {
+    constexpr std::int64_t kAliasingBytes = 2048;
+    if (s_.c * static_cast<std::int64_t>(sizeof(T)) % kAliasingBytes != 0) return;
+    const std::int64_t channels = s_.channels_in_group(), step = packed_step(channels);
+    pixels_.resize(static_cast<std::size_t>(kMostPositions * step));
+    for (std::int64_t q = 0; q < positions; ++q) {
+      T* const to = pixels_.data() + q * step;
+      std::copy_n(xs_[q], channels, to);
+      xs_[q] = to;
+    }
+  }
+
+  void add_row_tap(std::int64_t i, Range column_taps, std::int64_t positions) {
     const std::int64_t together = stretches_span_columns() ? column_taps.size() : 1;
     for (std::int64_t j = column_taps.first; j < column_taps.last; j += together) {
       add_lanes((grid_.row_taps[i] * s_.ow + grid_.column_taps[j]) * s_.o, (i * s_.kw + j) * grid_.channels,
-                together * grid_.channels, positions, channels);
+                together * grid_.channels, positions);
     }
   }
 
+  // Note [Blocks of sums]
+  // Where many tiles read the same lanes of y, some panels of these are copied together first, and channels of x come
+  // in chunks: the copies and a chunk stay in the second-level cache while all of their sums are visited.
+
   /// sums[channel][lane + i] += sum over positions of x[channel] * y[offset + i], for i in [0, count).
-  void add_lanes(std::int64_t offset, std::int64_t lane, std::int64_t count, std::int64_t positions, Range channels) {
+  void add_lanes(std::int64_t offset, std::int64_t lane, std::int64_t count, std::int64_t positions) {
     const Kernels<T>& kernel = kernels<T>();
-    const std::int64_t width = grid_.depth();
-    std::array<Sum<T>*, kMaxRows> rows{};
-    // Pixels a power of two apart fall onto a few sets of the first-level cache. Where many tiles read the same lanes,
-    // these are copied together first.
     constexpr std::int64_t kTilesWorthACopy = 8;
-    const bool copied = channels.size() >= kTilesWorthACopy * kernel.rows();
-    for (std::int64_t i = 0; i < count; i += kernel.panel()) {
-      const std::int64_t lanes = std::min<std::int64_t>(kernel.panel(), count - i);
-      const int vectors = lanes > kernel.lanes ? 2 : 1;
-      if (copied) {
-        for (std::int64_t q = 0; q < positions; ++q)
-          std::copy_n(ys_[q] + offset + i, lanes, panel_.data() + q * kMaxPanel);
+    constexpr std::int64_t kChannels = (256 << 10) / kMostPositions / static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t channels = s_.channels_in_group(), chunks = ceil_div(channels, kChannels);
+    const bool copied = channels >= kTilesWorthACopy * kernel.rows();
+    const std::int64_t group = copied ? kPanelsCopied * kernel.panel() : count;
+    for (std::int64_t first = 0; first < count; first += group) {
+      const Range lanes{first, std::min(first + group, count)};
+      if (copied) copy_panels(offset, lanes, positions);
+      for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+        const Range own = part_of({0, channels}, chunk, chunks);
+        for (std::int64_t i = lanes.first; i < lanes.last; i += kernel.panel()) {
+          const std::int64_t panel = (i - lanes.first) / kernel.panel();
+          const std::int64_t width = std::min<std::int64_t>(kernel.panel(), lanes.last - i);
+          add_panel(own, lane + i, width, copied ? panel_rows_.data() + panel * kMostPositions : ys_.data(),
+                    copied ? 0 : offset + i, positions);
+        }
       }
-      for_each_tile<T>(channels.size(), [&](std::int64_t row_of_tile, int height) {
-        const std::int64_t channel = channels.first + row_of_tile;
-        for (int row = 0; row < kernel.heights[height]; ++row) rows[row] = sums_ + (channel + row) * width + lane + i;
-        kernel.outer[vectors - 1][height]({.a = xs_.data(),
-                                           .b = copied ? panel_rows_.data() : ys_.data(),
-                                           .a_offset = channel,
-                                           .b_offset = copied ? 0 : offset + i,
-                                           .depth = positions,
-                                           .target = {rows.data(), lanes, true, nullptr}});
-      });
     }
   }
+
+  void copy_panels(std::int64_t offset, Range lanes, std::int64_t positions) {
+    panels_.resize(kPanelsCopied * kMostPositions * kMaxPanel);
+    panel_rows_.resize(kPanelsCopied * kMostPositions);
+    const std::int64_t width = kernels<T>().panel();
+    for (std::int64_t q = 0; q < positions; ++q) {
+      for (std::int64_t i = lanes.first; i < lanes.last; i += width) {
+        const std::int64_t place = (i - lanes.first) / width * kMostPositions + q;
+        T* const row = panels_.data() + place * kMaxPanel;
+        std::copy_n(ys_[q] + offset + i, std::min(width, lanes.last - i), row);
+        panel_rows_[place] = row;
+      }
+    }
+  }
+
+  void add_panel(Range channels, std::int64_t lane, std::int64_t lanes, const T* const* ys, std::int64_t offset,
+                 std::int64_t positions) {
+    const Kernels<T>& kernel = kernels<T>();
+    const std::int64_t step = sums_step<Sum<T>>(s_);
+    std::array<Sum<T>*, kMaxRows> rows{};
+    for_each_tile<T>(channels.size(), [&](std::int64_t row_of_tile, int height) {
+      const std::int64_t channel = channels.first + row_of_tile;
+      for (int row = 0; row < kernel.heights[height]; ++row) rows[row] = sums_ + (channel + row) * step + lane;
+      kernel.outer[lanes > kernel.lanes ? 1 : 0][height]({.a = xs_.data(),
+                                                          .b = ys,
+                                                          .a_offset = channel,
+                                                          .b_offset = offset,
+                                                          .depth = positions,
+                                                          .target = {rows.data(), lanes, true, nullptr}});
+    });
+  }
+
+  static constexpr std::int64_t kPanelsCopied = 8;
 
   const Conv2DSizes& s_;
   PatchGrid grid_;
@@ -169,8 +210,8 @@ class Sums {
   const T *x_, *y_;
   Sum<T>* sums_;
   std::array<const T*, kMostPositions> xs_, ys_;
-  std::array<const T*, kMostPositions> panel_rows_;
-  alignas(64) std::array<T, kMostPositions * kMaxPanel> panel_{};
+  std::vector<T> pixels_, panels_;
+  std::vector<const T*> panel_rows_;
 };
 
 /// Sums of one group start from 0; threads that share a group own different kernel rows.
@@ -178,28 +219,30 @@ template <class T>
 void zero_kernel_rows(const Conv2DSizes& s, Range kernel_rows, T* sums) {
   const std::int64_t row = s.kw * s.filters_in_group();
   for (std::int64_t c = 0; c < s.channels_in_group(); ++c) {
-    std::fill_n(sums + (c * s.kh + kernel_rows.first) * row, kernel_rows.size() * row, T{0});
+    std::fill_n(sums + c * sums_step<T>(s) + kernel_rows.first * row, kernel_rows.size() * row, T{0});
   }
 }
 
-/// Adds the other parts' sums [C, taps, O/G] to those that `weights` holds, and turns each channel into [O/G, taps]
-/// there: memory for all sums a second time would be the most that a backward pass ever needs.
+/// Adds the partial sums [C, taps, O/G] of all parts and writes them as [C, O/G, taps].
 template <class T>
-void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& others, std::int64_t num_others, T* weights) {
+void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& sums, std::int64_t parts, T* weights) {
   const std::int64_t og = s.filters_in_group(), taps = s.taps();
   constexpr std::int64_t kWorthAThread = 1 << 14;
   parallel_for(s.c, kWorthAThread / (taps * og) + 1, [&](std::int64_t first, std::int64_t last) {
-    std::vector<T> sums(static_cast<std::size_t>(taps * og));
-    std::vector<const T*> rows;
-    for (std::int64_t tap = 0; tap < taps; ++tap) rows.push_back(sums.data() + tap * og);
+    std::vector<T> added(static_cast<std::size_t>(parts > 1 ? taps * og : 0));
+    std::vector<const T*> rows(static_cast<std::size_t>(taps));
     for (std::int64_t c = first; c < last; ++c) {
-      T* const to = weights + c * taps * og;
-      std::copy_n(to, taps * og, sums.data());
-      for (std::int64_t other = 0; other < num_others; ++other) {
-        const T* more = others.of_piece(other) + c * taps * og;
-        for (std::int64_t k = 0; k < taps * og; ++k) sums[static_cast<std::size_t>(k)] += more[k];
+      const T* from = sums.of_piece(0) + c * sums_step<T>(s);
+      if (parts > 1) {
+        std::copy_n(from, taps * og, added.data());
+        for (std::int64_t part = 1; part < parts; ++part) {
+          const T* more = sums.of_piece(part) + c * sums_step<T>(s);
+          for (std::int64_t i = 0; i < taps * og; ++i) added[static_cast<std::size_t>(i)] += more[i];
+        }
+        from = added.data();
       }
-      kernels<T>().transpose(rows.data(), taps, og, to, taps);
+      for (std::int64_t tap = 0; tap < taps; ++tap) rows[static_cast<std::size_t>(tap)] = from + tap * og;
+      kernels<T>().transpose(rows.data(), taps, og, weights + c * og * taps, taps);
     }
   });
 }
@@ -238,9 +281,8 @@ class WeightsGradient final : public Algorithm {
     const Division division(s, num_native_pieces(s));
     const Tensor pixels = factors_of_batch<T>(x), image = factors_of_batch<T>(g);
     s.n = elements_for<T>(s.n);
-    const std::int64_t cg = s.channels_in_group(), size = num_elements(s.w_shape());
-    const Tensor w = Tensor::empty(s.w_shape(), problem.dtype);  // holds the first part's sums until they are turned
-    const Scratch<Sum<T>> others(division.positions - 1, size);
+    const std::int64_t cg = s.channels_in_group(), size = s.c * sums_step<Sum<T>>(s);
+    const Scratch<Sum<T>> sums(division.positions, size);
     const bool in_place = Sums<T>(s, 0, nullptr, nullptr, nullptr).fits_in_place();
     const std::int64_t most_lanes = ceil_div(s.kh, division.kernel_rows) * s.kw * s.filters_in_group();
     const Scratch<T> buffers(in_place ? 0 : division.pieces(),
@@ -252,8 +294,7 @@ class WeightsGradient final : public Algorithm {
         const Range groups = part_of({0, s.groups}, piece / division.positions / division.kernel_rows, division.groups);
         const Range kernel_rows = part_of({0, s.kh}, rows_part, division.kernel_rows);
         for (std::int64_t group = groups.first; group < groups.last; ++group) {
-          Sum<T>* const sums = part == 0 ? w.mutable_data<Sum<T>>() : others.of_piece(part - 1);
-          Sum<T>* const to = sums + group * cg * s.taps() * s.filters_in_group();
+          Sum<T>* const to = sums.of_piece(part) + group * cg * sums_step<Sum<T>>(s);
           zero_kernel_rows(s, kernel_rows, to);
           Sums<T> own(s, group, pixels.data<T>(), image.data<T>(), to);
           if (in_place) own.add_in_place(kernel_rows, part, division.positions);
@@ -261,7 +302,8 @@ class WeightsGradient final : public Algorithm {
         }
       }
     });
-    add_and_transpose(s, others, division.positions - 1, w.mutable_data<Sum<T>>());
+    Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
+    add_and_transpose(s, sums, division.positions, w.mutable_data<Sum<T>>());
     return w;
   }
 

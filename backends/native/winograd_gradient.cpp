@@ -16,7 +16,7 @@ namespace {
 // its own that are added at the end in a fixed order.
 constexpr std::int64_t kSumBytes = 1 << 20;  ///< of the panels at once: both these and a block stay in the caches
 constexpr std::int64_t kBlockBytes = 2 << 20;
-constexpr std::int64_t kKeptBytes = 6 << 20;  ///< x at points as a whole, if it takes no more: made once for all panels
+constexpr std::int64_t kKeptBytes = 12 << 20;  ///< x at points as a whole, if few tiles take no more: made only once
 constexpr std::int64_t kPanelsAtOnce = 8;
 constexpr std::int64_t kTilesAtOnce = 252;  ///< that one tile of sums runs over: factors stay in the nearest caches
 
@@ -121,7 +121,8 @@ class WinogradGradient final : public Algorithm {
         std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels.count(), panel_parts)));
     const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * panel);
     const std::int64_t own_tiles = ceil_div(tiles.count(), tile_parts);
-    const bool keeps_x = points * own_tiles * depth_step * static_cast<std::int64_t>(sizeof(N)) <= kKeptBytes;
+    const bool keeps_x = own_tiles <= 2 * kTilesAtOnce &&
+                         points * own_tiles * depth_step * static_cast<std::int64_t>(sizeof(N)) <= kKeptBytes;
     const std::int64_t height =
         keeps_x ? own_tiles : block_height<N>(points * (depth_step + lane_step), own_tiles, kBlockBytes);
     const Scratch<N> taps(tile_parts, s.groups * size);
