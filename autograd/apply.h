@@ -113,14 +113,14 @@ class OpNode final : public Node {
 
   std::string_view name() const override { return Op::name; }
 
-  void vjp(const Tensor& g, Need need, std::span<Tensor> grads, bool release) override {
+  void vjp(Tensor g, Need need, std::span<Tensor> grads, bool release) override {
     if (released_.load(std::memory_order_acquire)) fail_released(*this);
     if (release) released_.store(true, std::memory_order_release);
     List<Tensor> inputs(edges_.size());
     for (std::size_t i = 0; i < edges_.size(); ++i) inputs[i] = saved_[i].get(Op::name, "input", release);
     Tensor output = output_.get(Op::name, "output", release);
     if (output.defined() && is_grad_enabled()) output = attach_output(output, *this);
-    auto result = op_.vjp(g, Saved({inputs.data(), edges_.size()}, output), need);
+    auto result = op_.vjp(std::move(g), Saved({inputs.data(), edges_.size()}, output), need);
     for (std::size_t i = 0; i < edges_.size(); ++i) grads[i] = std::move(result[i]);
   }
 

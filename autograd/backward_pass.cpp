@@ -14,17 +14,12 @@
 #include <dygrad/core/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/reuse.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad::detail {
 
 namespace {
-
-/// True if nobody else can see this tensor's memory, and every element has its own place.
-bool is_ours_to_change(const Tensor& x) {
-  return x.impl()->ref_count() == 1 && x.impl()->storage->ref_count() == 1 &&
-         (x.is_contiguous() || x.is_contiguous(MemoryFormat::channels_last));
-}
 
 void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
   dispatch_float(sum.dtype(), "backward",
@@ -224,8 +219,7 @@ void BackwardPass::hand_on(const State& state, Tensor grad) {
   for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] != kNone && states_[inputs[i]].wanted;
 
   if (grad.defined()) {
-    node->vjp(grad, Need(need), grads, !options_.retain_graph);
-    grad = Tensor();  // so that who receives it next may change it
+    node->vjp(std::move(grad), Need(need), grads, !options_.retain_graph);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!need[i] || !grads[i].defined()) continue;
       check_contribution(*node, *states_[inputs[i]].node, grads[i]);
@@ -268,8 +262,8 @@ void BackwardPass::check_contribution(const Node& from, const Node& to, const Te
 Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
   if (!sum.defined()) return grad;
   if (options_.create_graph) return add(sum, grad);
-  if (!is_ours_to_change(sum) && is_ours_to_change(grad)) std::swap(sum, grad);
-  const Tensor into = is_ours_to_change(sum) ? sum : raw::empty_like(sum, sum.dtype());
+  if (!raw::is_unshared(sum) && raw::is_unshared(grad)) std::swap(sum, grad);
+  const Tensor into = raw::reuse(sum);
   add_into(into, sum, grad);
   return into;
 }
@@ -278,10 +272,10 @@ void BackwardPass::store_in_leaf(LeafNode& leaf, Tensor grad) {
   Tensor stored;
   {
     const std::scoped_lock lock(leaf.lock);
-    if (leaf.grad.defined() && !options_.create_graph && is_ours_to_change(leaf.grad))
+    if (leaf.grad.defined() && !options_.create_graph && raw::is_unshared(leaf.grad))
       add_into(leaf.grad, leaf.grad, grad);
     else if (leaf.grad.defined()) leaf.grad = accumulate(leaf.grad, std::move(grad));
-    else leaf.grad = options_.create_graph || is_ours_to_change(grad) ? std::move(grad) : raw::clone(grad);
+    else leaf.grad = options_.create_graph || raw::is_unshared(grad) ? std::move(grad) : raw::clone(grad);
     if (!leaf.on_grad_ready.empty()) stored = leaf.grad;
   }
   leaf.on_grad_ready.for_each([&](const auto& hook) { hook(stored); });

@@ -37,7 +37,12 @@ class DYGRAD_API Node : public AutogradSlot {
   /// Gradients of the needed inputs for the output's gradient `g`; an undefined one means zero. With `release`, the
   /// saved values go as soon as they were used. Throws GraphError if they were released before, or changed in place
   /// since they were saved.
-  virtual void vjp(const Tensor& g, Need need, std::span<Tensor> grads, bool release) = 0;
+  ///
+  /// Note [A gradient that nobody else holds]
+  /// A pass gives its handle away. An op whose vjp takes g by value gets it, and where no other handle or view sees the
+  /// memory (raw::is_unshared) and the pass does not record, it may write its result there: one image less at the
+  /// height of the pass.
+  virtual void vjp(Tensor g, Need need, std::span<Tensor> grads, bool release) = 0;
 
   /// Drops the saved values.
   virtual void release() = 0;
@@ -93,7 +98,7 @@ class DYGRAD_API LeafNode final : public Node {
   explicit LeafNode(const Shape& shape, DType dtype) : Node(shape, dtype, /*is_leaf=*/true) {}
 
   std::string_view name() const override { return "leaf"; }
-  void vjp(const Tensor&, Need, std::span<Tensor>, bool) override {}
+  void vjp(Tensor, Need, std::span<Tensor>, bool) override {}
   void release() override {}
 
   Lock lock;  ///< guards `grad`

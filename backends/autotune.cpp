@@ -43,9 +43,9 @@ std::string key_of(const Problem& problem) {
 }
 
 double time_once(const Algorithm& algorithm, const Problem& problem, const Tensor& a, const Tensor& b,
-                 const Tensor& bias) {
+                 const Epilogue& epilogue) {
   const auto start = std::chrono::steady_clock::now();
-  algorithm.run(problem, a, b, bias);
+  algorithm.run(problem, a, b, epilogue);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
@@ -79,7 +79,7 @@ std::optional<Choice> autotune::find(const Problem& problem) {
   return at->second;
 }
 
-void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
+void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
   constexpr int kTries = 3;         // the first one compiles and converts
   constexpr double kHopeless = 20;  // times the best estimate: not even tried
   double best_estimate = 0;
@@ -95,9 +95,9 @@ void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, c
           continue;
         }
         if (estimate > kHopeless * best_estimate) continue;
-        double seconds = time_once(*algorithm, problem, a, b, bias);
+        double seconds = time_once(*algorithm, problem, a, b, epilogue);
         for (int attempt = 1; attempt < kTries; ++attempt) {
-          seconds = std::min(seconds, time_once(*algorithm, problem, a, b, bias));
+          seconds = std::min(seconds, time_once(*algorithm, problem, a, b, epilogue));
         }
         if (!best || seconds < best_seconds) best = Choice{backend.get(), algorithm}, best_seconds = seconds;
       }

@@ -13,7 +13,7 @@ namespace dygrad::autotune {
 std::optional<Choice> find(const Problem& problem);
 
 /// Times every algorithm that supports the problem on these operands, and remembers the fastest.
-void learn(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias);
+void learn(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue);
 
 /// Changes whenever what `find` answers may have changed. 0 while nothing was ever learnt.
 std::uint64_t generation();

@@ -110,12 +110,12 @@ Choice choose_of(const Problem& problem, const Backend* forced) {
   return choices().get(key, [&] { return make_choice(problem, forced); });
 }
 
-Tensor empty_sums(const Problem& problem, const Tensor& bias) {
+Tensor empty_sums(const Problem& problem, const Epilogue& epilogue) {
   Tensor result = Tensor::empty(
       result_shape(problem), problem.dtype,
       problem.kind == Problem::Kind::deconv2d_weights ? MemoryFormat::row_major : MemoryFormat::channels_last);
   raw::fill(result, 0);
-  add_bias(result, bias);
+  apply_epilogue(epilogue, result);
   return result;
 }
 
@@ -135,10 +135,10 @@ void tell_if_bfloat16_is_ignored(const Problem& problem, const Backend* forced) 
   detail::write_verbose_line("dygrad,bfloat16 is ignored: no backend in use multiplies it fast on this processor");
 }
 
-Tensor run(const Choice& choice, const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
+Tensor run(const Choice& choice, const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
   const detail::VerboseCall call;
   const bool empty = is_empty(problem);
-  Tensor result = empty ? empty_sums(problem, bias) : choice.algorithm->run(problem, a, b, bias);
+  Tensor result = empty ? empty_sums(problem, epilogue) : choice.algorithm->run(problem, a, b, epilogue);
   if (call) {
     call.done(
         name_of(problem.kind), problem_text(problem), choice.backend->name(),
@@ -153,22 +153,22 @@ Choice choose(const Problem& problem) { return choose_of(problem, forced_backend
 
 const Backend& select_backend(const Problem& problem) { return *choose(problem).backend; }
 
-Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) {
-  if (execution_context().autotune && !autotune::find(problem)) autotune::learn(problem, a, b, bias);
+Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
+  if (execution_context().autotune && !autotune::find(problem)) autotune::learn(problem, a, b, epilogue);
   if (verbose()) tell_if_bfloat16_is_ignored(problem, forced_backend());
-  return run(choose(problem), problem, a, b, bias);
+  return run(choose(problem), problem, a, b, epilogue);
 }
 
-Tensor Backend::deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Tensor& bias) const {
+Tensor Backend::deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const {
   const Shape y{x.dim(0), w.dim(1) * p.groups, p.output_extent[0], p.output_extent[1]};
   const Problem problem{Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y};
-  return run(choose_of(problem, this), problem, x, w, bias);
+  return run(choose_of(problem, this), problem, x, w, epilogue);
 }
 
-Tensor Backend::deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Tensor& bias) const {
+Tensor Backend::deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const {
   const Shape x{g.dim(0), w.dim(0), p.input_extent[0], p.input_extent[1]};
   const Problem problem{Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape()};
-  return run(choose_of(problem, this), problem, g, w, bias);
+  return run(choose_of(problem, this), problem, g, w, epilogue);
 }
 
 Tensor Backend::deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,

@@ -13,6 +13,7 @@ struct Entry {
   Shape shape;
   Strides strides;
   Ref<Conversion> conversion;
+  bool is_made;  // else merely wanted once
 
   bool is_of(const Tensor& w) const {
     return version == w.impl()->storage->version() && offset == w.impl()->offset && shape == w.shape() &&
@@ -25,21 +26,23 @@ class Conversions final : public RefCounted {
   Ref<Conversion> find(const Tensor& w, const Conversion& wanted) const {
     const std::scoped_lock lock(mutex_);
     for (const Entry& entry : entries_) {
-      if (entry.is_of(w) && entry.conversion->is(wanted)) return entry.conversion;
+      if (entry.is_made && entry.is_of(w) && entry.conversion->is(wanted)) return entry.conversion;
     }
     return {};
   }
 
-  void drop_all_but(std::uint64_t version) {
+  void note_or_keep(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made) {
     const std::scoped_lock lock(mutex_);
+    for (Entry& entry : entries_) {
+      if (!entry.is_of(w) || !entry.conversion->is(*wanted)) continue;
+      entry.conversion = std::move(made);
+      entry.is_made = true;
+      return;
+    }
+    const std::uint64_t version = w.impl()->storage->version();
     std::erase_if(entries_, [&](const Entry& old) { return old.version != version; });
-  }
-
-  void insert(Entry made) {
-    const std::scoped_lock lock(mutex_);
-    std::erase_if(entries_, [&](const Entry& old) { return old.version != made.version; });
     if (entries_.size() == kConversionsPerStorage) entries_.erase(entries_.begin());
-    entries_.push_back(std::move(made));
+    entries_.push_back({version, w.impl()->offset, w.shape(), w.strides(), std::move(wanted), false});
   }
 
  private:
@@ -55,12 +58,7 @@ Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted) {
   return cache ? cache->find(w, wanted) : Ref<Conversion>();
 }
 
-void drop_stale_conversions(const Tensor& w) {
-  const Ref<RefCounted> slot = w.impl()->storage->backend_slot();
-  if (auto* cache = dynamic_cast<Conversions*>(slot.get())) cache->drop_all_but(w.impl()->storage->version());
-}
-
-void keep_conversion(const Tensor& w, Ref<Conversion> made) {
+void keep_conversion(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made) {
   Storage& storage = *w.impl()->storage;
   Ref<RefCounted> slot = storage.backend_slot();
   auto* cache = dynamic_cast<Conversions*>(slot.get());
@@ -69,7 +67,7 @@ void keep_conversion(const Tensor& w, Ref<Conversion> made) {
     cache = static_cast<Conversions*>(slot.get());
     storage.set_backend_slot(slot);  // two threads may race here: the loser's conversion is merely made again
   }
-  cache->insert({storage.version(), w.impl()->offset, w.shape(), w.strides(), std::move(made)});
+  cache->note_or_keep(w, std::move(wanted), std::move(made));
 }
 
 }  // namespace dygrad

@@ -2,8 +2,12 @@
 //
 // Note [Converted weights]
 // A conversion hangs on the backend slot of the weights' storage, so that it dies with them. It is valid for one
-// version of the storage, one view on it and one wanted layout. An in-place change bumps the version; the next use
-// converts anew and drops what belongs to older versions.
+// version of the storage, one view on it and one wanted layout. An in-place change bumps the version, which
+// empties the slot; the next use converts anew.
+//
+// Only what is wanted a second time is kept. In most training steps each conversion is used once before the optimizer
+// changes the weights; kept, they would take as much memory as two more sets of weights, while a second conversion of
+// weights that stay costs little beside all further uses.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +26,9 @@ class Conversion : public RefCounted {
   virtual bool is(const Conversion& wanted) const = 0;
 };
 
-/// The conversion of w that equals `wanted`, or null. Thread-safe, like the next.
+/// The conversion of w that equals `wanted`, if one is kept, or null. Thread-safe, like the next.
 Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted);
-void keep_conversion(const Tensor& w, Ref<Conversion> made);
-/// Drops conversions of older versions, so that a new one may take their memory.
-void drop_stale_conversions(const Tensor& w);
+/// Keeps `made` if the same was wanted before; else keeps only `wanted`, as a note, which should hold no memory.
+void keep_conversion(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made);
 
 }  // namespace dygrad

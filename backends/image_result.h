@@ -15,7 +15,8 @@ inline const Shape& result_shape(const Problem& problem) {
   }
 }
 
-/// y[n, c, h, w] += bias[c], in place; nothing if `bias` is undefined.
-void add_bias(const Tensor& y, const Tensor& bias);
+/// y[n, c, h, w] = activation(y[n, c, h, w] + bias[c]), in place and in one pass: for algorithms that cannot do so
+/// while a result is in the cache.
+void apply_epilogue(const Epilogue& epilogue, const Tensor& y);
 
 }  // namespace dygrad

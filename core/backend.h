@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <dygrad/core/execution.h>
+#include <dygrad/core/fused_activation.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad {
@@ -40,6 +41,12 @@ struct Problem {
 };
 DYGRAD_API std::string_view name_of(Problem::Kind kind);
 
+/// What is done to each number of an image result before it is handed out: activation(number + bias of its channel).
+struct Epilogue {
+  Tensor bias{};  ///< one number per channel, or undefined
+  FusedActivation activation{};
+};
+
 /// One way to compute problems of some kinds. Shapes and dtypes were checked by the op; implementations assert. Inputs
 /// may have any strides; results are fresh and dense, in a stride order of the algorithm's choice. Nothing here records
 /// or reads gradients. Convolutions with an extent of 0 never get here. Algorithms are stateless and live as long as
@@ -58,8 +65,8 @@ class DYGRAD_API Algorithm {
   ///   deconv2d_data     B(g, w): the adjoint of D in x, which is the ordinary convolution of g; shape of x
   ///   deconv2d_weights  W(x, g): the adjoint of D in w; shape of w
   ///   matmul            a [B..., M, K] times b [B..., K, N] with equal batch dimensions; strides of 0 are welcome
-  /// `bias` is one number per channel of an image result, added to it, or undefined.
-  virtual Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const = 0;
+  /// `epilogue` is for image results; others ignore it.
+  virtual Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const = 0;
 };
 
 /// A family of algorithms over one library.
@@ -74,8 +81,8 @@ class DYGRAD_API Backend {
   bool supports(const Problem& problem) const;
 
   // The problem that the operands imply, computed by this backend's best algorithm for it.
-  Tensor deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Tensor& bias = {}) const;
-  Tensor deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Tensor& bias = {}) const;
+  Tensor deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Epilogue& epilogue = {}) const;
+  Tensor deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Epilogue& epilogue = {}) const;
   /// `kernel` is {kh, kw}, which extents alone do not determine.
   Tensor deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
                           std::array<std::int64_t, 2> kernel) const;
@@ -100,7 +107,7 @@ DYGRAD_API Choice choose(const Problem& problem);
 DYGRAD_API const Backend& select_backend(const Problem& problem);
 
 /// Chooses and runs; one verbose line.
-DYGRAD_API Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias = {});
+DYGRAD_API Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue = {});
 
 /// While alive, ops on this thread use the named backend only. Nests.
 class DYGRAD_API BackendGuard {

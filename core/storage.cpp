@@ -9,12 +9,8 @@
 
 namespace dygrad {
 
-namespace {
-constexpr std::size_t kHeader = kAlignment;
-static_assert(sizeof(Storage) <= kHeader);
-}  // namespace
-
 Ref<Storage> Storage::allocate(std::size_t num_bytes, Device device) {
+  static_assert(kHeader == kAlignment && sizeof(Storage) <= kHeader);
   if (num_bytes > SIZE_MAX / 2) {
     throw OutOfMemory(
         Message("allocate", "the request is larger than the address space.").line("asked for {} bytes", num_bytes));
@@ -44,8 +40,7 @@ void Storage::destroy() const noexcept {
   auto* self = const_cast<Storage*>(this);
   Deleter* deleter = self->deleter_;
   void* data = self->data_;
-  const bool inside = data_ == reinterpret_cast<std::byte*>(self) + kHeader;
-  const std::size_t block_bytes = kHeader + (deleter || !inside ? 0 : num_bytes_);
+  const std::size_t block_bytes = kHeader + (is_borrowed() ? 0 : num_bytes_);
   self->~Storage();
   detail::deallocate(self, block_bytes);
   if (deleter) {

@@ -27,18 +27,25 @@ class DYGRAD_API Storage final : public RefCounted {
   std::byte* data() const { return data_; }
   std::size_t num_bytes() const { return num_bytes_; }
   Device device() const { return device_; }
+  bool is_borrowed() const { return data_ != reinterpret_cast<const std::byte*>(this) + kHeader; }
 
   /// Number of in-place writes so far. Saved values compare it to notice that they changed.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
-  void bump_version() { version_.fetch_add(1, std::memory_order_acq_rel); }
+  void bump_version() {
+    version_.fetch_add(1, std::memory_order_acq_rel);
+    if (has_slot_.load(std::memory_order_acquire)) set_backend_slot(nullptr);
+  }
 
-  /// One opaque object a backend may hang here, such as weights in its own layout; it dies with the storage.
+  /// One opaque object a backend may hang here, such as weights in its own layout; it dies with this version of the
+  /// bytes.
   Ref<RefCounted> backend_slot() const;
   void set_backend_slot(Ref<RefCounted> slot);
 
   void destroy() const noexcept override;
 
  private:
+  static constexpr std::size_t kHeader = 64;  // from this object to the bytes that it owns
+
   Storage(std::byte* data, std::size_t num_bytes, Device device)
       : data_(data), num_bytes_(num_bytes), device_(device) {}
 

@@ -39,7 +39,8 @@ void update_moving(Tensor moving, const Tensor& batch, double momentum) {
 BatchNorm::BatchNorm(Options options)
     : Layer({}, checked(options).dtype),
       options_(std::move(options)),
-      act_(detail::OptionsCheck("BatchNorm").activation(options_.act)) {
+      act_(detail::OptionsCheck("BatchNorm").activation(options_.act)),
+      fused_(fused_activation(options_.act)) {
   const Options& o = options_;
   const auto moving = [&](const std::string& name, double value) {
     return ParamAttr{.name = name,
@@ -76,14 +77,14 @@ Tensor BatchNorm::forward(const Tensor& x) {
     const Tensor input = channels_last ? permute(x, {0, 3, 1, 2}) : x;
     Tensor y = normalize(input);
     if (channels_last) y = permute(y, {0, 2, 3, 1});
-    return act_ ? act_(y) : y;
+    return act_ && !fused_ ? act_(y) : y;
   });
 }
 
 Tensor BatchNorm::normalize(const Tensor& x) {
-  if (!uses_batch()) return batch_norm_inference(x, mean, variance, weight, bias, options_.epsilon);
+  if (!uses_batch()) return batch_norm_inference(x, mean, variance, weight, bias, options_.epsilon, fused_);
   BatchStatistics batch;
-  Tensor y = batch_norm(x, weight, bias, options_.epsilon, &batch);
+  Tensor y = batch_norm(x, weight, bias, options_.epsilon, &batch, fused_);
   if (x.num_elements() == 0) return y;  // nothing was seen
   update_moving(mean, batch.mean, options_.momentum);
   update_moving(variance, batch.variance, options_.momentum);

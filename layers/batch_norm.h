@@ -53,6 +53,7 @@ class DYGRAD_API BatchNorm : public Layer {
 
   Options options_;
   ActivationFunction act_;
+  FusedActivation fused_;  // the same where it can be part of the op
 };
 
 }  // namespace dygrad

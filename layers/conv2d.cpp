@@ -35,7 +35,8 @@ Conv2D::Conv2D(Options options)
           .padding = options_.padding,
           .dilation = options_.dilation,
           .groups = options_.groups,
-          .data_format = options_.data_format},
+          .data_format = options_.data_format,
+          .activation = fused_activation(options_.act)},
       act_(detail::OptionsCheck("Conv2D").activation(options_.act)) {
   const Options& o = options_;
   // Paddle's rule: all channels count, not those of one group.
@@ -55,7 +56,7 @@ Conv2D::Conv2D(Options options)
 Tensor Conv2D::forward(const Tensor& x) {
   return with_name([&] {
     const Tensor y = conv2d(x, weight, bias, op_);
-    return act_ ? act_(y) : y;
+    return act_ && !op_.activation ? act_(y) : y;
   });
 }
 

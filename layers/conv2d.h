@@ -42,8 +42,8 @@ class DYGRAD_API Conv2D : public Layer {
 
  private:
   Options options_;
-  Conv2DOptions op_;  // as the op takes them
-  ActivationFunction act_;
+  Conv2DOptions op_;        // as the op takes them
+  ActivationFunction act_;  // applied here unless it is part of the op
 };
 
 }  // namespace dygrad

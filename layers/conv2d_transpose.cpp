@@ -50,7 +50,8 @@ Conv2DTranspose::Conv2DTranspose(Options options)
           .dilation = options_.dilation,
           .groups = options_.groups,
           .output_size = options_.output_size,
-          .data_format = options_.data_format},
+          .data_format = options_.data_format,
+          .activation = fused_activation(options_.act)},
       act_(detail::OptionsCheck("Conv2DTranspose").activation(options_.act)) {
   const Options& o = options_;
   const ParameterSpec specs[] = {
@@ -80,7 +81,7 @@ Tensor Conv2DTranspose::operator()(const Tensor& x, OutputSize output_size) {
 Tensor Conv2DTranspose::run(const Tensor& x, const Conv2DTransposeOptions& op) {
   return with_name([&] {
     const Tensor y = conv2d_transpose(x, weight, bias, op);
-    return act_ ? act_(y) : y;
+    return act_ && !op.activation ? act_(y) : y;
   });
 }
 

@@ -56,7 +56,7 @@ class DYGRAD_API Conv2DTranspose : public Layer {
 
   Options options_;
   Conv2DTransposeOptions op_;  // as the op takes them
-  ActivationFunction act_;
+  ActivationFunction act_;     // applied here unless it is part of the op
 };
 
 }  // namespace dygrad

@@ -21,12 +21,6 @@ using detail::OfOutput;
 
 auto clipped(auto x, auto low, auto high) { return x <= low ? low : x >= high ? high : x; }
 
-struct Relu : OfOutput {
-  static constexpr std::string_view name = "relu";
-  static auto value(auto x) { return x <= 0 ? 0 : x; }
-  static auto pull(auto g, auto y) { return y > 0 ? g : 0; }
-};
-
 // Values outside (low, high) are cut off, and their derivative is 0 on the bounds too.
 struct Relu6 : OfOutput {
   static constexpr std::string_view name = "relu6";
@@ -49,15 +43,6 @@ struct HardSigmoid : OfOutput {
   auto pull(auto g, auto y) const { return y > 0 && y < 1 ? g * like(g, slope) : 0; }
 };
 
-// The output has the input's sign unless alpha is negative; `Kept` is chosen by that.
-template <class Kept>
-struct LeakyRelu : Kept {
-  static constexpr std::string_view name = "leaky_relu";
-  double alpha;
-  auto value(auto x) const { return x > 0 ? x : like(x, alpha) * x; }
-  auto pull(auto g, auto v) const { return v > 0 ? g : g * like(g, alpha); }
-};
-
 /// p where x is not positive, else 0; and e^x there, without overflow elsewhere.
 Tensor where_negative(const Tensor& x, const Tensor& p) { return where(x > 0, zeros_like(p), p); }
 Tensor exp_of_negative(const Tensor& x) { return exp(clip(x, -std::numeric_limits<double>::infinity(), 0)); }
@@ -70,13 +55,6 @@ struct Elu : OfInput {
   Tensor bend(const Tensor& p, const Tensor& x) const {
     return where_negative(x, p * exp_of_negative(x) * (scale * alpha));
   }
-};
-
-struct Sigmoid : OfOutput {
-  static constexpr std::string_view name = "sigmoid";
-  static auto value(auto x) { return vec::sigmoid(x); }
-  static auto pull(auto g, auto y) { return g * y * (1 - y); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * (1 - 2 * y); }
 };
 
 // dy/dx = 1 - e^y.
@@ -266,18 +244,12 @@ void check_ordered(std::string_view op, std::string_view bounds, double low, dou
 
 }  // namespace
 
-Tensor relu(const Tensor& x) { return apply_unary(Relu{}, x); }
 Tensor relu6(const Tensor& x, double threshold) {
   check_not_negative("relu6", "threshold", threshold);
   return apply_unary(Relu6{{}, threshold}, x);
 }
-Tensor leaky_relu(const Tensor& x, double alpha) {
-  if (alpha < 0) return apply_unary(LeakyRelu<OfInput>{{}, alpha}, x);
-  return apply_unary(LeakyRelu<OfOutput>{{}, alpha}, x);
-}
 Tensor elu(const Tensor& x, double alpha) { return apply_unary(Elu{{}, 1, alpha}, x); }
 Tensor selu(const Tensor& x, double scale, double alpha) { return apply_unary(Elu{{}, scale, alpha}, x); }
-Tensor sigmoid(const Tensor& x) { return apply_unary(Sigmoid{}, x); }
 Tensor logsigmoid(const Tensor& x) { return apply_unary(LogSigmoid{}, x); }
 Tensor tanh_shrink(const Tensor& x) { return apply_unary(TanhShrink{}, x); }
 Tensor stanh(const Tensor& x, double scale_a, double scale_b) { return apply_unary(Stanh{{}, scale_a, scale_b}, x); }

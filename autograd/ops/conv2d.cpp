@@ -2,6 +2,7 @@
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/conv2d_resolve.h>
+#include <dygrad/autograd/ops/fused_activation.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
 #include <dygrad/core/error.h>
@@ -33,10 +34,12 @@ struct Deconv2D {
   Conv2DParams p;
   Kernel kernel;
   Compute precision;  // of the forward pass; derivatives follow it
-  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b = {}) const {
+  Tensor forward(const Tensor& x, const Tensor& w, const FusedActivation& activation = {},
+                 const Tensor& bias = {}) const {
     const Shape y = y_shape(p, x.shape(), w.shape());
     if (num_elements(y) == 0) return Tensor::empty(y, x.dtype());
-    return dygrad::compute({Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y, precision}, x, w, b);
+    return dygrad::compute({Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y, precision}, x, w,
+                           {bias, activation});
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
@@ -47,10 +50,12 @@ struct Deconv2DData {
   Conv2DParams p;
   Kernel kernel;
   Compute precision;  // of the forward pass; derivatives follow it
-  Tensor forward(const Tensor& g, const Tensor& w, const Tensor& b = {}) const {
+  Tensor forward(const Tensor& g, const Tensor& w, const FusedActivation& activation = {},
+                 const Tensor& bias = {}) const {
     const Shape x = x_shape(p, g.shape(), w.shape());
     if (num_elements(x) == 0) return Tensor::empty(x, g.dtype());
-    return dygrad::compute({Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape(), precision}, g, w, b);
+    return dygrad::compute({Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape(), precision}, g, w,
+                           {bias, activation});
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
@@ -85,12 +90,14 @@ Grads<2> Deconv2DWeights::vjp(const Tensor& g, const Saved& saved, Need need) co
           need[1] ? apply(Deconv2D{p, kernel, precision}, saved[0], g) : Tensor()};
 }
 
-/// Op(x, w) + b per channel, where the kernel adds the bias. Its vjp is Op's and a sum.
+/// activation(Op(x, w) + b per channel). Its vjp is Op's and a sum.
 template <class Op>
 struct Biased {
   static constexpr std::string_view name = Op::name;
   Op op;
-  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b) const { return op.forward(x, w, b); }
+  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b, const FusedActivation& activation = {}) const {
+    return op.forward(x, w, activation, b);
+  }
   static Keep keep(Need need) { return Op::keep(need); }
   Grads<3> vjp(const Tensor& g, const Saved& saved, Need need) const {
     Grads<2> grads = op.vjp(g, saved, need);
@@ -134,8 +141,9 @@ Tensor from_nchw(const Tensor& y, DataFormat format) {
 }
 
 template <class Op>
-Tensor apply_with_bias(Op op, const Tensor& x, const Tensor& w, const Tensor& b) {
-  return b.defined() ? apply(Biased<Op>{std::move(op)}, x, w, b) : apply(std::move(op), x, w);
+Tensor apply_with(const FusedActivation& activation, Op op, const Tensor& x, const Tensor& w, const Tensor& b) {
+  return b.defined() ? detail::apply_activated(Biased<Op>{std::move(op)}, activation, x, w, b)
+                     : detail::apply_activated(std::move(op), activation, x, w);
 }
 
 Kernel kernel_of(const Tensor& w) { return {w.shape()[2], w.shape()[3]}; }
@@ -146,9 +154,10 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& b, const
   check_dtypes("conv2d_transpose", "x", x, "w", w, b);
   const Tensor image = to_nchw(x, options.data_format);
   const Conv2DParams p = resolve(options, image.shape(), w.shape());
+  detail::check_activation("conv2d_transpose", options.activation);
   check_bias("conv2d_transpose", b, w.shape()[1] * p.groups);
   (void)num_bytes(y_shape(p, image.shape(), w.shape()), size_of(x.dtype()));
-  return from_nchw(apply_with_bias(Deconv2D{p, kernel_of(w), execution_context().compute}, image, w, b),
+  return from_nchw(apply_with(options.activation, Deconv2D{p, kernel_of(w), execution_context().compute}, image, w, b),
                    options.data_format);
 }
 
@@ -156,10 +165,12 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DOpt
   check_dtypes("conv2d", "x", x, "w", w, b);
   const Tensor image = to_nchw(x, options.data_format);
   const Conv2DParams p = detail::resolve_conv2d(options, image.shape(), w.shape());
+  detail::check_activation("conv2d", options.activation);
   check_bias("conv2d", b, w.shape()[0]);
   (void)num_bytes(x_shape(p, image.shape(), w.shape()), size_of(x.dtype()));
-  return from_nchw(apply_with_bias(Deconv2DData{p, kernel_of(w), execution_context().compute}, image, w, b),
-                   options.data_format);
+  return from_nchw(
+      apply_with(options.activation, Deconv2DData{p, kernel_of(w), execution_context().compute}, image, w, b),
+      options.data_format);
 }
 
 Tensor deconv2d(const Tensor& x, const Tensor& w, const Conv2DParams& p) {

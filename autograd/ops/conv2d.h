@@ -22,10 +22,12 @@ struct Conv2DTransposeOptions {
   std::int64_t groups = 1;
   OutputSize output_size{};  ///< H' <= value < H' + stride; excludes output_padding
   DataFormat data_format = DataFormat::NCHW;
+  FusedActivation activation{};  ///< applied last, as part of the op
 };
 
 /// Transposed 2-D convolution: the adjoint of conv2d with the same parameters.
-///   y[n, g*O/G + o, h*sh - ph + i*dh, w*sw - pw + j*dw] += x[n, c, h, w] * w[c, o, i, j]   for c in group g; then + b
+///   y[n, g*O/G + o, h*sh - ph + i*dh, w*sw - pw + j*dw] += x[n, c, h, w] * w[c, o, i, j]   for c in group g; then + b,
+///   activation
 /// Shapes: x [N, C, H, W]; w [C, O/groups, kh, kw]; b [O] or undefined; result [N, O, OH, OW] with
 ///         H' = (H-1)*sh - top - bottom + dh*(kh-1) + 1; OH is H', H' + output_padding, or output_size.
 ///         Extra rows and columns lie at the bottom and right and carry real sums, not padding. NHWC: x and y
@@ -33,7 +35,7 @@ struct Conv2DTransposeOptions {
 /// Dtypes: float32, float64; all equal. The stride order of the result is the backend's choice.
 /// Throws: ShapeError if ranks, channels, groups, output_size or output_padding do not fit or an output extent is below
 /// 1;
-///         InvalidArgument for strides, dilations, groups < 1 or negative padding; DtypeError if dtypes differ.
+///         InvalidArgument for strides, dilations, groups < 1, negative padding or slopes; DtypeError if dtypes differ.
 /// Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4.
 DYGRAD_API Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& b = {},
                                    const Conv2DTransposeOptions& options = {});
@@ -44,10 +46,12 @@ struct Conv2DOptions {
   Pair dilation = 1;
   std::int64_t groups = 1;
   DataFormat data_format = DataFormat::NCHW;
+  FusedActivation activation{};  ///< applied last, as part of the op
 };
 
 /// 2-D convolution (cross-correlation: no kernel flip).
-///   y[n, o, oh, ow] = sum over c, i, j of x[n, c, oh*sh - ph + i*dh, ow*sw - pw + j*dw] * w[o, c, i, j]; then + b
+///   y[n, o, oh, ow] = sum over c, i, j of x[n, c, oh*sh - ph + i*dh, ow*sw - pw + j*dw] * w[o, c, i, j]; then + b,
+///   activation
 /// Shapes: x [N, C, H, W]; w [O, C/groups, kh, kw]; b [O] or undefined; result [N, O, OH, OW],
 ///         OH = floor((H + top + bottom - dh*(kh-1) - 1) / sh) + 1.
 /// Dtypes and errors as conv2d_transpose.

@@ -143,13 +143,6 @@ struct Cosh : OfInput {
   static Tensor bend(const Tensor& p, const Tensor& x) { return p * cosh(x); }
 };
 
-struct Tanh : OfOutput {
-  static constexpr std::string_view name = "tanh";
-  static auto value(auto x) { return vec::tanh(x); }
-  static auto pull(auto g, auto y) { return g * (1 - y * y); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * y * -2; }
-};
-
 struct Asinh : OfInput {
   static constexpr std::string_view name = "asinh";
   static auto value(auto x) { return std::asinh(x); }
@@ -220,7 +213,6 @@ Tensor acos(const Tensor& x) { return apply_unary(Acos{}, x); }
 Tensor atan(const Tensor& x) { return apply_unary(Atan{}, x); }
 Tensor sinh(const Tensor& x) { return apply_unary(Sinh{}, x); }
 Tensor cosh(const Tensor& x) { return apply_unary(Cosh{}, x); }
-Tensor tanh(const Tensor& x) { return apply_unary(Tanh{}, x); }
 Tensor asinh(const Tensor& x) { return apply_unary(Asinh{}, x); }
 Tensor acosh(const Tensor& x) { return apply_unary(Acosh{}, x); }
 Tensor atanh(const Tensor& x) { return apply_unary(Atanh{}, x); }

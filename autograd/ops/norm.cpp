@@ -4,8 +4,10 @@
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/fused_activation.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/activate.h>
 #include <dygrad/core/channel_sums.h>
 #include <dygrad/core/channelwise.h>
 #include <dygrad/core/copy.h>
@@ -14,6 +16,7 @@
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/reduction.h>
+#include <dygrad/core/reuse.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -34,13 +37,16 @@ Tensor dense_like(const Tensor& t, const Tensor& x) {
   return raw::contiguous(t, x.is_contiguous() ? MemoryFormat::row_major : MemoryFormat::channels_last);
 }
 
-/// (x - mean) * factor + shift per channel.
-Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor, const Tensor& shift) {
+/// activation((x - mean) * factor + shift) per channel.
+Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor, const Tensor& shift,
+                       const FusedActivation& activation) {
   const Tensor source = dense(x);
   Tensor y = raw::empty_like(source, source.dtype());
   dispatch_float(x.dtype(), "batch_norm", [&]<class T>() {
-    raw::map_channels<T, 1, 3>([](T v, T m, T a, T s) { return (v - m) * a + s; }, y, {source.data<T>()},
-                               {mean.data<T>(), factor.data<T>(), shift.data<T>()});
+    raw::with_values(activation, [&](auto f) {
+      raw::map_channels<T, 1, 3>([f](T v, T m, T a, T s) { return static_cast<T>(f.value((v - m) * a + s)); }, y,
+                                 {source.data<T>()}, {mean.data<T>(), factor.data<T>(), shift.data<T>()});
+    });
   });
   return y;
 }
@@ -56,7 +62,7 @@ struct BatchNorm {
     return static_cast<double>(x.num_elements()) / static_cast<double>(x.shape()[1]);
   }
 
-  Tensor forward(const Tensor& x, const Tensor& scale, const Tensor& shift) {
+  Tensor forward(const Tensor& x, const Tensor& scale, const Tensor& shift, const FusedActivation& activation = {}) {
     const Tensor source = dense(x);
     const auto [average, squares] = raw::channel_moments(source);
     mean = average;
@@ -70,7 +76,7 @@ struct BatchNorm {
         },
         variance);
     if (statistics) *statistics = {raw::clone(mean), variance};
-    return scale_and_shift(source, mean, product(inverse_deviation, scale), raw::contiguous(shift));
+    return scale_and_shift(source, mean, product(inverse_deviation, scale), raw::contiguous(shift), activation);
   }
 
   static Keep keep(Need) { return keep_input(0) | keep_input(1); }
@@ -78,7 +84,7 @@ struct BatchNorm {
   // Note [Two ways to one gradient]
   // A pass that records gets the gradient as a formula in x, so that it can be differentiated again. Any other pass
   // gets the same numbers from fused kernels, in a third of the time.
-  Grads<3> vjp(const Tensor& g, const Saved& saved, Need need) const {
+  Grads<3> vjp(Tensor g, const Saved& saved, Need need) const {
     return is_grad_enabled() ? recorded(g, saved[0], saved[1], need) : fused(g, saved[0], saved[1], need);
   }
 
@@ -100,6 +106,7 @@ struct BatchNorm {
   }
 
   Grads<3> fused(const Tensor& g, const Tensor& x, const Tensor& scale, Need need) const {
+    const bool is_free = raw::is_unshared(g);  // see Note [A gradient that nobody else holds]
     const Tensor source = dense(x), cotangent = dense_like(g, source);
     const auto [g_sum, distances] = raw::channel_products(cotangent, source, mean);
     const Tensor gh_sum = product(distances, inverse_deviation);
@@ -109,7 +116,7 @@ struct BatchNorm {
       const Tensor g_mean = raw::clone(g_sum), bend = product(gh_sum, inverse_deviation);
       divide(g_mean, count(x));
       divide(bend, count(x));
-      grads[0] = raw::empty_like(source, source.dtype());
+      grads[0] = is_free ? cotangent : raw::empty_like(source, source.dtype());
       dispatch_float(x.dtype(), name, [&]<class T>() {
         raw::map_channels<T, 2, 4>([](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); },
                                    grads[0], {source.data<T>(), cotangent.data<T>()},
@@ -136,8 +143,9 @@ struct BatchNorm {
 struct BatchNormInference {
   static constexpr std::string_view name = "batch_norm_inference";
   Tensor mean;  // [C]
-  Tensor forward(const Tensor& x, const Tensor& factor, const Tensor& shift) const {
-    return scale_and_shift(x, mean, raw::contiguous(factor), raw::contiguous(shift));
+  Tensor forward(const Tensor& x, const Tensor& factor, const Tensor& shift,
+                 const FusedActivation& activation = {}) const {
+    return scale_and_shift(x, mean, raw::contiguous(factor), raw::contiguous(shift), activation);
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<3> vjp(const Tensor& g, const Saved& saved, Need need) const {
@@ -186,24 +194,26 @@ Tensor numbers_or(std::string_view op, std::string_view role, const Tensor& numb
 }  // namespace
 
 Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double epsilon,
-                  BatchStatistics* statistics) {
+                  BatchStatistics* statistics, const FusedActivation& activation) {
   check_image(BatchNorm::name, x, epsilon);
+  detail::check_activation(BatchNorm::name, activation);
   const Tensor factor = numbers_or(BatchNorm::name, "scale", scale, x, 1);
   const Tensor offset = numbers_or(BatchNorm::name, "shift", shift, x, 0);
-  return apply(BatchNorm{epsilon, statistics, {}, {}}, x, factor, offset);
+  return detail::apply_activated(BatchNorm{epsilon, statistics, {}, {}}, activation, x, factor, offset);
 }
 
 Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& scale,
-                            const Tensor& shift, double epsilon) {
+                            const Tensor& shift, double epsilon, const FusedActivation& activation) {
   constexpr std::string_view op = BatchNormInference::name;
   check_image(op, x, epsilon);
+  detail::check_activation(op, activation);
   check_numbers(op, "mean", mean, x);
   check_numbers(op, "variance", variance, x);
   const Tensor inverse = rsqrt(variance.detach() + epsilon);
   const Tensor offset = numbers_or(op, "shift", shift, x, 0);
   if (scale.defined()) check_numbers(op, "scale", scale, x);
-  return apply(BatchNormInference{raw::contiguous(mean.detach())}, x, scale.defined() ? inverse * scale : inverse,
-               offset);
+  return detail::apply_activated(BatchNormInference{raw::contiguous(mean.detach())}, activation, x,
+                                 scale.defined() ? inverse * scale : inverse, offset);
 }
 
 }  // namespace dygrad

@@ -26,6 +26,7 @@
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/elementwise.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/core/reuse.h>
 
 namespace dygrad::detail {
 
@@ -81,6 +82,15 @@ struct UnaryGrad {
   }
 };
 
+/// f.pull(g, v); over g itself where Note [A gradient that nobody else holds] allows it.
+template <class F>
+Tensor pull(const F& f, Tensor g, const Tensor& v) {
+  if (is_grad_enabled() || !raw::is_unshared(g)) return apply(UnaryGrad<F>{f}, g, v);
+  dispatch_float(g.dtype(), UnaryGrad<F>::name,
+                 [&]<class T>() { raw::map_into<T, T, T>([f](auto gg, auto vv) { return f.pull(gg, vv); }, g, g, v); });
+  return g;
+}
+
 template <class F>
 struct Unary {
   static constexpr std::string_view name = F::name;
@@ -91,7 +101,7 @@ struct Unary {
         name, [f = f](auto v) { return f.value(v); }, x);
   }
   static Keep keep(Need need) { return F::keep(need); }
-  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const { return {apply(UnaryGrad<F>{f}, g, F::kept(saved))}; }
+  Grads<1> vjp(Tensor g, const Saved& saved, Need) const { return {pull(f, std::move(g), F::kept(saved))}; }
 };
 
 template <class F>

@@ -53,7 +53,7 @@ class Columns final : public Algorithm {
                          cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const override {
+  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     if (problem.kind == Kind::deconv2d_weights) {
       const Tensor packed = compute(activations(a), activations(b), s.w_shape(),
@@ -64,7 +64,7 @@ class Columns final : public Algorithm {
       if (problem.kind == Kind::deconv2d) gemm::deconv2d(s, arrays...);
       else gemm::deconv2d_data(s, arrays...);
     });
-    add_bias(result, bias);
+    apply_epilogue(epilogue, result);
     return result;
   }
 };
@@ -84,7 +84,7 @@ class Products final : public Algorithm {
     return cost::seconds(flop / cost::product_rate(problem.dtype), 0);
   }
 
-  Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Tensor&) const override {
+  Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     return dispatch_float(a.dtype(), "matmul", [&]<class T>() {
       return batched_matmul<T>(a, b, [](auto m, auto n, auto k, auto left, auto right, T* result, auto leading) {
         gemm::multiply(m, n, k, left, right, false, result, leading);

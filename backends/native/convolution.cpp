@@ -47,13 +47,13 @@ class Convolution final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.y_shape()), s.filters_in_group());
   }
 
-  Tensor run(const Problem& problem, const Tensor& g, const Tensor& w, const Tensor& bias) const override {
-    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, g, w, bias); });
+  Tensor run(const Problem& problem, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const override {
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, g, w, epilogue); });
   }
 
  private:
   template <class T>
-  Tensor run_on(const Problem& problem, const Tensor& g, const Tensor& w, const Tensor& bias) const {
+  Tensor run_on(const Problem& problem, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const {
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t cg = s.channels_in_group(), depth = elements_for<T>(s.filters_in_group()) * s.taps();
     const std::int64_t group_size = panels_size<T>(depth, cg);
@@ -62,7 +62,7 @@ class Convolution final : public Algorithm {
 
     const Tensor image = factors_of_channels<T>(g, s.groups);
     const Tensor x = Tensor::empty(s.x_shape(), problem.dtype, MemoryFormat::channels_last);
-    const InitialValues<Sum<T>> init(bias, s.groups, cg);
+    const InitialValues<Sum<T>> init(epilogue.bias, s.groups, cg);
     const std::int64_t pieces = num_native_pieces(s);
     Conv2DSizes in_elements = s;
     in_elements.o = s.groups * elements_for<T>(s.filters_in_group());
@@ -76,7 +76,7 @@ class Convolution final : public Algorithm {
           const Panels<T> panels{depth, cg, weights->numbers.template data<T>() + group * group_size};
           const Destination<Sum<T>> target{x.mutable_data<Sum<T>>() + group * cg, s.h * s.w * s.c, s.w * s.c, s.c};
           plans[group].convolve(image.data<T>(), panels, init.of_group(group), target, {piece, pieces},
-                                buffers.of_piece(piece));
+                                buffers.of_piece(piece), epilogue.activation);
         }
       }
     });

@@ -3,6 +3,7 @@
 #include <array>
 
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/core/activate.h>
 
 namespace dygrad::native {
 
@@ -111,15 +112,17 @@ struct PatchPlan<T>::Stretches {
 
 template <class T>
 void PatchPlan<T>::convolve(const T* image, const Panels<T>& weights, const Sum<T>* init,
-                            const Destination<Sum<T>>& destination, Piece piece, T* scratch) const {
+                            const Destination<Sum<T>>& destination, Piece piece, T* scratch,
+                            const FusedActivation& activation) const {
   for (const Region& region : regions_) {
-    convolve_region(region, image, weights, init, destination, piece, scratch);
+    convolve_region(region, image, weights, init, destination, piece, scratch, activation);
   }
 }
 
 template <class T>
 void PatchPlan<T>::convolve_region(const Region& region, const T* image, const Panels<T>& weights, const Sum<T>* init,
-                                   const Destination<Sum<T>>& destination, Piece piece, T* scratch) const {
+                                   const Destination<Sum<T>>& destination, Piece piece, T* scratch,
+                                   const FusedActivation& activation) const {
   const Kernels<T>& kernel = kernels<T>();
   const Stretches stretches(grid_, region);
   const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
@@ -179,14 +182,20 @@ void PatchPlan<T>::convolve_region(const Region& region, const T* image, const P
         multiply(&kStart, &weight_row, 1, part.depth(), weight_row > 0);
         weight_row += part.depth();
       }
-      continue;
+    } else {
+      std::int64_t stretch = 0;
+      do {  // once even without any tap, for the initial values
+        multiply(stretches.offsets.data() + stretch, stretches.weight_rows.data() + stretch,
+                 std::min(stretches.per_part, stretches.count() - stretch), stretches.depth, stretch > 0);
+        stretch += stretches.per_part;
+      } while (stretch < stretches.count());
     }
-    std::int64_t stretch = 0;
-    do {  // once even without any tap, for the initial values
-      multiply(stretches.offsets.data() + stretch, stretches.weight_rows.data() + stretch,
-               std::min(stretches.per_part, stretches.count() - stretch), stretches.depth, stretch > 0);
-      stretch += stretches.per_part;
-    } while (stretch < stretches.count());
+    if (activation) {
+      const std::int64_t first_lane = share.panels.first * kernel.panel();
+      const std::int64_t last_lane = std::min(share.panels.last * kernel.panel(), weights.lanes);
+      for (std::int64_t i = 0; i < block.size(); ++i) targets[i] = rows[i] + first_lane;
+      raw::activate(activation, targets.data(), block.size(), last_lane - first_lane);
+    }
   }
 }
 

@@ -28,15 +28,17 @@ class PatchPlan {
   /// Elements of scratch memory that each piece needs.
   std::int64_t scratch_size() const { return packed_ ? block_ * step_ : 0; }
 
-  /// Writes init + patch times weights for one piece of the positions, or of the panels where positions are few. `init`
-  /// has one number per lane, filled up to whole panels, or is null.
+  /// Writes activation(init + patch times weights) for one piece of the positions, or of the panels where positions are
+  /// few. `init` has one number per lane, filled up to whole panels, or is null. The activation is applied to blocks of
+  /// positions while they are in the cache.
   void convolve(const T* image, const Panels<T>& weights, const Sum<T>* init, const Destination<Sum<T>>& destination,
-                Piece piece, T* scratch) const;
+                Piece piece, T* scratch, const FusedActivation& activation = {}) const;
 
  private:
   struct Stretches;
   void convolve_region(const Region& region, const T* image, const Panels<T>& weights, const Sum<T>* init,
-                       const Destination<Sum<T>>& destination, Piece piece, T* scratch) const;
+                       const Destination<Sum<T>>& destination, Piece piece, T* scratch,
+                       const FusedActivation& activation) const;
 
   PatchGrid grid_;
   std::vector<Region> regions_;

@@ -7,6 +7,7 @@
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/patches.h>
+#include <dygrad/core/activate.h>
 
 namespace dygrad::native {
 
@@ -74,7 +75,7 @@ struct Extent {
 /// Rows [own.first, own.last) of the result, counted through the batch.
 template <class T>
 void sum_rows_of(const Conv2DSizes& s, const AxisTerms& down, const AxisTerms& right, Extent operand, Extent result,
-                 const T* x, const T* weights, const T* init, T* y, Range own) {
+                 const T* x, const T* weights, const T* init, const FusedActivation& activation, T* y, Range own) {
   std::vector<const T*> pixels, kernel_pixels;
   for (std::int64_t row = own.first; row < own.last; ++row) {
     const T* image = x + row / result.rows * operand.rows * operand.columns * s.c;
@@ -91,6 +92,7 @@ void sum_rows_of(const Conv2DSizes& s, const AxisTerms& down, const AxisTerms& r
       kernels<T>().sum_products(pixels.data(), kernel_pixels.data(), static_cast<std::int64_t>(pixels.size()), s.c,
                                 init, y + (row * result.columns + column) * s.c);
     }
+    raw::activate(activation, y + row * result.columns * s.c, result.columns * s.c);
   }
 }
 
@@ -134,20 +136,21 @@ class Depthwise final : public Algorithm {
                          cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const override {
+  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() {
-      return problem.kind == Kind::deconv2d_weights ? weights_on<T>(problem, a, b) : image_on<T>(problem, a, b, bias);
+      return problem.kind == Kind::deconv2d_weights ? weights_on<T>(problem, a, b)
+                                                    : image_on<T>(problem, a, b, epilogue);
     });
   }
 
  private:
   template <class T>
-  Tensor image_on(const Problem& problem, const Tensor& a, const Tensor& w, const Tensor& bias) const {
+  Tensor image_on(const Problem& problem, const Tensor& a, const Tensor& w, const Epilogue& epilogue) const {
     const Conv2DSizes s = conv2d_sizes(problem);
     const bool is_transposed = problem.kind == Kind::deconv2d;
     const auto weights =
         packed_weights<T>(*this, s, w, num_elements(s.w_shape()), [&](const T* from, T* to) { pack(s, from, to); });
-    const Tensor image = channels_last(a), init = bias.defined() ? raw::contiguous(bias) : Tensor();
+    const Tensor image = channels_last(a), init = epilogue.bias.defined() ? raw::contiguous(epilogue.bias) : Tensor();
     const Tensor result =
         Tensor::empty(is_transposed ? s.y_shape() : s.x_shape(), problem.dtype, MemoryFormat::channels_last);
     const Extent of_x{s.h, s.w}, of_y{s.oh, s.ow};
@@ -160,7 +163,7 @@ class Depthwise final : public Algorithm {
     parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
       const Range own{part_of(all_rows, first, pieces).first, part_of(all_rows, last - 1, pieces).last};
       sum_rows_of(s, down, right, from, to, image.data<T>(), weights->numbers.template data<T>(),
-                  init.defined() ? init.data<T>() : nullptr, result.mutable_data<T>(), own);
+                  init.defined() ? init.data<T>() : nullptr, epilogue.activation, result.mutable_data<T>(), own);
     });
     return result;
   }

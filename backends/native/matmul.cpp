@@ -34,7 +34,7 @@ class Matmul final : public Algorithm {
            kPack * static_cast<double>(num_elements(problem.w));
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor&) const override {
+  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(a, b); });
   }
 

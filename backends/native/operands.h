@@ -1,4 +1,4 @@
-// What the algorithms share around their kernels: weights packed once per version, biases, scratch memory, and the work
+// What the algorithms share around their kernels: packed weights, biases, scratch memory, and the work
 // cut into one piece per thread.
 #pragma once
 
@@ -31,15 +31,15 @@ struct PackedWeights final : Conversion {
 template <class T, class From = Number<T>, class Fill>
 Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes& s, const Tensor& w, std::int64_t size,
                                   const Fill& fill) {
-  Ref<PackedWeights> made = make_ref<PackedWeights>(&algorithm, s);
-  if (const Ref<Conversion> found = find_conversion(w, *made)) {
+  Ref<PackedWeights> wanted = make_ref<PackedWeights>(&algorithm, s);
+  if (const Ref<Conversion> found = find_conversion(w, *wanted)) {
     return Ref<PackedWeights>(static_cast<PackedWeights*>(found.get()));
   }
-  drop_stale_conversions(w);
+  Ref<PackedWeights> made = make_ref<PackedWeights>(&algorithm, s);
   made->numbers = memory_for<T>(size);
   const Tensor plain = std::is_same_v<From, Number<T>> ? numbers_of_weights<T>(w) : row_major(w);
   fill(plain.data<From>(), made->numbers.mutable_data<T>());
-  keep_conversion(w, made);
+  keep_conversion(w, std::move(wanted), made);
   return made;
 }
 

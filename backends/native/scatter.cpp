@@ -12,6 +12,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/core/activate.h>
 
 namespace dygrad::native {
 
@@ -137,13 +138,13 @@ class Scatter final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const override {
-    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, bias); });
+  Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const override {
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, epilogue); });
   }
 
  private:
   template <class T>
-  Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const {
+  Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Layout layout(s);
     const std::int64_t elements = elements_for<T>(s.c);
@@ -152,7 +153,7 @@ class Scatter final : public Algorithm {
     const Panels<T> panels{elements, layout.lanes, weights->numbers.template data<T>()};
     const Tensor image = factors_of_channels<T>(x, s.groups);
     const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
-    const Tensor init = repeated_bias<Sum<T>>(s, layout, bias);
+    const Tensor init = repeated_bias<Sum<T>>(s, layout, epilogue.bias);
 
     const std::int64_t most_positions =
         std::max<std::int64_t>(kTileBytes / (layout.step * static_cast<std::int64_t>(sizeof(Sum<T>))), 1);
@@ -187,11 +188,13 @@ class Scatter final : public Algorithm {
           }
           for (std::int64_t n = ns.first; n < ns.last; ++n) {
             const Sum<T>* products = tile + (n - ns.first) * rows * s.w * layout.step;
+            Sum<T>* const own_rows = y.mutable_data<Sum<T>>() + (n * s.oh + ohs.first) * s.ow * s.o;
             for (std::int64_t oh = ohs.first; oh < ohs.last; ++oh) {
               sums.write(
                   oh, [&](std::int64_t row) { return products + (row - used.first) * s.w * layout.step; },
-                  y.mutable_data<Sum<T>>() + (n * s.oh + oh) * s.ow * s.o);
+                  own_rows + (oh - ohs.first) * s.ow * s.o);
             }
+            raw::activate(epilogue.activation, own_rows, ohs.size() * s.ow * s.o);
           }
         }
       }

@@ -93,13 +93,13 @@ class Subpixel final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.channels_in_group());
   }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const override {
-    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, bias); });
+  Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const override {
+    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, epilogue); });
   }
 
  private:
   template <class T>
-  Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Tensor& bias) const {
+  Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const {
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t og = s.filters_in_group();
     std::int64_t panels_total = 0, scratch = 0;
@@ -116,7 +116,7 @@ class Subpixel final : public Algorithm {
 
     const Tensor image = factors_of_channels<T>(x, s.groups);
     const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
-    const InitialValues<Sum<T>> init(bias, s.groups, og, lanes_of_part(s) / og);
+    const InitialValues<Sum<T>> init(epilogue.bias, s.groups, og, lanes_of_part(s) / og);
     const Scratch<T> buffers(pieces, scratch);
     parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t piece = first; piece < last; ++piece) {
@@ -126,7 +126,7 @@ class Subpixel final : public Algorithm {
           const Destination<Sum<T>> target{y.mutable_data<Sum<T>>() + parts[i].target_offset, s.oh * s.ow * s.o,
                                            s.sh * s.ow * s.o, s.sw * s.o};
           plans[i].convolve(image.data<T>(), panels, init.of_group(parts[i].group), target, {piece, pieces},
-                            buffers.of_piece(piece));
+                            buffers.of_piece(piece), epilogue.activation);
         }
       }
     });

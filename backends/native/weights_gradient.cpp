@@ -270,7 +270,7 @@ class WeightsGradient final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Tensor&) const override {
+  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
   }
 

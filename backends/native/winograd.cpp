@@ -6,6 +6,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/winograd.h>
+#include <dygrad/core/activate.h>
 
 namespace dygrad::native {
 
@@ -127,15 +128,16 @@ class Winograd final : public Algorithm {
   }
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_); }
 
-  Tensor run(const Problem& problem, const Tensor& image, const Tensor& w, const Tensor& bias) const override {
-    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, image, w, bias); });
+  Tensor run(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const override {
+    return precision_.dispatch(problem.dtype, name(),
+                               [&]<class T>() { return run_on<T>(problem, image, w, epilogue); });
   }
 
  private:
   bool forward() const { return kind_ == Problem::Kind::deconv2d; }
 
   template <class T>
-  Tensor run_on(const Problem& problem, const Tensor& image, const Tensor& w, const Tensor& bias) const {
+  Tensor run_on(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const {
     using N = Sum<T>;
     const Conv2DSizes s = conv2d_sizes(problem);
     const Tiles tiles(s);
@@ -149,8 +151,8 @@ class Winograd final : public Algorithm {
     const Tensor result =
         Tensor::empty(forward() ? s.y_shape() : s.x_shape(), problem.dtype, MemoryFormat::channels_last);
     const bool filled = forward() && !tiles.cover_output();
-    if (filled) fill_with_bias(s, bias, result.mutable_data<N>());
-    const InitialValues<N> init(filled ? Tensor() : bias, s.groups, forward() ? s.filters_in_group() : lanes,
+    if (filled) fill_with_bias(s, epilogue.bias, result.mutable_data<N>());
+    const InitialValues<N> init(filled ? Tensor() : epilogue.bias, s.groups, forward() ? s.filters_in_group() : lanes,
                                 forward() ? tiles.phases() : 1);
 
     const Panels<N> panels{depth, lanes, nullptr};
@@ -202,6 +204,7 @@ class Winograd final : public Algorithm {
         }
       }
     });
+    raw::activate(epilogue.activation, result);  // not before: tiles add to what their neighbours wrote
     return result;
   }
 

@@ -99,7 +99,7 @@ class WinogradGradient final : public Algorithm {
   }
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_); }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Tensor&) const override {
+  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
   }
 

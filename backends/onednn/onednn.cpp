@@ -107,7 +107,7 @@ class Primitive final : public Algorithm {
            reorder;
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const override {
+  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Convolution& c = onednn::cached_convolution(problem.kind, s);
     try {
@@ -119,7 +119,7 @@ class Primitive final : public Algorithm {
       Tensor result = Tensor::empty(result_shape(problem), DType::float32, kChannelsLast);
       if (problem.kind == Kind::deconv2d) run_through_weights(c, a, c.x, b, result, c.y);
       else run_through_weights(c, a, c.y, b, result, c.x);
-      add_bias(result, bias);
+      apply_epilogue(epilogue, result);
       return result;
     } catch (const dnnl::error& error) {
       onednn::fail(name_of(problem.kind), problem_text(problem), error);
@@ -138,7 +138,7 @@ class Products final : public Algorithm {
     const double flop = 2.0 * static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
     return cost::seconds(0.9 * flop / cost::product_rate(problem.dtype), 0);
   }
-  Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Tensor&) const override {
+  Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     return batched_matmul<float>(a, b, [](auto m, auto n, auto k, auto left, auto right, float* result, auto leading) {
       // Cannot fail: it refuses nothing but negative sizes and null pointers.
       dnnl_sgemm(left.transposed ? 'T' : 'N', right.transposed ? 'T' : 'N', m, n, k, 1.0F, left.data, left.leading,

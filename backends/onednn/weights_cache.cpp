@@ -24,11 +24,12 @@ struct ReorderedWeights final : Conversion {
 }  // namespace
 
 dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w, Ref<RefCounted>& owner) {
-  Ref<ReorderedWeights> made = make_ref<ReorderedWeights>(convolution);
-  if (Ref<Conversion> found = find_conversion(w, *made)) {
+  Ref<ReorderedWeights> wanted = make_ref<ReorderedWeights>(convolution);
+  if (Ref<Conversion> found = find_conversion(w, *wanted)) {
     owner = found;
     return static_cast<const ReorderedWeights&>(*found).memory;
   }
+  Ref<ReorderedWeights> made = make_ref<ReorderedWeights>(convolution);
   made->bytes = buffer(convolution.weights.get_size());
   made->memory = memory_of(made->bytes, convolution.weights);
   const Tensor plain = w.is_contiguous() ? w : raw::clone(w, MemoryFormat::row_major);
@@ -36,7 +37,7 @@ dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w, 
   convolution.weights_conversion.execute(stream(), from, made->memory);
   stream().wait();
   owner = made;
-  keep_conversion(w, made);
+  keep_conversion(w, std::move(wanted), made);
   return made->memory;
 }
 

@@ -41,7 +41,7 @@ class Loops final : public Algorithm {
     return cost::seconds(kSecondsPerProduct * static_cast<double>(num_elements(problem.x) * problem.w.back()), 0);
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Tensor& bias) const override {
+  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     if (problem.kind == Kind::matmul) {
       const MatmulSizes s(a, b);
       return compute(a, b, s.c_shape, [&](auto... arrays) { reference::matmul(s.batch, s.m, s.n, s.k, arrays...); });
@@ -52,7 +52,7 @@ class Loops final : public Algorithm {
       else if (problem.kind == Kind::deconv2d_data) reference::deconv2d_data(s, arrays...);
       else reference::deconv2d_weights(s, arrays...);
     });
-    add_bias(result, bias);
+    apply_epilogue(epilogue, result);
     return result;
   }
 };

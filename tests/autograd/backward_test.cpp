@@ -2,6 +2,7 @@
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/node.h>
+#include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
@@ -10,6 +11,8 @@
 #include <dygrad/core/factories.h>
 
 #include "../support/catch.h"
+
+#include <set>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -37,6 +40,14 @@ struct Blocks {
   static constexpr std::string_view name = "blocks";
   Tensor forward(const Tensor& a, const Tensor& b) const { return a + b; }
   Grads<2> vjp(const Tensor& g, const Saved&, Need) const { return {Tensor(), g}; }
+};
+
+/// Its gradient lies in the caller's memory.
+struct Lends {
+  static constexpr std::string_view name = "lends";
+  std::vector<double>* numbers;
+  Tensor forward(const Tensor& x) const { return x * 1.; }
+  Grads<1> vjp(const Tensor&, const Saved&, Need) const { return {from_memory(numbers->data(), {2}, float64)}; }
 };
 
 struct Throws {
@@ -220,6 +231,47 @@ TEST_CASE("gradients that share memory are not added into each other") {
   d.backward(seed);
   CHECK(d.grad().to_vector<double>() == std::vector<double>{2, 2, 2});
   CHECK(seed.to_vector<double>() == std::vector<double>{1, 1, 1});
+}
+
+TEST_CASE("only a gradient that nobody else sees is written over") {
+  Tensor x = variable({-1., 2.});
+  const Tensor seed = tensor({3., 5.}, float64);
+  relu(x).backward(seed);
+  CHECK(seed.to_vector<double>() == std::vector<double>{3, 5});
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{0, 5});
+
+  std::vector<double> numbers{3, 5};
+  apply(Lends{&numbers}, relu(x)).backward();
+  CHECK(numbers == std::vector<double>{3, 5});
+
+  Tensor h = relu(x * 1.), seen;
+  h.retain_grad();
+  h.register_hook([&](const Tensor& g) {
+    seen = g;
+    return Tensor();
+  });
+  sum(h * h).backward();
+  CHECK(h.grad().to_vector<double>() == std::vector<double>{0, 4});
+  CHECK(seen.to_vector<double>() == std::vector<double>{0, 4});
+
+  const Tensor both = x * 1.;  // add gives one gradient to two activations
+  x.clear_gradient();
+  (relu(both) + leaky_relu(both, 0.5)).backward(seed);
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{1.5, 10});
+}
+
+TEST_CASE("a chain of activations passes its gradient on in one place") {
+  std::set<const double*> places;
+  Tensor y = variable({1., 2., 3.}) * 1.;
+  for (int i = 0; i < 5; ++i) {
+    y = tanh(y);
+    y.register_hook([&](const Tensor& g) {
+      places.insert(g.data<double>());
+      return Tensor();
+    });
+  }
+  (y * 2.).backward();
+  CHECK(places.size() == 1);
 }
 
 TEST_CASE("a gradient the caller keeps is not changed by later passes") {

@@ -1,6 +1,9 @@
 // Every backend computes what the reference backend defines.
 #include <algorithm>
+#include <utility>
 
+#include <dygrad/autograd/ops/activation.h>
+#include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/tests/backends/conv_support.h>
 
@@ -87,7 +90,36 @@ TEST_CASE("every algorithm adds a bias per channel of an image, exactly on whole
     if (kind == Kind::deconv2d_weights) return;
     const std::int64_t channels = kind == Kind::deconv2d ? in.shape.cout : in.shape.cin;
     const Tensor bias = random_integers({channels}, in.x.dtype(), 4);
-    CHECK(identical(in.run(candidate, kind, bias), in.run(*backend("reference").algorithms()[0], kind, bias)));
+    CHECK(identical(in.run(candidate, kind, {bias}), in.run(*backend("reference").algorithms()[0], kind, {bias})));
+  });
+}
+
+TEST_CASE("every algorithm applies every activation, to the last bit as the op does") {
+  const std::pair<FusedActivation, Tensor (*)(const Tensor&)> activations[] = {
+      {{FusedActivation::Kind::relu}, relu},
+      {{FusedActivation::Kind::leaky_relu, 0.25}, [](const Tensor& x) { return leaky_relu(x, 0.25); }},
+      {{FusedActivation::Kind::sigmoid}, sigmoid},
+      {{FusedActivation::Kind::tanh}, tanh}};
+  for_each_supported(kSmallShapes, random_values, [&](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
+    if (kind == Kind::deconv2d_weights) return;
+    const std::int64_t channels = kind == Kind::deconv2d ? in.shape.cout : in.shape.cin;
+    for (const Tensor& bias : {Tensor(), random_values({channels}, in.x.dtype(), 4)}) {
+      const Tensor plain = in.run(candidate, kind, {bias});
+      for (const auto& [activation, op] : activations) {
+        INFO("activation " << static_cast<int>(activation.kind) << (bias.defined() ? ", bias" : ""));
+        CHECK(identical(in.run(candidate, kind, {bias, activation}), op(plain)));
+      }
+    }
+  });
+}
+
+TEST_CASE("algorithms apply activations to layer-sized results too, once to each number") {
+  // Long sums are cut into parts, large results into blocks; sigmoid twice would show.
+  const FusedActivation sigmoid_of_result{FusedActivation::Kind::sigmoid};
+  for_each_supported(kLayerShapes, random_values, [&](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
+    if (kind == Kind::deconv2d_weights) return;
+    const Tensor plain = in.run(candidate, kind);
+    CHECK(identical(in.run(candidate, kind, {{}, sigmoid_of_result}), sigmoid(plain)));
   });
 }
 
@@ -101,7 +133,7 @@ TEST_CASE("sums over nothing are 0, or the bias, in every backend") {
     for (const std::string_view name : backend_names()) {
       if (!supports(backend(name), shape, Kind::deconv2d, float32)) continue;
       INFO(name << ", " << shape);
-      const Tensor y = backend(name).deconv2d(shape.params(), in.x, in.w, bias);
+      const Tensor y = backend(name).deconv2d(shape.params(), in.x, in.w, {bias});
       REQUIRE(y.shape() == shape.y_shape());
       const std::vector<double> values = y.to_vector<double>(), biases = bias.to_vector<double>();
       for (std::size_t i = 0; i < values.size(); ++i) {

@@ -116,7 +116,7 @@ TEST_CASE("bfloat16 represents small whole numbers: results and biases are exact
     const Tensor bias = kind == Kind::deconv2d_weights
                             ? Tensor()
                             : random_integers({kind == Kind::deconv2d ? in.shape.cout : in.shape.cin}, float32, 4);
-    CHECK(identical(in.run(algorithm, kind, bias), in.run(*backend("reference").algorithms()[0], kind, bias)));
+    CHECK(identical(in.run(algorithm, kind, {bias}), in.run(*backend("reference").algorithms()[0], kind, {bias})));
   });
 }
 

@@ -62,10 +62,11 @@ struct ConvOperands {
     return backend.deconv2d_weights(p, x, g, {shape.kh, shape.kw});
   }
 
-  Tensor run(const Algorithm& algorithm, Kind kind, const Tensor& bias = {}) const {
+  Tensor run(const Algorithm& algorithm, Kind kind, const Epilogue& epilogue = {}) const {
     const Conv2DParams p = shape.params();
     const Problem problem{kind, x.dtype(), &p, x.shape(), w.shape(), g.shape()};
-    return algorithm.run(problem, kind == Kind::deconv2d_data ? g : x, kind == Kind::deconv2d_weights ? g : w, bias);
+    return algorithm.run(problem, kind == Kind::deconv2d_data ? g : x, kind == Kind::deconv2d_weights ? g : w,
+                         epilogue);
   }
 };
 

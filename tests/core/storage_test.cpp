@@ -64,6 +64,15 @@ TEST_CASE("the backend's slot dies with the storage or when it is replaced") {
   CHECK(deaths == 3);
 }
 
+TEST_CASE("the backend's slot dies when the bytes change") {
+  int deaths = 0;
+  const Ref<Storage> storage = Storage::allocate(8);
+  storage->set_backend_slot(make_ref<Slot>(deaths));
+  storage->bump_version();
+  CHECK(deaths == 1);
+  CHECK_FALSE(storage->backend_slot());
+}
+
 TEST_CASE("references may be copied and dropped by many threads") {
   int value = 0, calls = 0;
   {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include <dygrad/autograd/node.h>
 #include <dygrad/autograd/ops/shape.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
@@ -149,6 +150,16 @@ TEST_CASE("the activation comes last") {
   const Tensor y = layer(count_up({2, 3, 2, 2}, 0, float32));
   CHECK(y.shape() == Shape{2, 10, 28, 28});
   for (double v : values(y)) REQUIRE((v >= 0 && v <= 1));
+}
+
+TEST_CASE("an activation that follows from its output is part of the op, any other is an op of its own") {
+  const Tensor x = count_up({1, 2, 3, 3}, 0, float32);
+  const auto last_op = [&](const std::string& act) {
+    Conv2DTranspose layer({.num_channels = 2, .num_filters = 4, .filter_size = 2, .act = act});
+    return std::string(gradient_node(layer(x))->name());
+  };
+  CHECK(last_op("leaky_relu") == "deconv2d");
+  CHECK(last_op("elu") == "elu");
 }
 
 TEST_CASE("two layers differ, agree after set_value, and share after assignment") {

@@ -2,6 +2,8 @@
 
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/check_grads_matcher.h>
+#include <dygrad/autograd/node.h>
+#include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/conv2d.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/reduce.h>
@@ -275,6 +277,36 @@ TEST_CASE("convolution: gradients agree with differences, to second order") {
     const auto f = [&options](const Tensor& u, const Tensor& v, const Tensor& s) { return conv2d(u, v, s, options); };
     CHECK_THAT(check_all(f, x, w, b), GradsAgree());
   }
+}
+
+TEST_CASE("convolutions that end in an activation are one op, with the values and derivatives of two") {
+  const Tensor x = spread_values({2, 4, 5, 6}, 1), b = spread_values(Shape(6), 3);
+  const Tensor w = spread_values({6, 4, 3, 2}, 2), v = spread_values({4, 6, 3, 2}, 4);
+  for (const std::string_view name : {"relu", "leaky_relu", "sigmoid", "tanh"}) {
+    INFO(name);
+    const FusedActivation fused = fused_activation(name);
+    const ActivationFunction act = activation(name);
+    const auto f = [&](const Tensor& u, const Tensor& k, const Tensor& s) {
+      return conv2d(u, k, s, {.stride = 2, .padding = 1, .activation = fused});
+    };
+    const auto g = [&](const Tensor& u, const Tensor& k, const Tensor& s) {
+      return conv2d_transpose(u, k, s, {.stride = 2, .padding = 1, .activation = fused});
+    };
+    CHECK_THAT(check_all(f, x, w, b), GradsAgree());
+    CHECK_THAT(check_all(g, x, v, b), GradsAgree());
+
+    const Tensor leaf_x = leaf(x), leaf_v = leaf(v);
+    const Tensor one = conv2d_transpose(leaf_x, leaf_v, {}, {.activation = fused});
+    const Tensor two = act(conv2d_transpose(leaf_x, leaf_v));
+    CHECK(same(one, two));
+    CHECK(gradient_node(one)->inputs()[0].get() == gradient_node(leaf_x));
+    const auto of_one = grad({sum(one * one)}, {leaf_x, leaf_v}), of_two = grad({sum(two * two)}, {leaf_x, leaf_v});
+    CHECK(same(of_one[0], of_two[0]));
+    CHECK(same(of_one[1], of_two[1]));
+  }
+  CHECK_FALSE(fused_activation("gelu"));
+  CHECK_THROWS_MATCHES(conv2d(x, w, {}, {.activation = {FusedActivation::Kind::leaky_relu, -1}}), InvalidArgument,
+                       Says("conv2d", "slope is negative", "got -1", "leaky_relu"));
 }
 
 TEST_CASE("convolutions of an empty batch give empty results and zero weight gradients") {

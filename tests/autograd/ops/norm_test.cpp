@@ -1,5 +1,7 @@
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/check_grads_matcher.h>
+#include <dygrad/autograd/node.h>
+#include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/norm.h>
 #include <dygrad/autograd/ops/reduce.h>
@@ -117,6 +119,35 @@ TEST_CASE("batch_norm has right derivatives to second order, with and without sc
       check_grads([&](std::span<const Tensor> in) { return squared(batch_norm_inference(in[0], m, v, in[1], in[2])); },
                   inputs, {.order = 2}),
       GradsAgree());
+}
+
+TEST_CASE("normalisations that end in an activation are one op, with the values and derivatives of two") {
+  const auto squared = [](const Tensor& y) { return y * y; };
+  const Tensor inputs[] = {spread_values({3, 2, 2, 1}, 1), spread_values(Shape(2), 2), spread_values(Shape(2), 3)};
+  const Tensor m = spread_values(Shape(2), 4), v = spread_values(Shape(2), 5) + 2.;
+  for (const std::string_view name : {"relu", "leaky_relu", "sigmoid", "tanh"}) {
+    INFO(name);
+    const FusedActivation fused = fused_activation(name);
+    CHECK_THAT(
+        check_grads(
+            [&](std::span<const Tensor> in) { return squared(batch_norm(in[0], in[1], in[2], 1e-2, nullptr, fused)); },
+            inputs, {.order = 2}),
+        GradsAgree());
+    CHECK_THAT(check_grads(
+                   [&](std::span<const Tensor> in) {
+                     return squared(batch_norm_inference(in[0], m, v, in[1], in[2], 1e-2, fused));
+                   },
+                   inputs, {.order = 2}),
+               GradsAgree());
+    const Tensor x = leaf(images());
+    const Tensor one = batch_norm(x, scale(), shift(), 1e-2, nullptr, fused);
+    const Tensor two = activation(name)(batch_norm(x, scale(), shift(), 1e-2));
+    CHECK(same(one, two));
+    CHECK(gradient_node(one)->inputs()[0].get() == gradient_node(x));
+    CHECK(same(grad({sum(one * one)}, {x})[0], grad({sum(two * two)}, {x})[0]));
+  }
+  CHECK_THROWS_MATCHES(batch_norm(images(), {}, {}, 1e-2, nullptr, {FusedActivation::Kind::leaky_relu, -1}),
+                       InvalidArgument, Says("batch_norm", "slope is negative"));
 }
 
 TEST_CASE("batch_norm_inference normalises with the given numbers") {
