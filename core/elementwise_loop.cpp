@@ -172,6 +172,7 @@ class TiledLoop {
       kernel(f, rows * columns, places.data());
     } else {
       for (std::int64_t r = 0; r < rows; ++r) {
+        if (runs_across_) fetch_row_below(places, row_bytes, rows, columns);
         kernel(f, columns, places.data());
         for (std::size_t k = 0; k < count_; ++k) places[k] = static_cast<std::byte*>(places[k]) + row_bytes[k];
       }
@@ -190,6 +191,17 @@ class TiledLoop {
             columns,
             operand.row_step,
             operand.column_step};
+  }
+
+  /// The row of the next tile that takes the place of this one.
+  void fetch_row_below(const std::array<void*, StridedLoop::kMaxOperands>& places,
+                       const std::array<std::size_t, StridedLoop::kMaxOperands>& row_bytes, std::int64_t rows,
+                       std::int64_t columns) const {
+    for (std::size_t k = 1; k < count_; ++k) {
+      if (!operands_[k].is_dense) continue;
+      fetch_ahead(static_cast<const std::byte*>(places[k]) + rows * static_cast<std::int64_t>(row_bytes[k]),
+                  columns * static_cast<std::int64_t>(operands_[k].element_size));
+    }
   }
 
   static void write_rows_streamed(const std::byte* from, const StridedBlock& to) {
