@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include <dygrad/core/cache_line.h>
 #include <dygrad/core/parallel.h>
+#include <dygrad/core/streamed_write.h>
 #include <dygrad/core/strided_loop.h>
 #include <dygrad/core/strided_pack.h>
 
@@ -27,7 +29,17 @@ constexpr std::int64_t kAcrossElements = 4096;
 constexpr std::int64_t kShortRow = 256;
 constexpr std::int64_t kDirectRow = 32;
 constexpr std::int64_t kAcrossRows = 64, kAcrossColumns = 64;
-constexpr std::int64_t kLongTile = 16384;  // elements, where nothing is copied
+constexpr std::int64_t kLongTile = 16384;     // elements, where nothing is copied
+constexpr std::int64_t kStreamedTile = 1024;  // elements, where nothing but the result is
+
+/// See Note [Streamed writes]. True if the result is too large for the caches and is not an input, too, whose lines are
+/// there already.
+bool is_streamed(std::span<const ElementwiseOperand> operands) {
+  const ElementwiseOperand& out = operands[0];
+  if (static_cast<std::size_t>(out.tensor->num_elements()) * size_of(out.tensor->dtype()) < kStreamedBytes)
+    return false;
+  return std::ranges::none_of(operands.subspan(1), [&](const ElementwiseOperand& in) { return in.data == out.data; });
+}
 
 struct TiledOperand {
   std::byte* data;
@@ -44,36 +56,38 @@ class TiledLoop {
     const bool has_rows = inner > 0;
     row_extent_ = has_rows ? loop.extent(inner - 1) : 1;
     column_extent_ = loop.extent(inner);
-    bool runs_across = false;
     for (std::size_t k = 0; k < count_; ++k) {
       const int operand = static_cast<int>(k);
       const std::int64_t row_step = has_rows ? loop.stride(inner - 1, operand) : 0;
       const std::int64_t column_step = loop.stride(inner, operand);
       operands_[k] = {static_cast<std::byte*>(operands[k].data), size_of(operands[k].tensor->dtype()), row_step,
                       column_step, false};
-      runs_across = runs_across || is_across(row_step, column_step);
+      runs_across_ = runs_across_ || is_across(row_step, column_step);
     }
 
     outer_dims_ = std::max(inner - 1, 0);
     if (column_extent_ <= kShortRow) {
       columns_ = column_extent_;
-      rows_ = std::min(row_extent_, (runs_across ? kAcrossElements : kTileElements) / columns_);
+      rows_ = std::min(row_extent_, (runs_across_ ? kAcrossElements : kTileElements) / columns_);
       const bool goes_by_row = columns_ >= kDirectRow && std::ranges::all_of(used(), [](const TiledOperand& each) {
                                  return each.column_step == 1 && each.row_step != 0;
                                });
       for (TiledOperand& each : used()) {
         each.is_dense = goes_by_row || (each.column_step == 1 && (rows_ == 1 || each.row_step == columns_));
       }
+      choose_streaming(operands);
       return;
     }
     for (TiledOperand& each : used()) each.is_dense = each.column_step == 1;
-    if (runs_across) {
+    if (runs_across_) {
       rows_ = std::min(row_extent_, kAcrossRows);
       columns_ = kAcrossColumns;
+      choose_streaming(operands);
       return;
     }
     rows_ = row_extent_ = 1;  // rows count as one more outer dimension
     outer_dims_ = inner;
+    choose_streaming(operands);
     const bool all_dense = std::ranges::all_of(used(), &TiledOperand::is_dense);
     columns_ = std::min(column_extent_, all_dense ? kLongTile : kTileElements);
   }
@@ -93,6 +107,7 @@ class TiledLoop {
           run_tile(kernel, f, at, tile % row_tiles * rows_, tile / row_tiles * columns_, buffers);
         }
       }
+      if (is_streamed_) finish_streamed_writes();
     });
   }
 
@@ -105,6 +120,24 @@ class TiledLoop {
 
   static bool is_across(std::int64_t row_step, std::int64_t column_step) {
     return row_step != 0 && std::abs(row_step) < std::abs(column_step);
+  }
+
+  /// A streamed result goes through its buffer. If it is written in rows, all must be made of whole lines: those that
+  /// two tiles share would be fetched after all.
+  void choose_streaming(std::span<const ElementwiseOperand> operands) {
+    TiledOperand& out = operands_[0];
+    if (!is_streamed(operands) || out.column_step != 1) return;
+    const auto fills_lines = [&](std::int64_t elements) {
+      return elements * static_cast<std::int64_t>(out.element_size) % static_cast<std::int64_t>(kLine) == 0;
+    };
+    bool has_whole_rows = rows_ == 1 || out.row_step == columns_;  // of one stretch
+    if (!has_whole_rows && bytes_into_line(out.data) == 0 && fills_lines(columns_) && fills_lines(column_extent_)) {
+      has_whole_rows = true;
+      for (int dim = 0; dim < loop_.rank() - 1; ++dim) has_whole_rows &= fills_lines(loop_.stride(dim, 0));
+    }
+    if (!has_whole_rows) return;
+    is_streamed_ = true;
+    out.is_dense = false;
   }
 
   std::span<TiledOperand> used() { return std::span(operands_).first(count_); }
@@ -139,12 +172,15 @@ class TiledLoop {
       kernel(f, rows * columns, places.data());
     } else {
       for (std::int64_t r = 0; r < rows; ++r) {
+        if (runs_across_) fetch_row_below(places, row_bytes, rows, columns);
         kernel(f, columns, places.data());
         for (std::size_t k = 0; k < count_; ++k) places[k] = static_cast<std::byte*>(places[k]) + row_bytes[k];
       }
     }
-    if (!operands_[0].is_dense)
-      unpack(buffers[0].bytes.data(), place_of(operands_[0], buffers[0].offset, rows, columns));
+    if (operands_[0].is_dense) return;
+    const StridedBlock out = place_of(operands_[0], buffers[0].offset, rows, columns);
+    if (is_streamed_) write_rows_streamed(buffers[0].bytes.data(), out);
+    else unpack(buffers[0].bytes.data(), out);
   }
 
   static StridedBlock place_of(const TiledOperand& operand, std::int64_t offset, std::int64_t rows,
@@ -157,12 +193,57 @@ class TiledLoop {
             operand.column_step};
   }
 
+  /// The row of the next tile that takes the place of this one.
+  void fetch_row_below(const std::array<void*, StridedLoop::kMaxOperands>& places,
+                       const std::array<std::size_t, StridedLoop::kMaxOperands>& row_bytes, std::int64_t rows,
+                       std::int64_t columns) const {
+    for (std::size_t k = 1; k < count_; ++k) {
+      if (!operands_[k].is_dense) continue;
+      fetch_ahead(static_cast<const std::byte*>(places[k]) + rows * static_cast<std::int64_t>(row_bytes[k]),
+                  columns * static_cast<std::int64_t>(operands_[k].element_size));
+    }
+  }
+
+  static void write_rows_streamed(const std::byte* from, const StridedBlock& to) {
+    const auto row_bytes = static_cast<std::int64_t>(to.element_size) * to.columns;
+    if (to.row_step == to.columns) return write_streamed(from, to.data, static_cast<std::size_t>(to.rows * row_bytes));
+    const std::int64_t step = static_cast<std::int64_t>(to.element_size) * to.row_step;
+    for (std::int64_t r = 0; r < to.rows; ++r)
+      write_streamed(from + r * row_bytes, to.data + r * step, static_cast<std::size_t>(row_bytes));
+  }
+
   const StridedLoop& loop_;
   std::size_t count_;
   std::array<TiledOperand, StridedLoop::kMaxOperands> operands_;
   int outer_dims_;
   std::int64_t row_extent_, column_extent_, rows_, columns_;
+  bool runs_across_ = false;  // an operand's neighbours lie below each other
+  bool is_streamed_ = false;  // so that the result counts as not dense
 };
+
+void run_dense_streamed(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands,
+                        std::int64_t n) {
+  std::array<std::int64_t, StridedLoop::kMaxOperands> sizes{};
+  std::ranges::transform(operands, sizes.begin(), [](const ElementwiseOperand& each) {
+    return static_cast<std::int64_t>(size_of(each.tensor->dtype()));
+  });
+  const auto place = [&](std::size_t k, std::int64_t at) {
+    return static_cast<std::byte*>(operands[k].data) + at * sizes[k];
+  };
+  parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
+    alignas(kLine) std::array<std::byte, kStreamedTile * sizeof(double)> buffer;
+    std::array<void*, StridedLoop::kMaxOperands> places{buffer.data()};
+    for (std::int64_t at = begin, count; at < end; at += count) {
+      // The first tile is shorter, so that the others begin with a line.
+      const std::int64_t past_line = static_cast<std::int64_t>(bytes_into_line(place(0, at))) / sizes[0];
+      count = std::min(end - at, kStreamedTile - past_line);
+      for (std::size_t k = 1; k < operands.size(); ++k) places[k] = place(k, at);
+      kernel(f, count, places.data());
+      write_streamed(buffer.data(), place(0, at), static_cast<std::size_t>(count * sizes[0]));
+    }
+    finish_streamed_writes();
+  });
+}
 
 void run_dense(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands, std::int64_t n) {
   parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -188,7 +269,9 @@ void run_elementwise(ElementwiseKernel kernel, const void* f, std::span<const El
   std::ranges::transform(operands, tensors.begin(), &ElementwiseOperand::tensor);
   const StridedLoop loop(std::span<const Tensor* const>(tensors).first(operands.size()));
   if (loop.num_elements() == 0) return;
-  if (loop.is_dense()) return run_dense(kernel, f, operands, loop.num_elements());
+  if (loop.is_dense()) {
+    return (is_streamed(operands) ? run_dense_streamed : run_dense)(kernel, f, operands, loop.num_elements());
+  }
   TiledLoop(loop, operands).run(kernel, f);
 }
 

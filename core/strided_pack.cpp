@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <dygrad/core/cache_line.h>
+
 namespace dygrad::raw {
 
 namespace {
@@ -52,13 +54,14 @@ void transpose_square(const DoubleWord* from, std::int64_t from_step, DoubleWord
   store(__builtin_shufflevector(a, b, 1, 3), to + to_step);
 }
 
-/// to[r * to_step + c] = from[c * from_step + r].
+/// to[r * to_step + c] = from[c * from_step + r]. Fetches as many rows ahead: mostly they are next.
 template <class W>
 void transpose(const W* from, std::int64_t from_step, W* to, std::int64_t to_step, std::int64_t rows,
                std::int64_t columns) {
-  constexpr std::int64_t kSide = side_of_square(sizeof(W));
+  constexpr std::int64_t kSide = side_of_square(sizeof(W)), kSize = sizeof(W);
   const std::int64_t even_rows = rows / kSide * kSide, even_columns = columns / kSide * kSide;
   for (std::int64_t c = 0; c < even_columns; c += kSide) {
+    for (std::int64_t k = c; k < c + kSide; ++k) fetch_ahead(from + k * from_step + rows, rows * kSize);
     for (std::int64_t r = 0; r < even_rows; r += kSide)
       transpose_square(from + c * from_step + r, from_step, to + r * to_step + c, to_step);
   }

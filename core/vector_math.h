@@ -66,15 +66,21 @@ struct Real<double> {
                                     1.48006262381916026e-01};
 };
 
-/// c[0] + x (c[1] + x (c[2] + ...)).
+/// c[0] + c[1] x + c[2] x^2 + ..., as a polynomial in x^2 whose coefficients are pairs: half as long a chain of steps
+/// that wait for each other (Estrin's scheme, once).
 template <class T, std::size_t N>
 DYGRAD_INLINE T polynomial(T x, const T (&c)[N]) {
+  constexpr std::size_t kPairs = (N + 1) / 2;
+  const T xx = x * x;
+  const auto pair = [&](std::size_t i) __attribute__((always_inline)) {
+    return 2 * i + 1 < N ? c[2 * i] + x * c[2 * i + 1] : c[2 * i];
+  };
   return [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
-    T sum = c[N - 1];
-    ((sum = sum * x + c[N - 2 - I]), ...);
+    T sum = pair(kPairs - 1);
+    ((sum = sum * xx + pair(kPairs - 2 - I)), ...);
     return sum;
   }
-  (std::make_index_sequence<N - 1>());
+  (std::make_index_sequence<kPairs - 1>());
 }
 
 /// x = n log(2) + r, n whole, |r| <= log(2) / 2.
@@ -124,6 +130,17 @@ DYGRAD_INLINE T exp(T x) {
 }
 
 namespace detail {
+/// e^x for x <= 0, with a simpler last step: 2^n times `kUp` is neither too small nor too large.
+template <class T>
+DYGRAD_INLINE T exp_of_negative(T x) {
+  using R = Real<T>;
+  constexpr typename R::Bits kUp = R::kBias / 2;
+  constexpr T kDown = 1 / std::bit_cast<T>((kUp + R::kBias) << R::kMantissaBits);
+  const Halving<T> h(x < R::kExpLow ? R::kExpLow : x);
+  const T sum = 1 + h.r, y = sum + ((h.r - (sum - 1)) + h.tail());
+  return y * std::bit_cast<T>((h.bits + (kUp + R::kBias)) << R::kMantissaBits) * kDown;
+}
+
 /// e^x - 1 = 2^n (1 + r + tail) - 1, with half = 2^n / 2, since 2^n itself may be too large.
 template <class T>
 DYGRAD_INLINE T expm1_of(const Halving<T>& h, T half) {
@@ -215,18 +232,19 @@ DYGRAD_INLINE T tanh(T x) {
   return std::copysign(y - y * lost * ((1 - y) / 2), x);  // 1 / divisor = (1 - y) / 2
 }
 
-/// With e = e^-|x|: y = 1 / (1 + e) or e / (1 + e). What 1 + e loses is put back to first order.
+/// With e = e^-|x|: y = e / (1 + e), or 1 less that. What 1 + e loses is put back to first order.
 template <class T>
 DYGRAD_INLINE T sigmoid(T x) {
-  const T e = exp(-std::abs(x));
-  const T divisor = 1 + e, lost = e - (divisor - 1), y = (x < 0 ? e : T(1)) / divisor;
-  return y - y * lost * (x < 0 ? 1 - y : y);  // the last factor is 1 / divisor
+  const T e = detail::exp_of_negative(-std::abs(x));
+  const T divisor = 1 + e, lost = e - (divisor - 1), ratio = e / divisor;
+  const T y = ratio - ratio * lost * (1 - ratio);  // 1 / divisor = 1 - ratio
+  return x < 0 ? y : 1 - y;
 }
 
 /// log(1 + e^x): with e = e^-|x|, log(1 + e), and x where that is positive.
 template <class T>
 DYGRAD_INLINE T softplus(T x) {
-  const T e = exp(-std::abs(x));
+  const T e = detail::exp_of_negative(-std::abs(x));
   const T u = 1 + e, lost = e - (u - 1);
   return (x > 0 ? x : T(0)) + detail::finite_log(u, lost / u, /*normal=*/true);
 }

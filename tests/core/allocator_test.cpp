@@ -35,8 +35,8 @@ TEST_CASE("the peak remembers the largest amount since its reset") {
 
 TEST_CASE("blocks are aligned, distinct and as large as asked for") {
   std::vector<std::pair<void*, std::size_t>> blocks;
-  for (std::size_t size :
-       {0, 1, 63, 64, 65, 1023, 1024, 1025, 1279, 1280, 1281, 4096, 5000, 100000, 1 << 20, (1 << 20) + 1}) {
+  for (std::size_t size : {0, 1, 63, 64, 65, 1023, 1024, 1025, 1279, 1280, 1281, 4096, 5000, 100000, 1 << 20,
+                           (1 << 20) + 1, 5 << 20, (16 << 20) + 1}) {
     void* block = detail::allocate(size);
     CHECK(reinterpret_cast<std::uintptr_t>(block) % kAlignment == 0);
     std::memset(block, static_cast<int>(blocks.size()), size);

@@ -66,6 +66,19 @@ void check_all_axes(const Tensor& x) {
 
 }  // namespace
 
+TEST_CASE("columns of any number of rows are reduced, however many are taken at a time") {
+  std::mt19937 engine(4);
+  for (std::int64_t rows = 1; rows <= 40; ++rows) {
+    const Tensor x = whole_numbers({rows, 1100}, engine);
+    INFO(rows << " rows");
+    const Expected expected(x, {0});
+    CHECK(same(raw::reduce_sum(x, {0}), expected.sum));
+    CHECK(same(raw::reduce_max(x, {0}), expected.largest));
+    CHECK(same(raw::cast(raw::reduce_sum(raw::cast(x, float32), {0}), float64), expected.sum));
+    CHECK(same(raw::cast(raw::reduce_sum(raw::cast(x, int64), {0}), float64), expected.sum));
+  }
+}
+
 TEST_CASE("reductions over every set of axes agree with a plain loop, for any strides") {
   std::mt19937 engine(1);
   for (const Shape& shape :
