@@ -104,16 +104,17 @@ namespace {
 
 // Note [Huge pages]
 // A processor that streams through a large block looks up every page of it, under a hypervisor twice; Linux' huge pages
-// of 2 MiB make that, and the first touch, many times rarer. Smaller blocks fit what the processor remembers of pages,
-// and would waste more memory in pages that they fill in part.
+// of 2 MiB make that, and the first touch, many times rarer. Smaller blocks fit what the processor remembers of pages;
+// pages that a block fills in part stay small, for they would waste memory.
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kHugeBlock = 2 * kHugePage;  // bytes; the least that is worth it
+constexpr std::size_t kHugeBlock = 8 * kHugePage;  // bytes; the least that is worth it
 
-void* aligned_block(std::size_t num_bytes) noexcept {
+void* aligned_block([[maybe_unused]] std::size_t asked, std::size_t num_bytes) noexcept {
 #if defined(__linux__)
-  if (num_bytes >= kHugeBlock) {
+  if (asked >= kHugeBlock) {
     void* block = std::aligned_alloc(kHugePage, (num_bytes + kHugePage - 1) / kHugePage * kHugePage);
-    if (block) madvise(block, num_bytes, MADV_HUGEPAGE);  // a wish: without it all works, only slower
+    if (block)
+      madvise(block, asked / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: without it all works, only slower
     return block;
   }
 #endif
@@ -123,10 +124,10 @@ void* aligned_block(std::size_t num_bytes) noexcept {
 }  // namespace
 
 void* system_block(std::size_t asked, std::size_t num_bytes) {
-  void* block = aligned_block(num_bytes);
+  void* block = aligned_block(asked, num_bytes);
   if (!block && kCaching) {  // what is kept for reuse may be what is missing
     block_cache().release();
-    block = aligned_block(num_bytes);
+    block = aligned_block(asked, num_bytes);
   }
   if (!block) {
     throw OutOfMemory(Message("allocate", "the system has no memory left for this request.")
