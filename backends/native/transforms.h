@@ -24,9 +24,9 @@ inline constexpr int kMostWinogradTaps = 3;
 /// Most points of a tile.
 inline constexpr int kMostPoints = 16;
 
-/// Pixels, points and outputs of a tile along an axis of so many taps. One tap is left as it is.
-constexpr int pixels_for_taps(int taps) { return taps == 1 ? 1 : 2; }
-constexpr int points_for_taps(int taps) { return taps == 1 ? 1 : taps + 1; }
+/// Pixels of a tile along an axis, and points for so many taps; as many outputs as points.
+inline constexpr int kPixels = 2;
+constexpr int points_for_taps(int taps) { return taps + kPixels - 1; }
 
 enum class Transform : std::uint8_t {
   x_to_points,  ///< A

@@ -10,15 +10,6 @@ template <int kTaps, Transform kTransform>
 struct LineTransform;
 
 template <Transform kTransform>
-struct LineTransform<1, kTransform> {
-  static constexpr int kIn = 1, kOut = 1;
-  template <class Get, class Put>
-  static inline void apply(const Get& get, const Put& put) {
-    put(0, get(0));
-  }
-};
-
-template <Transform kTransform>
 struct LineTransform<2, kTransform> {
   static constexpr bool kEvaluates = kTransform == Transform::x_to_points || kTransform == Transform::w_to_points;
   static constexpr bool kGivesBack = kTransform == Transform::points_to_x || kTransform == Transform::points_to_w;
@@ -145,25 +136,21 @@ constexpr bool is_always_plain(Transform transform) {
   return transform == Transform::w_to_points || transform == Transform::points_to_w;
 }
 
-template <class T, Transform kTransform, int kRowTaps, int kColumnTaps>
+template <class T, Transform kTransform, int kTaps>
 void transform(const TransformTile<T>& tile) {
-  using Rows = LineTransform<kRowTaps, kTransform>;
-  using Columns = LineTransform<kColumnTaps, kTransform>;
+  using Line = LineTransform<kTaps, kTransform>;
   const TransformTile<T> copy = tile;  // which stores cannot change
   if (is_always_plain(kTransform) || (!copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0)) {
-    transform_all<T, Rows, Columns, true>(copy);
+    transform_all<T, Line, Line, true>(copy);
   } else if constexpr (!is_always_plain(kTransform)) {
-    transform_all<T, Rows, Columns, false>(copy);
+    transform_all<T, Line, Line, false>(copy);
   }
 }
 
 template <class T, Transform kTransform>
 constexpr void fill_transforms(Kernels<T>& kernels) {
   auto& of = kernels.transform[static_cast<int>(kTransform)];
-  of[0][1] = transform<T, kTransform, 1, 2>, of[0][2] = transform<T, kTransform, 1, 3>;
-  of[1][0] = transform<T, kTransform, 2, 1>, of[1][1] = transform<T, kTransform, 2, 2>;
-  of[1][2] = transform<T, kTransform, 2, 3>, of[2][0] = transform<T, kTransform, 3, 1>;
-  of[2][1] = transform<T, kTransform, 3, 2>, of[2][2] = transform<T, kTransform, 3, 3>;
+  of[0] = transform<T, kTransform, 2>, of[1] = transform<T, kTransform, 3>;
 }
 
 }  // namespace

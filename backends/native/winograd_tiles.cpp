@@ -63,7 +63,7 @@ Tiles::Tiles(const Conv2DSizes& s)
 bool Tiles::suit(const Conv2DSizes& s) {
   const std::int64_t row_taps = ceil_div(s.kh, s.sh / std::gcd(s.sh, s.dh));
   const std::int64_t column_taps = ceil_div(s.kw, s.sw / std::gcd(s.sw, s.dw));
-  return std::max(row_taps, column_taps) <= kMostWinogradTaps && row_taps * column_taps > 1;
+  return row_taps == column_taps && row_taps >= 2 && row_taps <= kMostWinogradTaps;
 }
 
 template <class F>

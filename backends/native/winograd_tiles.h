@@ -25,7 +25,7 @@ class TileAxis {
            std::int64_t dilation, std::int64_t padding);
 
   std::int64_t taps() const { return taps_; }  ///< of a phase; the kernel may end before the last ones
-  int pixels() const { return pixels_for_taps(static_cast<int>(taps_)); }
+  static constexpr int pixels() { return kPixels; }
   int points() const { return points_for_taps(static_cast<int>(taps_)); }
   std::int64_t phases() const { return phases_; }
   std::int64_t tiles() const { return static_cast<std::int64_t>(starts_.size()); }
@@ -73,7 +73,7 @@ class Tiles {
  public:
   explicit Tiles(const Conv2DSizes& s);
 
-  /// False where taps are too many, or one: nothing is gained then.
+  /// Takes two or three taps, the same number along both axes.
   static bool suit(const Conv2DSizes& s);
 
   const TileAxis& rows() const { return rows_; }
@@ -96,7 +96,7 @@ class Tiles {
 
   template <class T>
   auto transform(Transform which) const {
-    return kernels<T>().transform[static_cast<int>(which)][rows_.taps() - 1][columns_.taps() - 1];
+    return kernels<T>().transform[static_cast<int>(which)][rows_.taps() - 2];
   }
 
   /// Bit p: the point p of a tile cut by the border is always 0, in x and in its adjoint.
