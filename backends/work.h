@@ -27,4 +27,12 @@ inline std::int64_t num_pieces(double multiplications, std::int64_t limit) {
   return std::max<std::int64_t>(1, std::min({worth, limit, static_cast<std::int64_t>(num_threads())}));
 }
 
+/// Calls f(piece) for every piece in [0, pieces), each on a thread of its own if there are as many.
+template <class F>
+void for_each_piece(std::int64_t pieces, const F& f) {
+  parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t piece = first; piece < last; ++piece) f(piece);
+  });
+}
+
 }  // namespace dygrad

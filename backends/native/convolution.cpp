@@ -70,14 +70,12 @@ class Convolution final : public Algorithm {
     for (std::int64_t group = 0; group < s.groups; ++group)
       plans.emplace_back(patches_of_output(in_elements, group), pieces);
     const Scratch<T> buffers(pieces, plans[0].scratch_size());
-    parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t piece = first; piece < last; ++piece) {
-        for (std::int64_t group = 0; group < s.groups; ++group) {
-          const Panels<T> panels{depth, cg, weights->numbers.template data<T>() + group * group_size};
-          const Destination<Sum<T>> target{x.mutable_data<Sum<T>>() + group * cg, s.h * s.w * s.c, s.w * s.c, s.c};
-          plans[group].convolve(image.data<T>(), panels, init.of_group(group), target, {piece, pieces},
-                                buffers.of_piece(piece), epilogue.activation);
-        }
+    for_each_piece(pieces, [&](std::int64_t piece) {
+      for (std::int64_t group = 0; group < s.groups; ++group) {
+        const Panels<T> panels{depth, cg, weights->numbers.template data<T>() + group * group_size};
+        const Destination<Sum<T>> target{x.mutable_data<Sum<T>>() + group * cg, s.h * s.w * s.c, s.w * s.c, s.c};
+        plans[group].convolve(image.data<T>(), panels, init.of_group(group), target, {piece, pieces},
+                              buffers.of_piece(piece), epilogue.activation);
       }
     });
     return x;

@@ -68,7 +68,7 @@ PatchPlan<T>::PatchPlan(PatchGrid grid, std::int64_t pieces) : grid_(std::move(g
   if (packed_) parts_ = parts_of(grid_, kPartBytes / kSize);
   std::int64_t deepest = 0;
   for (const PatchGrid& part : parts_) deepest = std::max(deepest, part.depth());
-  step_ = ((deepest / kLine + 2) | 1) * kLine;  // odd, in lines: keeps rows off each other's cache sets
+  step_ = odd_lines<T>(deepest + kLine);
   const std::int64_t read = packed_ ? step_ : grid_.position_step() * grid_.row_stride;
   const std::int64_t height = kernels<T>().rows();
   block_ = std::clamp<std::int64_t>(kBlockBytes / (read * kSize) / height, 1, kMostTilesInBlock) * height;

@@ -175,10 +175,8 @@ class Depthwise final : public Algorithm {
     const Range all_rows{0, s.n * s.h};
     const std::int64_t pieces = std::min(num_native_pieces(s), all_rows.size());
     const Scratch<T> sums(pieces, num_elements(s.w_shape()));
-    parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t piece = first; piece < last; ++piece) {
-        gradient(s, pixels.data<T>(), image.data<T>(), sums.of_piece(piece), part_of(all_rows, piece, pieces));
-      }
+    for_each_piece(pieces, [&](std::int64_t piece) {
+      gradient(s, pixels.data<T>(), image.data<T>(), sums.of_piece(piece), part_of(all_rows, piece, pieces));
     });
     Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
     T* to = w.mutable_data<T>();

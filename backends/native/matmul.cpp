@@ -58,11 +58,9 @@ class Matmul final : public Algorithm {
     for (std::int64_t batch = 0; batch < s.batch; ++batch) {
       const Panels<T> panels =
           pack_panels(b.data<T>() + matrix_offset(b, batch), panel_rows, lanes, packed.mutable_data<T>());
-      parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t piece = first; piece < last; ++piece) {
-          plan.convolve(rows.data<T>() + batch * s.m * s.k, panels, nullptr,
-                        {c.mutable_data<T>() + batch * s.m * s.n, 0, 0, s.n}, {piece, pieces}, buffers.of_piece(piece));
-        }
+      for_each_piece(pieces, [&](std::int64_t piece) {
+        plan.convolve(rows.data<T>() + batch * s.m * s.k, panels, nullptr,
+                      {c.mutable_data<T>() + batch * s.m * s.n, 0, 0, s.n}, {piece, pieces}, buffers.of_piece(piece));
       });
     }
     return c;

@@ -69,6 +69,14 @@ class InitialValues {
   Tensor numbers_;
 };
 
+/// From one row of scratch memory to the next, for rows of at least so many numbers: an odd number of cache lines,
+/// which keeps rows off each other's cache sets.
+template <class T>
+std::int64_t odd_lines(std::int64_t numbers) {
+  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+  return ((numbers + kLine - 1) / kLine | 1) * kLine;
+}
+
 /// Scratch memory for each piece of work.
 template <class T>
 class Scratch {

@@ -171,31 +171,29 @@ class Scatter final : public Algorithm {
     const Scratch<Sum<T>> tiles(pieces, images * tile_rows * s.w * layout.step + 64);
     const Scratch<T> buffers(pieces,
                              PatchPlan<T>(pixels_as_patches(elements, images * tile_rows * s.w), 1).scratch_size());
-    parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t piece = first; piece < last; ++piece) {
-        RowOfSums<Sum<T>> sums(s, layout, init.defined() ? init.data<Sum<T>>() : nullptr);
-        Sum<T>* const tile = tiles.of_piece(piece);
-        const Range own = part_of({0, blocks}, piece, pieces);
-        for (std::int64_t block = own.first; block < own.last; ++block) {
-          const Range ns{block / row_blocks * images, std::min((block / row_blocks + 1) * images, s.n)};
-          const Range ohs{block % row_blocks * output_rows, std::min((block % row_blocks + 1) * output_rows, s.oh)};
-          const Range used = many_images ? Range{0, s.h} : rows_reaching(s, ohs);
-          const std::int64_t rows = used.size(), count = ns.size() * rows * s.w;
-          if (count > 0) {
-            const PatchPlan<T> plan(pixels_as_patches(elements, count), 1);
-            plan.convolve(image.data<T>() + (ns.first * s.h + used.first) * s.w * elements, panels, nullptr,
-                          {tile, 0, 0, layout.step}, {0, 1}, buffers.of_piece(piece));
+    for_each_piece(pieces, [&](std::int64_t piece) {
+      RowOfSums<Sum<T>> sums(s, layout, init.defined() ? init.data<Sum<T>>() : nullptr);
+      Sum<T>* const tile = tiles.of_piece(piece);
+      const Range own = part_of({0, blocks}, piece, pieces);
+      for (std::int64_t block = own.first; block < own.last; ++block) {
+        const Range ns{block / row_blocks * images, std::min((block / row_blocks + 1) * images, s.n)};
+        const Range ohs{block % row_blocks * output_rows, std::min((block % row_blocks + 1) * output_rows, s.oh)};
+        const Range used = many_images ? Range{0, s.h} : rows_reaching(s, ohs);
+        const std::int64_t rows = used.size(), count = ns.size() * rows * s.w;
+        if (count > 0) {
+          const PatchPlan<T> plan(pixels_as_patches(elements, count), 1);
+          plan.convolve(image.data<T>() + (ns.first * s.h + used.first) * s.w * elements, panels, nullptr,
+                        {tile, 0, 0, layout.step}, {0, 1}, buffers.of_piece(piece));
+        }
+        for (std::int64_t n = ns.first; n < ns.last; ++n) {
+          const Sum<T>* products = tile + (n - ns.first) * rows * s.w * layout.step;
+          Sum<T>* const own_rows = y.mutable_data<Sum<T>>() + (n * s.oh + ohs.first) * s.ow * s.o;
+          for (std::int64_t oh = ohs.first; oh < ohs.last; ++oh) {
+            sums.write(
+                oh, [&](std::int64_t row) { return products + (row - used.first) * s.w * layout.step; },
+                own_rows + (oh - ohs.first) * s.ow * s.o);
           }
-          for (std::int64_t n = ns.first; n < ns.last; ++n) {
-            const Sum<T>* products = tile + (n - ns.first) * rows * s.w * layout.step;
-            Sum<T>* const own_rows = y.mutable_data<Sum<T>>() + (n * s.oh + ohs.first) * s.ow * s.o;
-            for (std::int64_t oh = ohs.first; oh < ohs.last; ++oh) {
-              sums.write(
-                  oh, [&](std::int64_t row) { return products + (row - used.first) * s.w * layout.step; },
-                  own_rows + (oh - ohs.first) * s.ow * s.o);
-            }
-            raw::activate(epilogue.activation, own_rows, ohs.size() * s.ow * s.o);
-          }
+          raw::activate(epilogue.activation, own_rows, ohs.size() * s.ow * s.o);
         }
       }
     });

@@ -118,16 +118,14 @@ class Subpixel final : public Algorithm {
     const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
     const InitialValues<Sum<T>> init(epilogue.bias, s.groups, og, lanes_of_part(s) / og);
     const Scratch<T> buffers(pieces, scratch);
-    parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t piece = first; piece < last; ++piece) {
-        for (std::size_t i = 0; i < parts.size(); ++i) {
-          const Panels<T> panels{plans[i].grid().depth(), lanes_of_part(s),
-                                 weights->numbers.template data<T>() + parts[i].panels_offset};
-          const Destination<Sum<T>> target{y.mutable_data<Sum<T>>() + parts[i].target_offset, s.oh * s.ow * s.o,
-                                           s.sh * s.ow * s.o, s.sw * s.o};
-          plans[i].convolve(image.data<T>(), panels, init.of_group(parts[i].group), target, {piece, pieces},
-                            buffers.of_piece(piece), epilogue.activation);
-        }
+    for_each_piece(pieces, [&](std::int64_t piece) {
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        const Panels<T> panels{plans[i].grid().depth(), lanes_of_part(s),
+                               weights->numbers.template data<T>() + parts[i].panels_offset};
+        const Destination<Sum<T>> target{y.mutable_data<Sum<T>>() + parts[i].target_offset, s.oh * s.ow * s.o,
+                                         s.sh * s.ow * s.o, s.sw * s.o};
+        plans[i].convolve(image.data<T>(), panels, init.of_group(parts[i].group), target, {piece, pieces},
+                          buffers.of_piece(piece), epilogue.activation);
       }
     });
     return y;

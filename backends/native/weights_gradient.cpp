@@ -35,12 +35,12 @@ struct Division {
   }
 };
 
-/// From the sums of one channel to the next: odd, in lines, which keeps the rows of a tile off each other's cache sets.
+/// From the sums of one channel to the next. A few numbers are left together.
 template <class T>
 std::int64_t sums_step(const Conv2DSizes& s) {
   constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
   const std::int64_t numbers = s.taps() * s.filters_in_group();
-  return numbers < 8 * kLine ? numbers : (ceil_div(numbers, kLine) | 1) * kLine;
+  return numbers < 8 * kLine ? numbers : odd_lines<T>(numbers);
 }
 
 /// One thread's part of the sums of one group: sums[channel][row tap][column tap][filter].
@@ -93,8 +93,7 @@ class Sums {
   }
 
   static std::int64_t packed_step(std::int64_t depth) {
-    constexpr std::int64_t kLine = 64 / sizeof(T);
-    return (((depth + kMaxPanel) / kLine + 1) | 1) * kLine;  // odd, in lines: keeps rows off each other's cache sets
+    return odd_lines<T>(depth + kMaxPanel + 64 / static_cast<std::int64_t>(sizeof(T)));
   }
   static constexpr std::int64_t kMostPositions = 256;
 
@@ -287,19 +286,17 @@ class WeightsGradient final : public Algorithm {
     const std::int64_t most_lanes = ceil_div(s.kh, division.kernel_rows) * s.kw * s.filters_in_group();
     const Scratch<T> buffers(in_place ? 0 : division.pieces(),
                              Sums<T>::kMostPositions * Sums<T>::packed_step(most_lanes));
-    parallel_for(division.pieces(), 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t piece = first; piece < last; ++piece) {
-        const std::int64_t part = piece % division.positions,
-                           rows_part = piece / division.positions % division.kernel_rows;
-        const Range groups = part_of({0, s.groups}, piece / division.positions / division.kernel_rows, division.groups);
-        const Range kernel_rows = part_of({0, s.kh}, rows_part, division.kernel_rows);
-        for (std::int64_t group = groups.first; group < groups.last; ++group) {
-          Sum<T>* const to = sums.of_piece(part) + group * cg * sums_step<Sum<T>>(s);
-          zero_kernel_rows(s, kernel_rows, to);
-          Sums<T> own(s, group, pixels.data<T>(), image.data<T>(), to);
-          if (in_place) own.add_in_place(kernel_rows, part, division.positions);
-          else own.add_packed(kernel_rows, part, division.positions, buffers.of_piece(piece));
-        }
+    for_each_piece(division.pieces(), [&](std::int64_t piece) {
+      const std::int64_t part = piece % division.positions,
+                         rows_part = piece / division.positions % division.kernel_rows;
+      const Range groups = part_of({0, s.groups}, piece / division.positions / division.kernel_rows, division.groups);
+      const Range kernel_rows = part_of({0, s.kh}, rows_part, division.kernel_rows);
+      for (std::int64_t group = groups.first; group < groups.last; ++group) {
+        Sum<T>* const to = sums.of_piece(part) + group * cg * sums_step<Sum<T>>(s);
+        zero_kernel_rows(s, kernel_rows, to);
+        Sums<T> own(s, group, pixels.data<T>(), image.data<T>(), to);
+        if (in_place) own.add_in_place(kernel_rows, part, division.positions);
+        else own.add_packed(kernel_rows, part, division.positions, buffers.of_piece(piece));
       }
     });
     Tensor w = Tensor::empty(s.w_shape(), problem.dtype);

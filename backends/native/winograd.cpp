@@ -168,38 +168,36 @@ class Winograd final : public Algorithm {
     const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : division.pieces(),
                                      points * height * element_step + weights.num_elements());
     const Scratch<N> buffers(division.pieces(), points * height * (depth_step + lane_step) + weights.num_numbers());
-    parallel_for(division.pieces(), 1, [&](std::int64_t first_piece, std::int64_t last_piece) {
-      for (std::int64_t piece = first_piece; piece < last_piece; ++piece) {
-        const Range units =
-            part_of({0, ceil_div(tiles.count(), unit)}, piece / division.panel_parts, division.tile_parts);
-        const Range own_panels = part_of({0, panels.count()}, piece % division.panel_parts, division.panel_parts);
-        const Range own{units.first * unit, std::min(units.last * unit, tiles.count())};
-        N* const scratch = buffers.of_piece(piece);
-        const Tiles::Matrix<N> a{scratch, height, depth_step};
-        N* const panel_numbers = scratch + points * height * (depth_step + lane_step);
-        const Tiles::Matrix<T> in_elements{element_buffers.of_piece(piece), height, element_step};
-        T* const panel_elements = element_buffers.of_piece(piece) + points * height * element_step;
-        const Tiles::Matrix<N> c{scratch + points * height * depth_step, height, lane_step};
-        for (std::int64_t group = 0; group < s.groups; ++group) {
-          for (std::int64_t first = own.first; first < own.last; first += height) {
-            const Range block{first, std::min(first + height, own.last)};
-            if (forward()) tiles.gather_x(group, source.data<N>(), block, a);
-            else tiles.gather_y(group, source.data<N>(), block, {0, depth}, a);
-            const Tiles::Matrix<T> rows = as_elements<T>(a, points, block.size(), depth, in_elements);
-            PointProduct<T> product(tiles, block);
-            for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
-              const Range some{p, std::min(p + at_once, own_panels.last)};
-              for (std::int64_t q = some.first; q < some.last; ++q) {
-                const T* factors = weights.panel(group, q, panel_numbers, panel_elements);
-                product.multiply(rows, factors, elements, panels.vectors_of(q), c, (q - some.first) * panel);
-              }
-              const std::int64_t lane = some.first * panel;
-              const Range range{lane, std::min(some.last * panel, lanes)};
-              const N* start = init.of_group(group) ? init.of_group(group) + lane : nullptr;
-              const Tiles::Matrix<const N> from{c.data, c.height, c.step};
-              if (forward()) tiles.scatter_y(group, from, block, range, start, filled, result.mutable_data<N>());
-              else tiles.scatter_x(group, from, block, range, start, result.mutable_data<N>());
+    for_each_piece(division.pieces(), [&](std::int64_t piece) {
+      const Range units =
+          part_of({0, ceil_div(tiles.count(), unit)}, piece / division.panel_parts, division.tile_parts);
+      const Range own_panels = part_of({0, panels.count()}, piece % division.panel_parts, division.panel_parts);
+      const Range own{units.first * unit, std::min(units.last * unit, tiles.count())};
+      N* const scratch = buffers.of_piece(piece);
+      const Tiles::Matrix<N> a{scratch, height, depth_step};
+      N* const panel_numbers = scratch + points * height * (depth_step + lane_step);
+      const Tiles::Matrix<T> in_elements{element_buffers.of_piece(piece), height, element_step};
+      T* const panel_elements = element_buffers.of_piece(piece) + points * height * element_step;
+      const Tiles::Matrix<N> c{scratch + points * height * depth_step, height, lane_step};
+      for (std::int64_t group = 0; group < s.groups; ++group) {
+        for (std::int64_t first = own.first; first < own.last; first += height) {
+          const Range block{first, std::min(first + height, own.last)};
+          if (forward()) tiles.gather_x(group, source.data<N>(), block, a);
+          else tiles.gather_y(group, source.data<N>(), block, {0, depth}, a);
+          const Tiles::Matrix<T> rows = as_elements<T>(a, points, block.size(), depth, in_elements);
+          PointProduct<T> product(tiles, block);
+          for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
+            const Range some{p, std::min(p + at_once, own_panels.last)};
+            for (std::int64_t q = some.first; q < some.last; ++q) {
+              const T* factors = weights.panel(group, q, panel_numbers, panel_elements);
+              product.multiply(rows, factors, elements, panels.vectors_of(q), c, (q - some.first) * panel);
             }
+            const std::int64_t lane = some.first * panel;
+            const Range range{lane, std::min(some.last * panel, lanes)};
+            const N* start = init.of_group(group) ? init.of_group(group) + lane : nullptr;
+            const Tiles::Matrix<const N> from{c.data, c.height, c.step};
+            if (forward()) tiles.scatter_y(group, from, block, range, start, filled, result.mutable_data<N>());
+            else tiles.scatter_x(group, from, block, range, start, result.mutable_data<N>());
           }
         }
       }

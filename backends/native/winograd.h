@@ -10,13 +10,6 @@ namespace dygrad::native {
 bool winograd_takes(const Problem& problem, const Precision& precision);
 double winograd_estimate(const Problem& problem, const Precision& precision);
 
-/// From one row of a matrix to the next: odd, in lines, which keeps rows off each other's cache sets.
-template <class T>
-std::int64_t odd_lines(std::int64_t numbers) {
-  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
-  return ((numbers + kLine - 1) / kLine | 1) * kLine;
-}
-
 /// Tiles in a block that takes so many numbers each, in blocks of nearly equal size: whole tiles of the kernels, and at
 /// least enough of them to make good use of weights that come from far away.
 template <class T>

@@ -129,37 +129,35 @@ class WinogradGradient final : public Algorithm {
     const Scratch<N> buffers(pieces, points * (height * (depth_step + lane_step) + depth * at_once * panel));
     const std::int64_t half = elements_for<T>(height);
     const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : pieces, points * half * (depth_step + lane_step));
-    parallel_for(tile_parts * panel_parts, 1, [&](std::int64_t first_piece, std::int64_t last_piece) {
-      for (std::int64_t piece = first_piece; piece < last_piece; ++piece) {
-        const Range own = part_of({0, tiles.count()}, piece / panel_parts, tile_parts);
-        const Range own_panels = part_of({0, panels.count()}, piece % panel_parts, panel_parts);
-        N* const scratch = buffers.of_piece(piece);
-        const Tiles::Matrix<N> a{scratch, height, depth_step};
-        const Tiles::Matrix<N> b{scratch + points * height * depth_step, height, lane_step};
-        N* const sums = scratch + points * height * (depth_step + lane_step);
-        T* const elements = element_buffers.of_piece(piece);
-        const Tiles::Matrix<T> a_elements{elements, half, depth_step};
-        const Tiles::Matrix<T> b_elements{elements + points * half * depth_step, half, lane_step};
-        Tiles::Matrix<T> as{};
-        PointSums<T> point_sums(tiles);
-        for (std::int64_t group = 0; group < s.groups; ++group) {
-          const StackedPanels<N> to{tiles.taps(), depth, lanes, taps.of_piece(piece / panel_parts) + group * size};
-          for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
-            const Range some{p, std::min(p + at_once, own_panels.last)};
-            const Range range{some.first * panel, std::min(some.last * panel, lanes)};
-            for (std::int64_t first = own.first; first < own.last; first += height) {
-              const Range block{first, std::min(first + height, own.last)};
-              if (!keeps_x || p == own_panels.first) {
-                tiles.gather_x(group, pixels.data<N>(), block, a);
-                as = as_elements<T>(tiles, block, a, depth, a_elements);
-              }
-              tiles.gather_y(group, image.data<N>(), block, range, b);
-              const Tiles::Matrix<T> bs = as_elements<T>(tiles, block, b, range.size(), b_elements);
-              point_sums.add(as, bs, block, first == own.first, some, panels, sums);
+    for_each_piece(tile_parts * panel_parts, [&](std::int64_t piece) {
+      const Range own = part_of({0, tiles.count()}, piece / panel_parts, tile_parts);
+      const Range own_panels = part_of({0, panels.count()}, piece % panel_parts, panel_parts);
+      N* const scratch = buffers.of_piece(piece);
+      const Tiles::Matrix<N> a{scratch, height, depth_step};
+      const Tiles::Matrix<N> b{scratch + points * height * depth_step, height, lane_step};
+      N* const sums = scratch + points * height * (depth_step + lane_step);
+      T* const elements = element_buffers.of_piece(piece);
+      const Tiles::Matrix<T> a_elements{elements, half, depth_step};
+      const Tiles::Matrix<T> b_elements{elements + points * half * depth_step, half, lane_step};
+      Tiles::Matrix<T> as{};
+      PointSums<T> point_sums(tiles);
+      for (std::int64_t group = 0; group < s.groups; ++group) {
+        const StackedPanels<N> to{tiles.taps(), depth, lanes, taps.of_piece(piece / panel_parts) + group * size};
+        for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
+          const Range some{p, std::min(p + at_once, own_panels.last)};
+          const Range range{some.first * panel, std::min(some.last * panel, lanes)};
+          for (std::int64_t first = own.first; first < own.last; first += height) {
+            const Range block{first, std::min(first + height, own.last)};
+            if (!keeps_x || p == own_panels.first) {
+              tiles.gather_x(group, pixels.data<N>(), block, a);
+              as = as_elements<T>(tiles, block, a, depth, a_elements);
             }
-            for (std::int64_t q = some.first; q < some.last; ++q)
-              panel_to_taps(tiles, sums + (q - some.first) * panel * points * depth, q, to);
+            tiles.gather_y(group, image.data<N>(), block, range, b);
+            const Tiles::Matrix<T> bs = as_elements<T>(tiles, block, b, range.size(), b_elements);
+            point_sums.add(as, bs, block, first == own.first, some, panels, sums);
           }
+          for (std::int64_t q = some.first; q < some.last; ++q)
+            panel_to_taps(tiles, sums + (q - some.first) * panel * points * depth, q, to);
         }
       }
     });

@@ -78,7 +78,6 @@ class Tiles {
 
   const TileAxis& rows() const { return rows_; }
   const TileAxis& columns() const { return columns_; }
-  int pixels() const { return rows_.pixels() * columns_.pixels(); }
   std::int64_t taps() const { return rows_.taps() * columns_.taps(); }
   int points() const { return rows_.points() * columns_.points(); }
   std::int64_t phases() const { return rows_.phases() * columns_.phases(); }

@@ -164,7 +164,8 @@ TileWeights<T>::TileWeights(const Algorithm& algorithm, const Conv2DSizes& s, co
     return;
   }
   packed_ = packed_weights<T, Sum<T>>(algorithm, s, w, points_size, [&](const Sum<T>* from, T* to) {
-    const Scratch<Sum<T>> taps(1, taps_size), numbers(1, tiles.points() * depth_ * kMaxPanel);
+    const Scratch<Sum<T>> taps(1, taps_size);
+    const Scratch<Sum<T>> numbers(kFactors<T> == 1 ? 0 : 1, tiles.points() * depth_ * kMaxPanel);
     fill_taps(from, taps.of_piece(0));
     for (std::int64_t group = 0; group < s.groups; ++group) {
       const StackedPanels<T> points = points_of(group, to);

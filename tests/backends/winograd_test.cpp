@@ -1,11 +1,15 @@
 // Fewer products: who computes with them, what rounding costs then, and how to do without.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/check_grads.h>
 #include <dygrad/autograd/ops/conv2d.h>
+#include <dygrad/backends/conv2d_sizes.h>
 #include <dygrad/core/execution.h>
+#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -70,9 +74,44 @@ TEST_CASE("layers of many channels are computed with fewer products, unless plai
 TEST_CASE("kernels with one tap per phase, or more than three, are left to others") {
   const ConvShape pieces{"k = s", 8, 128, 16, 16, 64, 2, 2, 2, 2, 0, 0, 1, 1, 1, 0, 0};
   const ConvShape wide{"k = 7", 8, 128, 16, 16, 64, 7, 7, 1, 1, 3, 3, 1, 1, 1, 0, 0};
-  for (const ConvShape& shape : {pieces, wide}) {
+  const ConvShape unequal{"5x3", 8, 128, 16, 16, 64, 5, 3, 2, 1, 2, 1, 1, 1, 1, 0, 0};
+  const ConvShape line{"1x3", 8, 128, 16, 16, 64, 1, 3, 1, 1, 0, 1, 1, 1, 1, 0, 0};
+  for (const ConvShape& shape : {pieces, wide, line}) {
     for (const Kind kind : kDirections) CHECK(chosen(shape, kind, float32, Compute::exact) != "winograd");
   }
+  if (!is_here()) return;  // 5 taps of 2 phases, and 3 of one: both are three
+  for (const Kind kind : kDirections) CHECK(chosen(unequal, kind, float32, Compute::exact) == "winograd");
+}
+
+TEST_CASE("DYGRAD_COMPUTE names the way to compute that threads start with") {
+  const char* name = std::getenv("DYGRAD_COMPUTE");
+  if (name) {  // the processes below
+    const Compute expected = std::string_view(name) == "direct"     ? Compute::direct
+                             : std::string_view(name) == "bfloat16" ? Compute::bfloat16
+                                                                    : Compute::exact;
+    CHECK(execution_context().compute == expected);
+    return;
+  }
+  CHECK(execution_context().compute == Compute::exact);
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  REQUIRE(length > 0);
+  for (const char* value : {"direct", "bfloat16", "exact"}) {
+    const CommandResult result = run_command("DYGRAD_COMPUTE=" + std::string(value) + " '" +
+                                             std::string(path, static_cast<std::size_t>(length)) +
+                                             "' 'DYGRAD_COMPUTE names the way to compute that threads start with'");
+    INFO(result.output);
+    CHECK(result.status == 0);
+  }
+}
+
+TEST_CASE("the share of products inside counts pairs of a pixel and a tap") {
+  const auto share = [](const ConvShape& shape) {
+    return share_inside(conv2d_sizes(shape.params(), shape.n, shape.w_shape()));
+  };
+  CHECK(share({"all", 2, 3, 5, 5, 4, 3, 3, 1, 1, 0, 0, 1, 1, 1, 0, 0}) == 1);
+  // Along each axis, 4 pixels and 4 taps: the first pixel misses its first tap, the last one its last.
+  CHECK(share({"cut", 2, 3, 4, 4, 4, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0}) == 14. / 16 * (14. / 16));
 }
 
 TEST_CASE("on evenly sized numbers fewer products lose less than two bits against plain sums") {
