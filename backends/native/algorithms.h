@@ -13,7 +13,10 @@ const Algorithm& depthwise();          ///< D, B and W of one channel per group 
 const Algorithm& winograd();           ///< D with fewer products (winograd.cpp)
 const Algorithm& winograd_data();      ///< B likewise
 const Algorithm& winograd_gradient();  ///< W likewise (winograd_gradient.cpp)
-const Algorithm& matmul();             ///< matrix products (matmul.cpp)
+const Algorithm& wide_winograd();      ///< D, B and W with larger tiles: fewer products still, larger rounding errors
+const Algorithm& wide_winograd_data();
+const Algorithm& wide_winograd_gradient();
+const Algorithm& matmul();  ///< matrix products (matmul.cpp)
 
 // The same with factors rounded to bfloat16, for problems that allow it.
 const Algorithm& bf16_subpixel();

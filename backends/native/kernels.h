@@ -98,8 +98,8 @@ struct Kernels : TileKernels<T> {
                               std::int64_t count, T* w);
   /// to[i * step + j] = lines[j][i] for i in [0, count), j in [0, num_lines).
   void (*transpose)(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step);
-  /// Of tiles of [taps - 2] taps along both axes, see transforms.h.
-  void (*transform[kTransforms][kMostWinogradTaps - 1])(const TransformTile<T>&);
+  /// Of tiles of [pixels / 2 - 1][taps - 2] along both axes, see transforms.h.
+  void (*transform[kTransforms][kTileSizes][kMostWinogradTaps - 1])(const TransformTile<T>&);
 };
 
 template <>

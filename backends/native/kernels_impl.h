@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <dygrad/backends/native/kernels.h>
+#include <dygrad/backends/native/point_matrices.h>
 
 namespace dygrad::native {
 

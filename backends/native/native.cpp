@@ -21,7 +21,7 @@ class NativeBackend final : public Backend {
 
  private:
   // Of equal estimates the first one wins: exact products.
-  std::array<const Algorithm*, 16> algorithms_{&native::depthwise(),
+  std::array<const Algorithm*, 19> algorithms_{&native::depthwise(),
                                                &native::subpixel(),
                                                &native::scatter(),
                                                &native::convolution(),
@@ -29,6 +29,9 @@ class NativeBackend final : public Backend {
                                                &native::winograd(),
                                                &native::winograd_data(),
                                                &native::winograd_gradient(),
+                                               &native::wide_winograd(),
+                                               &native::wide_winograd_data(),
+                                               &native::wide_winograd_gradient(),
                                                &native::matmul(),
                                                &native::bf16_subpixel(),
                                                &native::bf16_scatter(),

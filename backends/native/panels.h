@@ -31,8 +31,8 @@ std::int64_t panels_size(std::int64_t depth, std::int64_t lanes) {
   return depth * ((lanes + vector - 1) / vector * vector);
 }
 
-/// One row of such a matrix. Its number at a lane is source[offset + lane_offsets[lane]], or 0 where the lane's is kZero;
-/// elements of two numbers have the second one from `second`, which may be kZero as well.
+/// One row of such a matrix. Its number at a lane is source[offset + lane_offsets[lane]], or 0 where the lane's is
+/// kZero; elements of two numbers have the second one from `second`, which may be kZero as well.
 struct PanelRow {
   std::int64_t row, offset, second;
 };

@@ -33,16 +33,16 @@ class Precision {
   }
   /// Floating-point operations a second of one thread, where sums run over stretches of `depth` numbers.
   double product_rate(DType dtype, std::int64_t depth) const {
-    constexpr double kGain = 1.8;
+    constexpr double kGain = 1.95;
     const double rate = cost::product_rate(dtype);
     return bf16_ ? kGain * rate * cost::lane_use(depth, kFactors<Bf16Pair>) : rate;
   }
   /// An estimate with what it takes to make elements of so many numbers, in rows of `count` that each start an element.
   double with_conversion(double seconds, std::int64_t numbers, std::int64_t count = kFactors<Bf16Pair>) const {
     if (!bf16_) return seconds;
-    constexpr double kBytes = 5;     // of a number: read as float32, written as bfloat16
-    constexpr double kOddRow = 20;   // numbers' worth: odd rows are converted one by one
-    constexpr double kMargin = 1.1;  // rounding must promise more than the estimates are off
+    constexpr double kBytes = 5;      // of a number: read as float32, written as bfloat16
+    constexpr double kOddRow = 20;    // numbers' worth: odd rows are converted one by one
+    constexpr double kMargin = 1.02;  // rounding must promise something
     const double odd_rows = count % 2 != 0 ? static_cast<double>(numbers) / static_cast<double>(count) : 0;
     const double bytes = kBytes * (static_cast<double>(numbers) + kOddRow * odd_rows);
     return kMargin * (seconds + cost::seconds(bytes / cost::kBandwidth, 0));

@@ -6,10 +6,11 @@
 // value, interpolate. With A and B the evaluations and C the interpolation,
 //   y = C (A x . B w),   x' = A^T (C^T y . B w),   w' = B^T (A x . C^T y)
 // are the transposed convolution and its two adjoints: the same six small matrices serve all three. In two dimensions
-// they act on columns, then on rows. Two pixels and two taps meet in 3 products instead of 4, and in 9 of 16 in two
-// dimensions; two pixels and three taps in 4 of 6, and 16 of 36. The points are 0, -1, infinity for two taps and
-// 0, 1, -1, infinity for three: every entry is 0, 1, -1 or 1/2, so whole numbers stay exact, and rounding errors stay
-// close to those of a plain sum. They are relative to the largest numbers of a tile though, not to each number.
+// they act on columns, then on rows. Tiles come in two sizes:
+//   2 x 2 pixels, with two taps an axis in 9 products instead of 16, with three in 16 of 36. All entries are 0, 1, -1
+//     or 1/2: whole numbers stay exact, and rounding errors stay close to those of a plain sum.
+//   4 x 4 pixels, with two taps in 25 of 64, with three in 36 of 144. Errors are about four times those of a plain sum.
+// In both, errors are relative to the largest numbers of a tile, not to each number.
 //
 // Sources: Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional
 // neural networks", arXiv:1509.09308, 2015.
@@ -22,11 +23,14 @@ namespace dygrad::native {
 /// Most taps along one axis.
 inline constexpr int kMostWinogradTaps = 3;
 /// Most points of a tile.
-inline constexpr int kMostPoints = 16;
+inline constexpr int kMostPoints = 36;
 
-/// Pixels of a tile along an axis, and points for so many taps; as many outputs as points.
-inline constexpr int kPixels = 2;
-constexpr int points_for_taps(int taps) { return taps + kPixels - 1; }
+/// Pixels of a tile along an axis.
+enum class TileSize : std::uint8_t { two = 2, four = 4 };
+inline constexpr int kTileSizes = 2;
+
+/// Points along an axis, which are as many as outputs.
+constexpr int points_for(TileSize pixels, int taps) { return static_cast<int>(pixels) + taps - 1; }
 
 enum class Transform : std::uint8_t {
   x_to_points,  ///< A
@@ -43,7 +47,7 @@ template <class T>
 struct TileView {
   T* data;
   std::int64_t row_step, column_step;
-  std::uint32_t outside = 0;  ///< bit row * columns + column: not there, which reads as 0 and is not written
+  std::uint64_t outside = 0;  ///< bit row * columns + column: not there, which reads as 0 and is not written
 };
 
 /// One transform of a tile.
@@ -53,7 +57,7 @@ struct TransformTile {
   TileView<T> out;
   std::int64_t count;       ///< numbers in a stretch
   const T* init = nullptr;  ///< what results start from, or null for 0
-  std::uint32_t added = 0;  ///< bit row * columns + column: added to what is there, without init
+  std::uint64_t added = 0;  ///< bit row * columns + column: added to what is there, without init
 };
 
 }  // namespace dygrad::native

@@ -5,81 +5,106 @@ namespace dygrad::native {
 
 namespace {
 
-/// y = C (A x . B w) along one axis of kTaps taps, as functions of get(i) and put(i, value).
-template <int kTaps, Transform kTransform>
-struct LineTransform;
+constexpr int kMostInRegisters = 4;
 
-template <Transform kTransform>
-struct LineTransform<2, kTransform> {
-  static constexpr bool kEvaluates = kTransform == Transform::x_to_points || kTransform == Transform::w_to_points;
-  static constexpr bool kGivesBack = kTransform == Transform::points_to_x || kTransform == Transform::points_to_w;
-  static constexpr int kIn = kEvaluates ? 2 : 3, kOut = kGivesBack ? 2 : 3;
-  template <class Get, class Put>
-  static inline void apply(const Get& get, const Put& put) {
-    if constexpr (kEvaluates) {
-      put(0, get(0)), put(1, get(0) - get(1)), put(2, get(1));
-    } else if constexpr (kGivesBack) {
-      put(0, get(0) + get(1)), put(1, get(2) - get(1));
-    } else if constexpr (kTransform == Transform::points_to_y) {
-      put(0, get(0)), put(1, get(0) + get(2) - get(1)), put(2, get(2));
-    } else {
-      put(0, get(0) + get(1)), put(1, -get(1)), put(2, get(1) + get(2));
+/// The matrix of a transform along one axis, see point_matrices.h.
+template <int kPixels, int kTaps, Transform kTransform>
+constexpr auto line_matrix() {
+  constexpr int kPoints = kPixels + kTaps - 1;
+  if constexpr (kTransform == Transform::x_to_points) return evaluation<kPoints, kPixels>();
+  else if constexpr (kTransform == Transform::w_to_points) return scaled_evaluation<kPoints, kTaps>();
+  else if constexpr (kTransform == Transform::points_to_y) return interpolation<kPoints>();
+  else if constexpr (kTransform == Transform::points_to_x) return transposed(evaluation<kPoints, kPixels>());
+  else if constexpr (kTransform == Transform::points_to_w) return transposed(scaled_evaluation<kPoints, kTaps>());
+  else return transposed(interpolation<kPoints>());
+}
+
+/// Calls f.template operator()<0>(), ..., <kCount - 1>().
+template <class F, int... kIndices>
+[[gnu::always_inline]] inline void unrolled(std::integer_sequence<int, kIndices...>, const F& f) {
+  (f.template operator()<kIndices>(), ...);
+}
+template <int kCount, class F>
+[[gnu::always_inline]] inline void unrolled(const F& f) {
+  unrolled(std::make_integer_sequence<int, kCount>{}, f);
+}
+
+/// Calls f(0), ..., f(kCount - 1): unrolled for small tiles, which fit the registers, in a loop for large ones.
+template <int kCount, class F>
+[[gnu::always_inline]] inline void for_each_line(const F& f) {
+  if constexpr (kCount <= kMostInRegisters) {
+    unrolled<kCount>([&]<int kIndex>() __attribute__((always_inline)) { f(kIndex); });
+  } else {
+#pragma GCC unroll 1
+    for (int line = 0; line < kCount; ++line) f(line);
+  }
+}
+
+/// out = M in along one axis.
+template <int kPixels, int kTaps, Transform kTransform>
+struct LineTransform {
+  static constexpr auto kMatrix = line_matrix<kPixels, kTaps, kTransform>();
+  static constexpr int kOut = static_cast<int>(kMatrix.size()), kIn = static_cast<int>(kMatrix[0].size());
+
+  template <class T>
+  [[gnu::always_inline]] static inline void apply(const Vector<T>* in, Vector<T>* out) {
+    unrolled<kOut>([&]<int kRow>() __attribute__((always_inline)) {
+      Vector<T> sum{};
+      unrolled<kIn>([&]<int kColumn>() __attribute__((always_inline)) {
+        constexpr double kFactor = kMatrix[kRow][kColumn];
+        constexpr bool kFirst = is_first(kRow, kColumn);
+        if constexpr (kFactor == 0) return;
+        else if constexpr (kFirst && kFactor == 1) sum = in[kColumn];
+        else if constexpr (kFirst && kFactor == -1) sum = -in[kColumn];
+        else if constexpr (kFirst) sum = static_cast<T>(kFactor) * in[kColumn];
+        else if constexpr (kFactor == 1) sum += in[kColumn];
+        else if constexpr (kFactor == -1) sum -= in[kColumn];
+        else sum += static_cast<T>(kFactor) * in[kColumn];
+      });
+      out[kRow] = sum;
+    });
+  }
+
+ private:
+  /// No factor of the row is other than 0 before this one.
+  static constexpr bool is_first(int row, int column) {
+    for (int j = 0; j < column; ++j) {
+      if (kMatrix[row][j] != 0) return false;
     }
+    return true;
   }
 };
 
-template <Transform kTransform>
-struct LineTransform<3, kTransform> {
-  static constexpr int kIn = kTransform == Transform::x_to_points ? 2 : kTransform == Transform::w_to_points ? 3 : 4;
-  static constexpr int kOut = kTransform == Transform::points_to_x ? 2 : kTransform == Transform::points_to_w ? 3 : 4;
-  template <class Get, class Put>
-  static inline void apply(const Get& get, const Put& put) {
-    if constexpr (kTransform == Transform::x_to_points) {
-      put(0, get(0)), put(1, get(0) + get(1)), put(2, get(0) - get(1)), put(3, get(1));
-    } else if constexpr (kTransform == Transform::points_to_x) {
-      put(0, get(0) + get(1) + get(2)), put(1, get(1) - get(2) + get(3));
-    } else if constexpr (kTransform == Transform::w_to_points) {
-      const auto outer = (get(0) + get(2)) / 2, inner = get(1) / 2;
-      put(0, get(0)), put(1, outer + inner), put(2, outer - inner), put(3, get(2));
-    } else if constexpr (kTransform == Transform::points_to_w) {
-      const auto sum = (get(1) + get(2)) / 2, difference = (get(1) - get(2)) / 2;
-      put(0, get(0) + sum), put(1, difference), put(2, sum + get(3));
-    } else if constexpr (kTransform == Transform::points_to_y) {
-      put(0, get(0)), put(1, get(1) - get(2) - get(3)), put(2, get(1) + get(2) - get(0)), put(3, get(3));
-    } else {
-      put(0, get(0) - get(2)), put(1, get(1) + get(2)), put(2, get(2) - get(1)), put(3, get(3) - get(1));
-    }
-  }
-};
-
-template <class T, class Rows, class Columns, bool kPlain, bool kWhole>
+/// All rows of a tile, then all columns of that. What lies between stays in registers if it fits.
+template <class T, class Line, bool kPlain, bool kWhole>
 [[gnu::always_inline]] inline void transform_vectors(const TransformTile<T>& tile, std::int64_t i, std::int64_t count) {
-  Vector<T> in[Rows::kIn][Columns::kIn], half[Rows::kIn][Columns::kOut];
-#pragma GCC unroll 4
-  for (int r = 0; r < Rows::kIn; ++r) {
-#pragma GCC unroll 4
-    for (int c = 0; c < Columns::kIn; ++c) {
+  constexpr int kIn = Line::kIn, kOut = Line::kOut;
+  Vector<T> half[kOut][kIn];
+  for_each_line<kIn>([&](int r) __attribute__((always_inline)) {
+    Vector<T> in[kIn], out[kOut];
+    unrolled<kIn>([&]<int c>() __attribute__((always_inline)) {
       const T* from = tile.in.data + (r * tile.in.row_step + c * tile.in.column_step + i);
-      if (!kPlain && (tile.in.outside >> (r * Columns::kIn + c) & 1)) in[r][c] = Vector<T>{};
-      else in[r][c] = kWhole ? load(from) : load_part(from, count);
-    }
-    Columns::apply([&](int c) { return in[r][c]; }, [&](int c, Vector<T> v) { half[r][c] = v; });
-  }
-#pragma GCC unroll 4
-  for (int c = 0; c < Columns::kOut; ++c) {
-    Rows::apply([&](int r) { return half[r][c]; },
-                [&](int r, Vector<T> v) {
-                  const int place = r * Columns::kOut + c;
-                  T* to = tile.out.data + (r * tile.out.row_step + c * tile.out.column_step + i);
-                  if (!kPlain) {
-                    if (tile.out.outside >> place & 1) return;
-                    if (tile.added >> place & 1) v += kWhole ? load(to) : load_part(to, count);
-                    else if (tile.init) v += kWhole ? load(tile.init + i) : load_part(tile.init + i, count);
-                  }
-                  if (kWhole) store(to, v);
-                  else store_part(to, v, count);
-                });
-  }
+      if (!kPlain && (tile.in.outside >> (r * kIn + c) & 1)) in[c] = Vector<T>{};
+      else in[c] = kWhole ? load(from) : load_part(from, count);
+    });
+    Line::template apply<T>(in, out);
+    unrolled<kOut>([&]<int c>() __attribute__((always_inline)) { half[c][r] = out[c]; });
+  });
+  for_each_line<kOut>([&](int c) __attribute__((always_inline)) {
+    Vector<T> out[kOut];
+    Line::template apply<T>(half[c], out);
+    unrolled<kOut>([&]<int r>() __attribute__((always_inline)) {
+      const int place = r * kOut + c;
+      T* to = tile.out.data + (r * tile.out.row_step + c * tile.out.column_step + i);
+      if constexpr (!kPlain) {
+        if (tile.out.outside >> place & 1) return;
+        if (tile.added >> place & 1) out[r] += kWhole ? load(to) : load_part(to, count);
+        else if (tile.init) out[r] += kWhole ? load(tile.init + i) : load_part(tile.init + i, count);
+      }
+      if (kWhole) store(to, out[r]);
+      else store_part(to, out[r], count);
+    });
+  });
 }
 
 /// The last numbers, fewer than a vector: through a buffer of whole vectors.
@@ -112,22 +137,21 @@ inline void write_tail(const TransformTile<T>& tile, int rows, int columns, std:
   }
 }
 
-template <class T, class Rows, class Columns, bool kPlain>
-inline void transform_all(const TransformTile<T>& tile) {
+template <class T, class Line, bool kPlain>
+[[gnu::noinline]] void transform_all(const TransformTile<T>& tile) {
+  constexpr int kIn = Line::kIn, kOut = Line::kOut;
   std::int64_t i = 0;
-  for (; i + kLanes<T> <= tile.count; i += kLanes<T>)
-    transform_vectors<T, Rows, Columns, kPlain, true>(tile, i, kLanes<T>);
+  for (; i + kLanes<T> <= tile.count; i += kLanes<T>) transform_vectors<T, Line, kPlain, true>(tile, i, kLanes<T>);
   if (i == tile.count) return;
   if constexpr (kVectorBytes == 64) {  // which can load and store a part
-    transform_vectors<T, Rows, Columns, kPlain, false>(tile, i, tile.count - i);
+    transform_vectors<T, Line, kPlain, false>(tile, i, tile.count - i);
   } else {
     TailBuffer<T> in, out;
-    read_tail(tile.in, Rows::kIn, Columns::kIn, i, tile.count - i, in.numbers);
-    const TileView<T> whole = in.view(Columns::kIn);
-    transform_vectors<T, Rows, Columns, true, true>(
-        {.in = {whole.data, whole.row_step, whole.column_step}, .out = out.view(Columns::kOut), .count = kLanes<T>}, 0,
-        kLanes<T>);
-    write_tail(tile, Rows::kOut, Columns::kOut, i, tile.count - i, out.numbers);
+    read_tail(tile.in, kIn, kIn, i, tile.count - i, in.numbers);
+    const TileView<T> whole = in.view(kIn);
+    transform_all<T, Line, true>(
+        {.in = {whole.data, whole.row_step, whole.column_step}, .out = out.view(kOut), .count = kLanes<T>});
+    write_tail(tile, kOut, kOut, i, tile.count - i, out.numbers);
   }
 }
 
@@ -136,21 +160,22 @@ constexpr bool is_always_plain(Transform transform) {
   return transform == Transform::w_to_points || transform == Transform::points_to_w;
 }
 
-template <class T, Transform kTransform, int kTaps>
+template <class T, Transform kTransform, int kPixels, int kTaps>
 void transform(const TransformTile<T>& tile) {
-  using Line = LineTransform<kTaps, kTransform>;
+  using Line = LineTransform<kPixels, kTaps, kTransform>;
   const TransformTile<T> copy = tile;  // which stores cannot change
   if (is_always_plain(kTransform) || (!copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0)) {
-    transform_all<T, Line, Line, true>(copy);
+    transform_all<T, Line, true>(copy);
   } else if constexpr (!is_always_plain(kTransform)) {
-    transform_all<T, Line, Line, false>(copy);
+    transform_all<T, Line, false>(copy);
   }
 }
 
 template <class T, Transform kTransform>
 constexpr void fill_transforms(Kernels<T>& kernels) {
   auto& of = kernels.transform[static_cast<int>(kTransform)];
-  of[0] = transform<T, kTransform, 2>, of[1] = transform<T, kTransform, 3>;
+  of[0][0] = transform<T, kTransform, 2, 2>, of[0][1] = transform<T, kTransform, 2, 3>;
+  of[1][0] = transform<T, kTransform, 4, 2>, of[1][1] = transform<T, kTransform, 4, 3>;
 }
 
 }  // namespace

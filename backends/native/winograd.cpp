@@ -1,6 +1,7 @@
 // D and B with fewer products: tiles of the image at points, times weights at the same points, and back into tiles.
 // See Note [Winograd] in transforms.h and Note [Tiles of a transposed convolution] in winograd_tiles.h.
 #include <array>
+#include <limits>
 
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
@@ -49,9 +50,10 @@ class PointProduct {
       tiles.find_rows(block, point, rows_[static_cast<std::size_t>(point)]);
   }
 
-  /// c[i][j] = sum of a[i][k] * weights[k][j] over k, for k in [0, depth) and the lanes of a panel from `lane` of c on.
-  void multiply(const Tiles::Matrix<T>& a, const T* weights, std::int64_t depth, int vectors,
-                const Tiles::Matrix<Sum<T>>& c, std::int64_t lane) {
+  /// c[i][j] += sum of a[i][k] * weights[k - ks.first][j] over k in `ks`, for the lanes of a panel from `lane` of c on.
+  /// The first ones start from 0.
+  void multiply(const Tiles::Matrix<T>& a, const T* weights, Range ks, int vectors, const Tiles::Matrix<Sum<T>>& c,
+                std::int64_t lane) {
     const Kernels<T>& kernel = kernels<T>();
     constexpr std::int64_t kStart = 0;
     const std::int64_t width = vectors * kernel.lanes;
@@ -60,18 +62,18 @@ class PointProduct {
       if (rows.empty()) continue;
       sources_.clear(), targets_.clear();
       for (const std::int64_t row : rows) {
-        sources_.push_back(a.row(static_cast<std::int64_t>(point), row));
+        sources_.push_back(a.row(static_cast<std::int64_t>(point), row) + ks.first);
         targets_.push_back(c.row(static_cast<std::int64_t>(point), row) + lane);
       }
       sources_.resize(rows.size() + kMaxRows, sources_.back());
       ProductTile<T> tile{.a = nullptr,
-                          .b = weights + static_cast<std::int64_t>(point) * depth * width,
+                          .b = weights + static_cast<std::int64_t>(point) * ks.size() * width,
                           .b_step = width,
                           .a_offsets = &kStart,
                           .b_rows = &kStart,
                           .segments = 1,
-                          .depth = depth,
-                          .target = {nullptr, width, false, nullptr}};
+                          .depth = ks.size(),
+                          .target = {nullptr, width, ks.first > 0, nullptr}};
       for_each_tile<T>(static_cast<std::int64_t>(rows.size()), [&](std::int64_t row, int height) {
         tile.a = sources_.data() + row;
         tile.target.rows = targets_.data() + row;
@@ -119,14 +121,14 @@ Tiles::Matrix<T> as_elements(const Tiles::Matrix<Sum<T>>& from, std::int64_t poi
 
 class Winograd final : public Algorithm {
  public:
-  Winograd(std::string_view name, Problem::Kind kind, Compute compute)
-      : name_(name), kind_(kind), precision_(compute) {}
+  Winograd(std::string_view name, Problem::Kind kind, TileSize pixels, Compute compute)
+      : name_(name), kind_(kind), pixels_(pixels), precision_(compute) {}
   std::string_view name() const override { return name_; }
   std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
     return problem.kind == kind_ && winograd_takes(problem, precision_);
   }
-  double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_); }
+  double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_, pixels_); }
 
   Tensor run(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const override {
     return precision_.dispatch(problem.dtype, name(),
@@ -140,7 +142,7 @@ class Winograd final : public Algorithm {
   Tensor run_on(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const {
     using N = Sum<T>;
     const Conv2DSizes s = conv2d_sizes(problem);
-    const Tiles tiles(s);
+    const Tiles tiles(s, pixels_);
     const std::int64_t points = tiles.points();
     const std::int64_t depth = forward() ? tiles.channels() : tiles.lanes();
     const std::int64_t lanes = forward() ? tiles.lanes() : tiles.channels();
@@ -189,8 +191,11 @@ class Winograd final : public Algorithm {
           for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
             const Range some{p, std::min(p + at_once, own_panels.last)};
             for (std::int64_t q = some.first; q < some.last; ++q) {
-              const T* factors = weights.panel(group, q, panel_numbers, panel_elements);
-              product.multiply(rows, factors, elements, panels.vectors_of(q), c, (q - some.first) * panel);
+              for (std::int64_t k = 0; k < elements; k += weights.depth_at_once()) {
+                const Range ks{k, std::min(k + weights.depth_at_once(), elements)};
+                const T* factors = weights.panel(group, q, ks, panel_numbers, panel_elements);
+                product.multiply(rows, factors, ks, panels.vectors_of(q), c, (q - some.first) * panel);
+              }
             }
             const std::int64_t lane = some.first * panel;
             const Range range{lane, std::min(some.last * panel, lanes)};
@@ -208,6 +213,7 @@ class Winograd final : public Algorithm {
 
   std::string_view name_;
   Problem::Kind kind_;
+  TileSize pixels_;
   Precision precision_;
 };
 
@@ -217,9 +223,13 @@ bool winograd_takes(const Problem& problem, const Precision& precision) {
   return precision.takes(problem) && problem.compute != Compute::direct && Tiles::suit(conv2d_sizes(problem));
 }
 
-double winograd_estimate(const Problem& problem, const Precision& precision) {
+/// Floating-point operations below which a problem keeps all its digits: large tiles would save too little.
+constexpr double kWorthDigits = 8e6;
+
+double winograd_estimate(const Problem& problem, const Precision& precision, TileSize pixels) {
   const Conv2DSizes s = conv2d_sizes(problem);
-  const Tiles tiles(s);
+  if (pixels == TileSize::four && cost::flop(s) < kWorthDigits) return std::numeric_limits<double>::infinity();
+  const Tiles tiles(s, pixels);
   const bool lanes_are_channels = problem.kind == Problem::Kind::deconv2d_data;
   const auto size = static_cast<double>(size_of(problem.dtype)), groups = static_cast<double>(s.groups);
   const auto count = static_cast<double>(tiles.count()) * groups, points = static_cast<double>(tiles.points());
@@ -230,33 +240,45 @@ double winograd_estimate(const Problem& problem, const Precision& precision) {
                               : lanes_are_channels                            ? tiles.lanes()
                                                                               : tiles.channels();
   const double products =
-      2 * tiles.num_products() * groups * depth * lanes / use / (0.87 * precision.product_rate(problem.dtype, summed));
-  // What finding and transforming a stretch of a tile costs, and each number of y.
-  constexpr double kTile = 3.5e-9, kStretch = 13e-9, kTransformRate = 14e9;
-  const auto stretches = static_cast<double>(tiles.stretches());
-  const double copies = count * points * (kTile + stretches * kStretch + lanes * size / kTransformRate);
+      2 * tiles.num_products() * groups * depth * lanes / use / (0.95 * precision.product_rate(problem.dtype, summed));
+  // What a stretch of a tile costs at each point, and each number on its way to points or back. Images and weights come
+  // from memory, y in pieces that are not foreseen.
+  constexpr double kStretch = 7e-9, kTransformRate = 37e9;
+  const double copies =
+      count * points * (static_cast<double>(tiles.stretches()) * kStretch + (lanes + depth) * size / kTransformRate);
   const double weights = points * depth * lanes * groups * size;
-  const double alone = cost::seconds(products + copies, (cost::bytes(s, problem.dtype) + weights) / cost::kBandwidth);
+  const double y_bytes = static_cast<double>(num_elements(s.y_shape())) * size;
+  const double memory = (cost::bytes(s, problem.dtype) + y_bytes + weights) / cost::kBandwidth;
+  const double alone = cost::seconds(products + copies + memory, 0);
   const double rounded = problem.kind == Problem::Kind::deconv2d_weights ? depth + lanes
                          : lanes_are_channels                            ? lanes
                                                                          : depth;
-  return precision.with_conversion(alone, static_cast<std::int64_t>(count * points * rounded));
+  constexpr double kInCache = 1. / 3;  // of the time that conversion from memory takes
+  return precision.with_conversion(alone, static_cast<std::int64_t>(kInCache * count * points * rounded));
 }
 
 const Algorithm& winograd() {
-  static const Winograd instance("winograd", Problem::Kind::deconv2d, Compute::exact);
+  static const Winograd instance("winograd", Problem::Kind::deconv2d, TileSize::two, Compute::exact);
   return instance;
 }
 const Algorithm& winograd_data() {
-  static const Winograd instance("winograd", Problem::Kind::deconv2d_data, Compute::exact);
+  static const Winograd instance("winograd", Problem::Kind::deconv2d_data, TileSize::two, Compute::exact);
+  return instance;
+}
+const Algorithm& wide_winograd() {
+  static const Winograd instance("wide_winograd", Problem::Kind::deconv2d, TileSize::four, Compute::exact);
+  return instance;
+}
+const Algorithm& wide_winograd_data() {
+  static const Winograd instance("wide_winograd", Problem::Kind::deconv2d_data, TileSize::four, Compute::exact);
   return instance;
 }
 const Algorithm& bf16_winograd() {
-  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d, Compute::bfloat16);
+  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d, TileSize::two, Compute::bfloat16);
   return instance;
 }
 const Algorithm& bf16_winograd_data() {
-  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d_data, Compute::bfloat16);
+  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d_data, TileSize::two, Compute::bfloat16);
   return instance;
 }
 

@@ -8,7 +8,7 @@
 namespace dygrad::native {
 
 bool winograd_takes(const Problem& problem, const Precision& precision);
-double winograd_estimate(const Problem& problem, const Precision& precision);
+double winograd_estimate(const Problem& problem, const Precision& precision, TileSize pixels);
 
 /// Tiles in a block that takes so many numbers each, in blocks of nearly equal size: whole tiles of the kernels, and at
 /// least enough of them to make good use of weights that come from far away.

@@ -14,7 +14,8 @@ namespace {
 // Note [Who sums what]
 // Threads share out lanes of y: each reads all of x. Where lanes are too few they share out tiles, and each has sums of
 // its own that are added at the end in a fixed order.
-constexpr std::int64_t kSumBytes = 1 << 20;  ///< of the panels at once: both these and a block stay in the caches
+constexpr std::int64_t kSumBytes = 1 << 20;       ///< of the panels at once: both these and a block stay in the caches
+constexpr std::int64_t kSumBytesAgain = 4 << 20;  ///< where x is brought to points anew for each of these groups
 constexpr std::int64_t kBlockBytes = 2 << 20;
 constexpr std::int64_t kKeptBytes = 12 << 20;  ///< x at points as a whole, if few tiles take no more: made only once
 constexpr std::int64_t kPanelsAtOnce = 8;
@@ -91,13 +92,14 @@ Tiles::Matrix<T> as_elements(const Tiles& tiles, Range block, const Tiles::Matri
 
 class WinogradGradient final : public Algorithm {
  public:
-  WinogradGradient(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
+  WinogradGradient(std::string_view name, TileSize pixels, Compute compute)
+      : name_(name), pixels_(pixels), precision_(compute) {}
   std::string_view name() const override { return name_; }
   std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
     return problem.kind == Problem::Kind::deconv2d_weights && winograd_takes(problem, precision_);
   }
-  double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_); }
+  double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_, pixels_); }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
@@ -105,10 +107,10 @@ class WinogradGradient final : public Algorithm {
 
  private:
   template <class T>
-  static Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& g) {
+  Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& g) const {
     using N = Sum<T>;
     const Conv2DSizes s = conv2d_sizes(problem);
-    const Tiles tiles(s);
+    const Tiles tiles(s, pixels_);
     const std::int64_t points = tiles.points(), depth = tiles.channels(), lanes = tiles.lanes();
     const Panels<N> panels{depth, lanes, nullptr};
     const std::int64_t panel = kernels<N>().panel(), size = StackedPanels<N>::size(tiles.taps(), depth, lanes);
@@ -116,13 +118,14 @@ class WinogradGradient final : public Algorithm {
 
     const std::int64_t pieces = num_native_pieces(s), panel_parts = std::min(pieces, panels.count());
     const std::int64_t tile_parts = std::min(pieces / panel_parts, tiles.count());
-    const std::int64_t affordable = kSumBytes / (points * depth * panel * static_cast<std::int64_t>(sizeof(N)));
-    const std::int64_t at_once =
-        std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels.count(), panel_parts)));
-    const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * panel);
-    const std::int64_t own_tiles = ceil_div(tiles.count(), tile_parts);
+    const std::int64_t depth_step = odd_lines<N>(depth), own_tiles = ceil_div(tiles.count(), tile_parts);
     const bool keeps_x = own_tiles <= 2 * kTilesAtOnce &&
                          points * own_tiles * depth_step * static_cast<std::int64_t>(sizeof(N)) <= kKeptBytes;
+    const std::int64_t affordable =
+        (keeps_x ? kSumBytes : kSumBytesAgain) / (points * depth * panel * static_cast<std::int64_t>(sizeof(N)));
+    const std::int64_t at_once =
+        std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels.count(), panel_parts)));
+    const std::int64_t lane_step = odd_lines<N>(at_once * panel);
     const std::int64_t height =
         keeps_x ? own_tiles : block_height<N>(points * (depth_step + lane_step), own_tiles, kBlockBytes);
     const Scratch<N> taps(tile_parts, s.groups * size);
@@ -173,17 +176,22 @@ class WinogradGradient final : public Algorithm {
   }
 
   std::string_view name_;
+  TileSize pixels_;
   Precision precision_;
 };
 
 }  // namespace
 
 const Algorithm& winograd_gradient() {
-  static const WinogradGradient instance("winograd", Compute::exact);
+  static const WinogradGradient instance("winograd", TileSize::two, Compute::exact);
+  return instance;
+}
+const Algorithm& wide_winograd_gradient() {
+  static const WinogradGradient instance("wide_winograd", TileSize::four, Compute::exact);
   return instance;
 }
 const Algorithm& bf16_winograd_gradient() {
-  static const WinogradGradient instance("bf16_winograd", Compute::bfloat16);
+  static const WinogradGradient instance("bf16_winograd", TileSize::two, Compute::bfloat16);
   return instance;
 }
 

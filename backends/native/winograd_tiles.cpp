@@ -7,24 +7,25 @@ namespace dygrad::native {
 namespace {
 
 /// Bits of whole rows of a tile of so many columns, from bits of rows; and of whole columns likewise.
-std::uint32_t spread_rows(std::uint32_t bits, int rows, int columns) {
-  std::uint32_t spread = 0;
+std::uint64_t spread_rows(std::uint64_t bits, int rows, int columns) {
+  std::uint64_t spread = 0;
   for (int r = 0; r < rows; ++r) {
-    if (bits >> r & 1) spread |= ((1U << columns) - 1) << (r * columns);
+    if (bits >> r & 1) spread |= ((std::uint64_t{1} << columns) - 1) << (r * columns);
   }
   return spread;
 }
-std::uint32_t spread_columns(std::uint32_t bits, int rows, int columns) {
-  std::uint32_t spread = 0;
+std::uint64_t spread_columns(std::uint64_t bits, int rows, int columns) {
+  std::uint64_t spread = 0;
   for (int r = 0; r < rows; ++r) spread |= bits << (r * columns);
   return spread;
 }
 
 }  // namespace
 
-TileAxis::TileAxis(std::int64_t input_extent, std::int64_t output_extent, std::int64_t kernel, std::int64_t stride,
-                   std::int64_t dilation, std::int64_t padding)
-    : input_extent_(input_extent),
+TileAxis::TileAxis(TileSize pixels, std::int64_t input_extent, std::int64_t output_extent, std::int64_t kernel,
+                   std::int64_t stride, std::int64_t dilation, std::int64_t padding)
+    : pixels_(pixels),
+      input_extent_(input_extent),
       kernel_(kernel),
       padding_(padding),
       common_(std::gcd(stride, dilation)),
@@ -33,16 +34,17 @@ TileAxis::TileAxis(std::int64_t input_extent, std::int64_t output_extent, std::i
       taps_(ceil_div(kernel, phases_)) {
   std::vector<bool> reached(static_cast<std::size_t>(output_extent));
   for (std::int64_t residue = 0; residue < std::min(step_, input_extent); ++residue) {
-    for (std::int64_t start = residue; start < input_extent; start += pixels() * step_) starts_.push_back(start);
+    for (std::int64_t start = residue; start < input_extent; start += this->pixels() * step_) starts_.push_back(start);
   }
   for (std::int64_t tile = 0; tile < tiles(); ++tile) {
     cut_tiles_ += is_cut(tile) ? 1 : 0;
+    const int reachable = pixels_of(tile) + static_cast<int>(taps_) - 1;
     bool is_whole = common_ == 1 && step_ == 1;
     for (std::int64_t phase = 0; phase < phases_; ++phase) {
       std::uint8_t outside = 0;
       for (int block = 0; block < points(); ++block) {
         const std::int64_t o = first_output(tile, phase) + block * output_step();
-        if (o >= 0 && o < output_extent) reached[static_cast<std::size_t>(o)] = true;
+        if (o >= 0 && o < output_extent && block < reachable) reached[static_cast<std::size_t>(o)] = true;
         else outside = static_cast<std::uint8_t>(outside | 1U << block);
       }
       is_whole = is_whole && outside == 0;
@@ -53,12 +55,12 @@ TileAxis::TileAxis(std::int64_t input_extent, std::int64_t output_extent, std::i
   covers_ = std::all_of(reached.begin(), reached.end(), [](bool is) { return is; });
 }
 
-Tiles::Tiles(const Conv2DSizes& s)
+Tiles::Tiles(const Conv2DSizes& s, TileSize pixels)
     : sizes_(s),
-      rows_(s.h, s.oh, s.kh, s.sh, s.dh, s.ph),
-      columns_(s.w, s.ow, s.kw, s.sw, s.dw, s.pw),
-      last_row_(spread_rows(1U << (rows_.points() - 1), rows_.points(), columns_.points())),
-      last_column_(spread_columns(1U << (columns_.points() - 1), rows_.points(), columns_.points())) {}
+      rows_(pixels, s.h, s.oh, s.kh, s.sh, s.dh, s.ph),
+      columns_(pixels, s.w, s.ow, s.kw, s.sw, s.dw, s.pw),
+      last_row_(spread_rows(std::uint64_t{1} << (rows_.points() - 1), rows_.points(), columns_.points())),
+      last_column_(spread_columns(std::uint64_t{1} << (columns_.points() - 1), rows_.points(), columns_.points())) {}
 
 bool Tiles::suit(const Conv2DSizes& s) {
   const std::int64_t row_taps = ceil_div(s.kh, s.sh / std::gcd(s.sh, s.dh));
@@ -98,10 +100,11 @@ void Tiles::for_each_stretch(std::int64_t group, const Place& place, Range lanes
   for (std::int64_t lane = lanes.first; lane < lanes.last;) {
     const std::int64_t count = std::min(lane - lane % stretch + stretch, lanes.last) - lane;
     const std::int64_t row_phase = lane / row_lanes, column_phase = lane % row_lanes / og, filter = lane % og;
-    const std::uint32_t outside =
-        spread_rows(rows_.outside(place.row, row_phase), rows_.points(), columns_.points()) |
-        (together ? 0
-                  : spread_columns(columns_.outside(place.column, column_phase), rows_.points(), columns_.points()));
+    const std::uint64_t outside =
+        spread_rows(rows_.blocks_outside(place.row, row_phase), rows_.points(), columns_.points()) |
+        (together
+             ? 0
+             : spread_columns(columns_.blocks_outside(place.column, column_phase), rows_.points(), columns_.points()));
     const std::int64_t row = place.n * sizes_.oh + rows_.first_output(place.row, row_phase);
     const std::int64_t offset =
         row * row_size + columns_.first_output(place.column, column_phase) * sizes_.o + group * og + filter;
@@ -114,9 +117,9 @@ template <class T>
 TileView<T> Tiles::pixels_of(std::int64_t group, const Place& place, T* x) const {
   const std::int64_t row_size = sizes_.w * sizes_.c;
   const std::int64_t row = place.n * sizes_.h + rows_.first_input(place.row);
-  const std::uint32_t outside =
-      spread_rows(rows_.is_cut(place.row) ? 2 : 0, rows_.pixels(), columns_.pixels()) |
-      spread_columns(columns_.is_cut(place.column) ? 2 : 0, rows_.pixels(), columns_.pixels());
+  const std::uint64_t outside =
+      spread_rows(rows_.pixels_outside(place.row), rows_.pixels(), columns_.pixels()) |
+      spread_columns(columns_.pixels_outside(place.column), rows_.pixels(), columns_.pixels());
   return {x + row * row_size + columns_.first_input(place.column) * sizes_.c + group * channels(),
           rows_.input_step() * row_size, columns_.input_step() * sizes_.c, outside};
 }
@@ -156,13 +159,13 @@ template <class T>
 void Tiles::scatter_y(std::int64_t group, const Matrix<const T>& from, Range tiles, Range lanes, const T* init,
                       bool added, T* y) const {
   const auto map = transform<T>(Transform::points_to_y);
-  const std::uint32_t overlapping_rows = spread_rows((1U << (rows_.taps() - 1)) - 1, rows_.points(), columns_.points());
-  const std::uint32_t overlapping_columns =
+  const std::uint64_t overlapping_rows = spread_rows((1U << (rows_.taps() - 1)) - 1, rows_.points(), columns_.points());
+  const std::uint64_t overlapping_columns =
       spread_columns((1U << (columns_.taps() - 1)) - 1, rows_.points(), columns_.points());
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     TileView<const T> in = points_of(from, i);
     in.outside = zero_points(place.row, place.column);
-    const std::uint32_t reached = added ? ~0U
+    const std::uint64_t reached = added ? ~std::uint64_t{0}
                                         : (rows_.continues(place.row) ? overlapping_rows : 0) |
                                               (columns_.continues(place.column) ? overlapping_columns : 0);
     for_each_stretch(group, place, lanes, y, [&](std::int64_t lane, std::int64_t count, const TileView<T>& out) {

@@ -21,12 +21,12 @@ namespace dygrad::native {
 /// One axis of a problem.
 class TileAxis {
  public:
-  TileAxis(std::int64_t input_extent, std::int64_t output_extent, std::int64_t kernel, std::int64_t stride,
-           std::int64_t dilation, std::int64_t padding);
+  TileAxis(TileSize pixels, std::int64_t input_extent, std::int64_t output_extent, std::int64_t kernel,
+           std::int64_t stride, std::int64_t dilation, std::int64_t padding);
 
   std::int64_t taps() const { return taps_; }  ///< of a phase; the kernel may end before the last ones
-  static constexpr int pixels() { return kPixels; }
-  int points() const { return points_for_taps(static_cast<int>(taps_)); }
+  int pixels() const { return static_cast<int>(pixels_); }
+  int points() const { return points_for(pixels_, static_cast<int>(taps_)); }
   std::int64_t phases() const { return phases_; }
   std::int64_t tiles() const { return static_cast<std::int64_t>(starts_.size()); }
 
@@ -38,13 +38,19 @@ class TileAxis {
   }
   std::int64_t input_step() const { return step_; }
   std::int64_t output_step() const { return common_ * phases_ * step_; }
-  /// The tile has one pixel where others have two: it is 0 at the last point, infinity.
-  bool is_cut(std::int64_t tile) const { return first_input(tile) + (pixels() - 1) * step_ >= input_extent_; }
+  /// Pixels of the tile that lie inside the input.
+  int pixels_of(std::int64_t tile) const {
+    return static_cast<int>(std::min<std::int64_t>(pixels(), ceil_div(input_extent_ - first_input(tile), step_)));
+  }
+  /// The tile has fewer pixels than others: it is 0 at the last point, infinity.
+  bool is_cut(std::int64_t tile) const { return pixels_of(tile) < pixels(); }
   std::int64_t cut_tiles() const { return cut_tiles_; }
   /// Of all tiles, those always 0 left out.
   std::int64_t num_points() const { return tiles() * points() - cut_tiles_; }
-  /// Bit b: block b of the tile lies outside at this phase.
-  std::uint32_t outside(std::int64_t tile, std::int64_t phase) const {
+  /// Bit b: pixel b of the tile lies outside.
+  std::uint64_t pixels_outside(std::int64_t tile) const { return (1U << pixels()) - (1U << pixels_of(tile)); }
+  /// Bit b: block b of the tile lies outside at this phase, or the tile's pixels do not reach it.
+  std::uint64_t blocks_outside(std::int64_t tile, std::int64_t phase) const {
     return outside_[static_cast<std::size_t>(tile * phases_ + phase)];
   }
   /// Taps of this phase that the kernel still has. The kernel index of tap t is phase + t * phases().
@@ -58,6 +64,7 @@ class TileAxis {
   bool covers_output() const { return covers_; }
 
  private:
+  TileSize pixels_;
   std::int64_t input_extent_, kernel_, padding_;
   std::int64_t common_, phases_, step_, taps_;
   std::vector<std::int64_t> starts_;
@@ -71,7 +78,7 @@ class TileAxis {
 /// the points; those of x a column per channel, those of y a lane per (row phase, column phase, filter) of a group.
 class Tiles {
  public:
-  explicit Tiles(const Conv2DSizes& s);
+  Tiles(const Conv2DSizes& s, TileSize pixels);
 
   /// Takes two or three taps, the same number along both axes.
   static bool suit(const Conv2DSizes& s);
@@ -95,11 +102,11 @@ class Tiles {
 
   template <class T>
   auto transform(Transform which) const {
-    return kernels<T>().transform[static_cast<int>(which)][rows_.taps() - 2];
+    return kernels<T>().transform[static_cast<int>(which)][rows_.pixels() / 2 - 1][rows_.taps() - 2];
   }
 
   /// Bit p: the point p of a tile cut by the border is always 0, in x and in its adjoint.
-  std::uint32_t zero_points(std::int64_t row, std::int64_t column) const {
+  std::uint64_t zero_points(std::int64_t row, std::int64_t column) const {
     return (rows_.is_cut(row) ? last_row_ : 0) | (columns_.is_cut(column) ? last_column_ : 0);
   }
   /// The tiles of a range where this point is not 0, counted from its beginning.
@@ -150,7 +157,7 @@ class Tiles {
 
   Conv2DSizes sizes_;
   TileAxis rows_, columns_;
-  std::uint32_t last_row_ = 0, last_column_ = 0;  ///< bits of these points
+  std::uint64_t last_row_ = 0, last_column_ = 0;  ///< bits of these points
 };
 
 }  // namespace dygrad::native

@@ -132,11 +132,12 @@ void taps_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t grou
 }
 
 template <class T>
-void panel_to_points(const Tiles& tiles, const StackedPanels<T>& taps, std::int64_t panel, T* points) {
-  const std::int64_t size = taps.panel_size(panel);
-  tiles.transform<T>(Transform::w_to_points)({.in = {taps.panel(panel), tiles.columns().taps() * size, size},
-                                              .out = {points, tiles.columns().points() * size, size},
-                                              .count = size});
+void panel_to_points(const Tiles& tiles, const StackedPanels<T>& taps, std::int64_t panel, Range rows, T* points) {
+  const std::int64_t size = taps.panel_size(panel), width = taps.one().width_of(panel), count = rows.size() * width;
+  tiles.transform<T>(Transform::w_to_points)(
+      {.in = {taps.panel(panel) + rows.first * width, tiles.columns().taps() * size, size},
+       .out = {points, tiles.columns().points() * count, count},
+       .count = count});
 }
 
 template <class T>
@@ -151,7 +152,7 @@ template <class T>
 TileWeights<T>::TileWeights(const Algorithm& algorithm, const Conv2DSizes& s, const Tiles& tiles, const Tensor& w,
                             bool of_d)
     : tiles_(tiles), depth_(of_d ? tiles.channels() : tiles.lanes()), lanes_(of_d ? tiles.lanes() : tiles.channels()) {
-  constexpr std::int64_t kKeptBytes = 2 << 20;
+  constexpr std::int64_t kKeptBytes = 2 << 20, kPartBytes = 800 << 10;
   const std::int64_t points_size = s.groups * StackedPanels<T>::size(tiles.points(), elements_for<T>(depth_), lanes_);
   const std::int64_t taps_size = s.groups * StackedPanels<Sum<T>>::size(tiles.taps(), depth_, lanes_);
   const auto fill_taps = [&](const Sum<T>* from, Sum<T>* to) {
@@ -159,6 +160,9 @@ TileWeights<T>::TileWeights(const Algorithm& algorithm, const Conv2DSizes& s, co
       weights_to_taps(s, tiles, group, from, taps_of(group, to), !of_d);
   };
   kept_ = points_size * static_cast<std::int64_t>(sizeof(T)) <= kKeptBytes;
+  const std::int64_t elements = elements_for<T>(depth_);
+  const std::int64_t row_bytes = tiles.points() * kernels<T>().panel() * static_cast<std::int64_t>(sizeof(T));
+  depth_at_once_ = kept_ ? elements : ceil_div(elements, ceil_div(elements * row_bytes, kPartBytes));
   if (!kept_) {
     packed_ = packed_weights<Sum<T>>(algorithm, s, w, taps_size, fill_taps);
     return;
@@ -170,8 +174,9 @@ TileWeights<T>::TileWeights(const Algorithm& algorithm, const Conv2DSizes& s, co
     for (std::int64_t group = 0; group < s.groups; ++group) {
       const StackedPanels<T> points = points_of(group, to);
       for (std::int64_t p = 0; p < points.one().count(); ++p) {
-        if constexpr (kFactors<T> == 1) panel_to_points(tiles, taps_of(group, taps.of_piece(0)), p, points.panel(p));
-        else to_elements(taps_of(group, taps.of_piece(0)), p, numbers.of_piece(0), points.panel(p));
+        const StackedPanels<Sum<T>> from_taps = taps_of(group, taps.of_piece(0));
+        if constexpr (kFactors<T> == 1) panel_to_points(tiles, from_taps, p, {0, depth_}, points.panel(p));
+        else to_elements(from_taps, p, {0, elements}, numbers.of_piece(0), points.panel(p));
       }
     }
   });
@@ -189,9 +194,10 @@ StackedPanels<Sum<T>> TileWeights<T>::taps_of(std::int64_t group, Sum<T>* data) 
 }
 
 template <class T>
-const T* TileWeights<T>::to_elements(const StackedPanels<Sum<T>>& taps, std::int64_t p, Sum<T>* numbers,
+const T* TileWeights<T>::to_elements(const StackedPanels<Sum<T>>& taps, std::int64_t p, Range ks, Sum<T>* numbers,
                                      T* elements) const {
-  panel_to_points(tiles_, taps, p, numbers);
+  const Range rows{ks.first * kFactors<T>, std::min(ks.last * kFactors<T>, depth_)};
+  panel_to_points(tiles_, taps, p, rows, numbers);
   if constexpr (kFactors<T> == 1) {
     return numbers;
   } else {
@@ -199,18 +205,18 @@ const T* TileWeights<T>::to_elements(const StackedPanels<Sum<T>>& taps, std::int
     const std::int64_t width = taps.one().width_of(p);
     T* to = elements;
     for (int point = 0; point < tiles_.points(); ++point) {
-      const float* rows = numbers + point * taps.panel_size(p);
-      for (std::int64_t row = 0; row < depth_; row += 2, rows += 2 * width, to += width)
-        kernels<T>().interleave(rows, row + 1 < depth_ ? rows + width : kZeros.data(), width, to);
+      const float* from = numbers + point * rows.size() * width;
+      for (std::int64_t row = 0; row < rows.size(); row += 2, from += 2 * width, to += width)
+        kernels<T>().interleave(from, row + 1 < rows.size() ? from + width : kZeros.data(), width, to);
     }
     return elements;
   }
 }
 
 template <class T>
-const T* TileWeights<T>::panel(std::int64_t group, std::int64_t p, Sum<T>* numbers, T* elements) const {
+const T* TileWeights<T>::panel(std::int64_t group, std::int64_t p, Range ks, Sum<T>* numbers, T* elements) const {
   if (kept_) return points_of(group, packed_->numbers.template mutable_data<T>()).panel(p);
-  return to_elements(taps_of(group, packed_->numbers.template mutable_data<Sum<T>>()), p, numbers, elements);
+  return to_elements(taps_of(group, packed_->numbers.template mutable_data<Sum<T>>()), p, ks, numbers, elements);
 }
 
 template class TileWeights<float>;
@@ -222,7 +228,7 @@ template class TileWeights<Bf16Pair>;
                                 bool);                                                                                \
   template void taps_to_weights(const Conv2DSizes&, const Tiles&, std::int64_t, const std::vector<StackedPanels<T>>&, \
                                 T*);                                                                                  \
-  template void panel_to_points(const Tiles&, const StackedPanels<T>&, std::int64_t, T*);                             \
+  template void panel_to_points(const Tiles&, const StackedPanels<T>&, std::int64_t, Range, T*);                      \
   template void panel_to_taps(const Tiles&, const T*, std::int64_t, const StackedPanels<T>&);
 DYGRAD_WEIGHTS_OF(float)
 DYGRAD_WEIGHTS_OF(double)

@@ -33,15 +33,15 @@ template <class T>
 void taps_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group,
                      const std::vector<StackedPanels<T>>& parts, T* weights);
 
-/// One panel of taps at points, and the adjoint of that.
+/// These rows of one panel of taps at points; and the adjoint of that, for all rows.
 template <class T>
-void panel_to_points(const Tiles& tiles, const StackedPanels<T>& taps, std::int64_t panel, T* points);
+void panel_to_points(const Tiles& tiles, const StackedPanels<T>& taps, std::int64_t panel, Range rows, T* points);
 template <class T>
 void panel_to_taps(const Tiles& tiles, const T* points, std::int64_t panel, const StackedPanels<T>& taps);
 
 // Note [Weights at points]
-// There are more points than taps. Small weights are kept at points; of large ones a panel at a time is brought there,
-// just before it is multiplied with a block of tiles.
+// There are more points than taps. Small weights are kept at points; of large ones a part of a panel at a time is
+// brought there, just before it is multiplied with a block of tiles: as much as stays in the second-level cache.
 
 /// The weights of D or B, ready to be multiplied with tiles.
 template <class T>
@@ -51,18 +51,20 @@ class TileWeights {
 
   bool kept() const { return kept_; }
   /// Scratch memory that panel() needs.
-  std::int64_t num_numbers() const { return kept_ ? 0 : tiles_.points() * depth_ * kMaxPanel; }
+  std::int64_t num_numbers() const { return kept_ ? 0 : tiles_.points() * depth_at_once_ * kFactors<T> * kMaxPanel; }
   std::int64_t num_elements() const { return kept_ || kFactors<T> == 1 ? 0 : num_numbers(); }
-  /// One panel at all points, as elements [points, depth, width].
-  const T* panel(std::int64_t group, std::int64_t p, Sum<T>* numbers, T* elements) const;
+  /// Elements of depth that panel() takes at a time.
+  std::int64_t depth_at_once() const { return depth_at_once_; }
+  /// A part of one panel at all points, as elements [points, ks.size(), width].
+  const T* panel(std::int64_t group, std::int64_t p, Range ks, Sum<T>* numbers, T* elements) const;
 
  private:
   StackedPanels<T> points_of(std::int64_t group, T* data) const;
   StackedPanels<Sum<T>> taps_of(std::int64_t group, Sum<T>* data) const;
-  const T* to_elements(const StackedPanels<Sum<T>>& taps, std::int64_t p, Sum<T>* numbers, T* elements) const;
+  const T* to_elements(const StackedPanels<Sum<T>>& taps, std::int64_t p, Range ks, Sum<T>* numbers, T* elements) const;
 
   const Tiles& tiles_;
-  std::int64_t depth_, lanes_;
+  std::int64_t depth_, lanes_, depth_at_once_;
   bool kept_;
   Ref<PackedWeights> packed_;
 };

@@ -98,9 +98,13 @@ inline double gamma(std::int64_t reduction, DType dtype) {
 /// Sums of one element take in products of its neighbours that cancel.
 inline bool mixes_neighbours(const Algorithm& algorithm) { return algorithm.name().ends_with("winograd"); }
 
+/// Sums of whole numbers are exact while float32 holds them. Tiles of 4 x 4 pixels have points that are not whole.
+inline bool keeps_whole_numbers(const Algorithm& algorithm) { return algorithm.name() != "wide_winograd"; }
+
 /// What rounding errors are relative to, element by element. For plain sums it is the sum of the absolute products.
 /// Tiles of Winograd mix the products of neighbouring elements: no element's terms add up to more than (7/2)^2 times
-/// what as many of the largest products would, see transforms.h.
+/// what as many of the largest products would, or 11^2 times in tiles of 4 x 4 pixels. That is the largest sum of
+/// |A| |B| |C| along an axis over the number of products there, see point_matrices.h.
 inline Tensor magnitude_of(const Algorithm& candidate, const ConvOperands& in, Kind kind) {
   const Tensor magnitude =
       ConvOperands(in.shape, absolute(in.x), absolute(in.w), absolute(in.g)).run(backend("reference"), kind);
@@ -108,7 +112,8 @@ inline Tensor magnitude_of(const Algorithm& candidate, const ConvOperands& in, K
   const auto largest = [](const Tensor& t) { return std::ranges::max(absolute(t).to_vector<double>()); };
   const double x = largest(in.x), w = largest(in.w), g = largest(in.g);
   const double product = kind == Kind::deconv2d ? x * w : kind == Kind::deconv2d_data ? g * w : x * g;
-  return full(magnitude.shape(), 12.25 * product * static_cast<double>(reduction_length(in.shape, kind)));
+  const double growth = keeps_whole_numbers(candidate) ? 3.5 : 11;
+  return full(magnitude.shape(), growth * growth * product * static_cast<double>(reduction_length(in.shape, kind)));
 }
 
 /// Checks |actual - expected| <= factor * magnitude, element by element. Reports the worst element on failure.

@@ -25,9 +25,11 @@ std::string_view chosen(const ConvShape& shape, Kind kind, DType dtype, Compute 
   return choose({kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), compute}).algorithm->name();
 }
 
+bool has_tiles(std::string_view name) { return name.ends_with("winograd"); }
+
 /// False where nothing computes with tiles: then there is nothing to test, and it says so.
 bool is_here() {
-  if (!std::getenv("DYGRAD_BACKEND") && chosen(kDecoder, Kind::deconv2d, float32, Compute::exact) == "winograd")
+  if (!std::getenv("DYGRAD_BACKEND") && has_tiles(chosen(kDecoder, Kind::deconv2d, float32, Compute::exact)))
     return true;
   SUCCEED("no backend here has the algorithm, or DYGRAD_BACKEND forces another one");
   return false;
@@ -64,8 +66,8 @@ TEST_CASE("layers of many channels are computed with fewer products, unless plai
     for (const DType dtype : {float32, float64}) {
       for (const Kind kind : kDirections) {
         INFO(shape << ", " << name_of(kind) << ", " << name_of(dtype));
-        CHECK(chosen(shape, kind, dtype, Compute::exact) == "winograd");
-        CHECK(chosen(shape, kind, dtype, Compute::direct) != "winograd");
+        CHECK(chosen(shape, kind, dtype, Compute::exact) == "wide_winograd");
+        CHECK_FALSE(has_tiles(chosen(shape, kind, dtype, Compute::direct)));
       }
     }
   }
@@ -77,10 +79,20 @@ TEST_CASE("kernels with one tap per phase, or more than three, are left to other
   const ConvShape unequal{"5x3", 8, 128, 16, 16, 64, 5, 3, 2, 1, 2, 1, 1, 1, 1, 0, 0};
   const ConvShape line{"1x3", 8, 128, 16, 16, 64, 1, 3, 1, 1, 0, 1, 1, 1, 1, 0, 0};
   for (const ConvShape& shape : {pieces, wide, line}) {
-    for (const Kind kind : kDirections) CHECK(chosen(shape, kind, float32, Compute::exact) != "winograd");
+    for (const Kind kind : kDirections) CHECK_FALSE(has_tiles(chosen(shape, kind, float32, Compute::exact)));
   }
   if (!is_here()) return;  // 5 taps of 2 phases, and 3 of one: both are three
-  for (const Kind kind : kDirections) CHECK(chosen(unequal, kind, float32, Compute::exact) == "winograd");
+  for (const Kind kind : kDirections) CHECK(has_tiles(chosen(unequal, kind, float32, Compute::exact)));
+}
+
+TEST_CASE("small problems keep whole numbers exact: what larger tiles would save is not worth it") {
+  const ConvShape small{"small", 2, 32, 8, 8, 32, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0};
+  for (const DType dtype : {float32, float64}) {
+    for (const Kind kind : kDirections) CHECK(chosen(small, kind, dtype, Compute::exact) != "wide_winograd");
+    const ConvOperands in(small, dtype, random_integers);
+    const Conv2DParams p = small.params();
+    CHECK(identical(deconv2d(in.x, in.w, p), in.run(backend("reference"), Kind::deconv2d)));
+  }
 }
 
 TEST_CASE("DYGRAD_COMPUTE names the way to compute that threads start with") {
@@ -114,23 +126,31 @@ TEST_CASE("the share of products inside counts pairs of a pixel and a tap") {
   CHECK(share({"cut", 2, 3, 4, 4, 4, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0}) == 14. / 16 * (14. / 16));
 }
 
-TEST_CASE("on evenly sized numbers fewer products lose less than two bits against plain sums") {
+TEST_CASE("on evenly sized numbers fewer products lose less than two bits against plain sums, larger tiles three") {
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     const ConvOperands in(shape, float32, random_values);
     const ConvOperands exact(shape, raw::cast(in.x, float64), raw::cast(in.w, float64), raw::cast(in.g, float64));
     for (const Kind kind : kDirections) {
-      const auto error_of = [&](Compute compute) {
-        const Conv2DParams p = shape.params();
-        const Problem problem{kind, float32, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), compute};
-        const std::vector<double> a = in.run(*choose(problem).algorithm, kind).to_vector<double>();
-        const std::vector<double> e = exact.run(backend("reference"), kind).to_vector<double>();
-        double squares = 0;
-        for (std::size_t i = 0; i < a.size(); ++i) squares += (a[i] - e[i]) * (a[i] - e[i]);
-        return std::sqrt(squares / static_cast<double>(a.size()));
+      const std::vector<double> expected = exact.run(backend("reference"), kind).to_vector<double>();
+      const auto error_of = [&](std::string_view backend_name, std::string_view name) {
+        for (const Algorithm* algorithm : backend(backend_name).algorithms()) {
+          if (algorithm->name() != name || !supports(*algorithm, shape, kind, float32)) continue;
+          const std::vector<double> actual = in.run(*algorithm, kind).to_vector<double>();
+          double squares = 0;
+          for (std::size_t i = 0; i < actual.size(); ++i) squares += std::pow(actual[i] - expected[i], 2);
+          return std::sqrt(squares / static_cast<double>(actual.size()));
+        }
+        FAIL("no algorithm " << name);
+        return 0.;
       };
       INFO(shape << ", " << name_of(kind));
-      CHECK(error_of(Compute::exact) < 4 * error_of(Compute::direct));
+      const char* plain_sums = kind == Kind::deconv2d        ? "subpixel"
+                               : kind == Kind::deconv2d_data ? "convolution"
+                                                             : "outer";
+      const double plain = error_of("native", plain_sums);
+      CHECK(error_of("native", "winograd") < 4 * plain);
+      CHECK(error_of("native", "wide_winograd") < 8 * plain);
     }
   }
 }
@@ -184,7 +204,7 @@ TEST_CASE("a result by tiles does not depend on the rest of the batch") {
   const ConvOperands first(one, raw::contiguous(in.x.slice(0, 3, 4)), in.w, raw::contiguous(in.g.slice(0, 3, 4)));
   for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) {
     for (const Algorithm* algorithm : backend("native").algorithms()) {
-      if (algorithm->name() != "winograd" || !supports(*algorithm, one, kind, float32)) continue;
+      if (!has_tiles(algorithm->name()) || !supports(*algorithm, one, kind, float32)) continue;
       CHECK(identical(first.run(*algorithm, kind), raw::contiguous(in.run(*algorithm, kind).slice(0, 3, 4))));
     }
   }
