@@ -1,6 +1,7 @@
 #include <dygrad/backends/native/winograd_weights.h>
 
 #include <array>
+#include <cstring>
 
 namespace dygrad::native {
 
@@ -41,19 +42,26 @@ void for_each_tap(const Conv2DSizes& s, const Tiles& tiles, std::int64_t phase, 
 }
 
 /// Calls f(panel, first lane in it, lanes done, count) for the parts of a stretch of lanes that lie in one panel each.
-template <class T, class F>
-void for_each_panel(std::int64_t lane, std::int64_t count, const F& f) {
-  const std::int64_t panel = kernels<T>().panel();
+template <class F>
+void for_each_panel(std::int64_t width, std::int64_t lane, std::int64_t count, const F& f) {
   for (std::int64_t done = 0; done < count;) {
-    const std::int64_t in_panel = (lane + done) % panel, part = std::min(count - done, panel - in_panel);
-    f((lane + done) / panel, in_panel, done, part);
+    const std::int64_t in_panel = (lane + done) % width, part = std::min(count - done, width - in_panel);
+    f((lane + done) / width, in_panel, done, part);
     done += part;
   }
 }
 
+/// Most parts are whole panels, too short to call a function for.
+template <class T>
+void copy_lanes(const T* from, std::int64_t count, T* to) {
+  constexpr std::int64_t kAtOnce = 16;
+  for (; count >= kAtOnce; count -= kAtOnce, from += kAtOnce, to += kAtOnce) std::memcpy(to, from, kAtOnce * sizeof(T));
+  std::copy_n(from, count, to);
+}
+
 template <class T>
 void zero_last_panel(const StackedPanels<T>& panels) {
-  const std::int64_t last = panels.one().count() - 1;
+  const std::int64_t last = panels.count - 1;
   std::fill_n(panels.panel(last), panels.matrices * panels.panel_size(last), T{0});
 }
 
@@ -69,7 +77,6 @@ void weights_to_taps(const Conv2DSizes& s, const Tiles& tiles, std::int64_t grou
   const std::int64_t other_step = lanes_are_channels ? kernel : og * kernel;
   weights += group * cg * og * kernel;
   zero_last_panel(taps);
-  const auto width = [&](std::int64_t panel) { return taps.one().width_of(panel); };
   parallel_for(
       chunks * others, kWorthAThread / (kernel * kLanesAtOnce) + 1, [&](std::int64_t first, std::int64_t last) {
         KernelLines<T> lines(kernel);
@@ -86,13 +93,12 @@ void weights_to_taps(const Conv2DSizes& s, const Tiles& tiles, std::int64_t grou
             const std::int64_t row = lanes_are_channels ? phase * og + other : other;
             const std::int64_t first_lane = lanes_are_channels ? lane : phase * og + lane;
             for_each_tap(s, tiles, phase, [&](std::int64_t tap, std::int64_t index) {
-              for_each_panel<T>(first_lane, count,
-                                [&](std::int64_t panel, std::int64_t in_panel, std::int64_t done, std::int64_t part) {
-                                  T* const to =
-                                      taps.panel(panel) + tap * taps.panel_size(panel) + row * width(panel) + in_panel;
-                                  if (index == kNone) std::fill_n(to, part, T{0});
-                                  else std::copy_n(lines.tap(index) + done, part, to);
-                                });
+              for_each_panel(taps.width, first_lane, count,
+                             [&](std::int64_t panel, std::int64_t in_panel, std::int64_t done, std::int64_t part) {
+                               T* const to = taps.at(panel, tap, row, in_panel);
+                               if (index == kNone) std::fill_n(to, part, T{0});
+                               else copy_lanes(lines.tap(index) + done, part, to);
+                             });
             });
           }
         }
@@ -113,17 +119,15 @@ void taps_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t grou
       for (std::int64_t phase = 0; phase < tiles.phases(); ++phase) {
         for_each_tap(s, tiles, phase, [&](std::int64_t tap, std::int64_t index) {
           if (index == kNone) return;
-          for_each_panel<T>(phase * og + filter, count,
-                            [&](std::int64_t panel, std::int64_t in_panel, std::int64_t done, std::int64_t part) {
-                              const std::int64_t offset = tap * parts[0].panel_size(panel) +
-                                                          channel * parts[0].one().width_of(panel) + in_panel;
-                              T* const sum = lines.tap(index) + done;
-                              std::copy_n(parts[0].panel(panel) + offset, part, sum);
-                              for (std::size_t other = 1; other < parts.size(); ++other) {
-                                const T* more = parts[other].panel(panel) + offset;
-                                for (std::int64_t i = 0; i < part; ++i) sum[i] += more[i];
-                              }
-                            });
+          for_each_panel(parts[0].width, phase * og + filter, count,
+                         [&](std::int64_t panel, std::int64_t in_panel, std::int64_t done, std::int64_t part) {
+                           T* const sum = lines.tap(index) + done;
+                           copy_lanes(parts[0].at(panel, tap, channel, in_panel), part, sum);
+                           for (std::size_t other = 1; other < parts.size(); ++other) {
+                             const T* more = parts[other].at(panel, tap, channel, in_panel);
+                             for (std::int64_t i = 0; i < part; ++i) sum[i] += more[i];
+                           }
+                         });
         });
       }
       kernels<T>().transpose(lines.all(), kernel, count, weights + (channel * og + filter) * kernel, kernel);
@@ -133,7 +137,7 @@ void taps_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t grou
 
 template <class T>
 void panel_to_points(const Tiles& tiles, const StackedPanels<T>& taps, std::int64_t panel, Range rows, T* points) {
-  const std::int64_t size = taps.panel_size(panel), width = taps.one().width_of(panel), count = rows.size() * width;
+  const std::int64_t size = taps.panel_size(panel), width = taps.width_of(panel), count = rows.size() * width;
   tiles.transform<T>(Transform::w_to_points)(
       {.in = {taps.panel(panel) + rows.first * width, tiles.columns().taps() * size, size},
        .out = {points, tiles.columns().points() * count, count},
@@ -173,7 +177,7 @@ TileWeights<T>::TileWeights(const Algorithm& algorithm, const Conv2DSizes& s, co
     fill_taps(from, taps.of_piece(0));
     for (std::int64_t group = 0; group < s.groups; ++group) {
       const StackedPanels<T> points = points_of(group, to);
-      for (std::int64_t p = 0; p < points.one().count(); ++p) {
+      for (std::int64_t p = 0; p < points.count; ++p) {
         const StackedPanels<Sum<T>> from_taps = taps_of(group, taps.of_piece(0));
         if constexpr (kFactors<T> == 1) panel_to_points(tiles, from_taps, p, {0, depth_}, points.panel(p));
         else to_elements(from_taps, p, {0, elements}, numbers.of_piece(0), points.panel(p));
@@ -202,7 +206,7 @@ const T* TileWeights<T>::to_elements(const StackedPanels<Sum<T>>& taps, std::int
     return numbers;
   } else {
     static constexpr std::array<float, kMaxPanel> kZeros{};
-    const std::int64_t width = taps.one().width_of(p);
+    const std::int64_t width = taps.width_of(p);
     T* to = elements;
     for (int point = 0; point < tiles_.points(); ++point) {
       const float* from = numbers + point * rows.size() * width;

@@ -12,11 +12,17 @@ template <class T>
 struct StackedPanels {
   std::int64_t matrices, depth, lanes;
   T* data;
+  std::int64_t width = kernels<T>().panel(), count = ceil_div(lanes, width);
+  std::int64_t last_width = Panels<T>{depth, lanes, nullptr}.width_of(count - 1);
 
-  Panels<T> one() const { return {depth, lanes, data}; }
-  T* panel(std::int64_t p) const { return data + p * kernels<T>().panel() * depth * matrices; }
+  std::int64_t width_of(std::int64_t p) const { return p + 1 < count ? width : last_width; }
+  T* panel(std::int64_t p) const { return data + p * width * depth * matrices; }
   /// Numbers of one matrix in a panel.
-  std::int64_t panel_size(std::int64_t p) const { return depth * one().width_of(p); }
+  std::int64_t panel_size(std::int64_t p) const { return depth * width_of(p); }
+  /// Where a lane of one panel lies.
+  T* at(std::int64_t p, std::int64_t matrix, std::int64_t row, std::int64_t lane) const {
+    return panel(p) + (matrix * depth + row) * width_of(p) + lane;
+  }
   static std::int64_t size(std::int64_t matrices, std::int64_t depth, std::int64_t lanes) {
     return matrices * panels_size<T>(depth, lanes);
   }
