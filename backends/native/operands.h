@@ -77,15 +77,24 @@ std::int64_t odd_lines(std::int64_t numbers) {
   return ((numbers + kLine - 1) / kLine | 1) * kLine;
 }
 
-/// Scratch memory for each piece of work.
+/// Scratch memory for each piece of work. It is asked for in few sizes, so that layers of all sizes share it; what a
+/// layer does not use is never touched, and takes no memory.
 template <class T>
 class Scratch {
  public:
   Scratch(std::int64_t pieces, std::int64_t size)
-      : stride_((size + kLine - 1) / kLine * kLine), memory_(memory_for<T>(pieces * stride_)) {}
+      : stride_((size + kLine - 1) / kLine * kLine), memory_(memory_for<T>(shared_size(pieces * stride_))) {}
   T* of_piece(std::int64_t piece) const { return memory_.template mutable_data<T>() + piece * stride_; }
 
  private:
+  static std::int64_t shared_size(std::int64_t size) {
+    constexpr std::int64_t kLeast = (1 << 20) / sizeof(T), kStep = 4;
+    if (size < kLeast) return size;
+    std::int64_t shared = kLeast;
+    while (shared < size) shared *= kStep;
+    return shared;
+  }
+
   static constexpr std::int64_t kLine = 64 / sizeof(T);
   std::int64_t stride_;
   Tensor memory_;
