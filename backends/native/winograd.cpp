@@ -14,20 +14,24 @@ namespace dygrad::native {
 namespace {
 
 // Note [Who computes which tiles]
-// A thread owns some tiles and some lanes of the result. Neighbouring tiles of D add to the same outputs, so there
-// whole images are shared out, and their tiles come in order: a result does not depend on the number of threads.
+// A thread owns some tiles and some lanes of the result. It brings its tiles to points, and weights that are not kept
+// there: threads share out what is more. Neighbouring tiles of D add to the same outputs, so there whole images are
+// shared out, and their tiles come in order: a result does not depend on the number of threads.
 struct Division {
   std::int64_t tile_parts = 1, panel_parts = 1;
 
   template <class T>
-  static Division of(std::int64_t units, std::int64_t tiles_in_unit, std::int64_t panels, std::int64_t pieces) {
+  static Division of(std::int64_t units, std::int64_t tiles_in_unit, std::int64_t panels, std::int64_t pieces,
+                     bool keeps_weights) {
+    constexpr std::int64_t kTransform = 6;  // products that take as long as to bring a number to a point
     const std::int64_t height = kernels<T>().rows();
     Division best;
-    double least = 0;
+    std::int64_t least = 0;
     for (std::int64_t a = 1; a <= std::min(pieces, units); ++a) {
       const std::int64_t b = std::min(pieces / a, panels);
-      const double rows = static_cast<double>(ceil_div(ceil_div(units, a) * tiles_in_unit, height));
-      const double time = rows * static_cast<double>(ceil_div(panels, b));
+      const std::int64_t tiles = ceil_div(units, a) * tiles_in_unit, lanes = ceil_div(panels, b) * kernels<T>().panel();
+      const std::int64_t time =
+          ceil_div(tiles, height) * height * lanes + kTransform * (tiles + (keeps_weights ? 0 : lanes));
       if (least == 0 || time <= least) least = time, best = {a, b};
     }
     return best;
@@ -160,7 +164,7 @@ class Winograd final : public Algorithm {
     const Panels<N> panels{depth, lanes, nullptr};
     const std::int64_t unit = forward() ? tiles.per_image() : kernels<T>().rows();
     const Division division =
-        Division::of<T>(ceil_div(tiles.count(), unit), unit, panels.count(), num_native_pieces(s));
+        Division::of<T>(ceil_div(tiles.count(), unit), unit, panels.count(), num_native_pieces(s), weights.kept());
     const std::int64_t at_once = std::min(blocking.panels, ceil_div(panels.count(), division.panel_parts));
     const std::int64_t depth_step = odd_lines<N>(depth), lane_step = odd_lines<N>(at_once * kernels<N>().panel());
     const std::int64_t most_tiles = ceil_div(ceil_div(tiles.count(), unit), division.tile_parts) * unit;
