@@ -1,6 +1,7 @@
 // W with fewer products: tiles of x and of y at points, one product of matrices per point, and back into taps.
 // See Note [Winograd] in transforms.h and Note [Tiles of a transposed convolution] in winograd_tiles.h.
 #include <array>
+#include <optional>
 
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
@@ -12,8 +13,9 @@ namespace dygrad::native {
 namespace {
 
 // Note [Who sums what]
-// Threads share out lanes of y: each reads all of x. Where lanes are too few they share out tiles, and each has sums of
-// its own that are added at the end in a fixed order.
+// Threads share out lanes of y: each reads all of x at points, which they make together beforehand where it is small
+// enough to be kept. Where lanes are too few they share out tiles, and each has sums of its own that are added at the
+// end in a fixed order.
 constexpr std::int64_t kSumBytes = 1 << 20;       ///< of the panels at once: both these and a block stay in the caches
 constexpr std::int64_t kSumBytesAgain = 4 << 20;  ///< where x is brought to points anew for each of these groups
 constexpr std::int64_t kBlockBytes = 2 << 20;
@@ -69,17 +71,17 @@ class PointSums {
   std::vector<const T*> as_, bs_;
 };
 
-/// Tiles as elements: in pairs of those that are not 0 at a point.
+/// Tiles as elements: at these points, in pairs of those that are not 0 there.
 template <class T>
-Tiles::Matrix<T> as_elements(const Tiles& tiles, Range block, const Tiles::Matrix<Sum<T>>& from, std::int64_t count,
-                             const Tiles::Matrix<T>& to) {
+Tiles::Matrix<T> as_elements(const Tiles& tiles, Range block, Range points, const Tiles::Matrix<Sum<T>>& from,
+                             std::int64_t count, const Tiles::Matrix<T>& to) {
   if constexpr (kFactors<T> == 1) {
     return from;
   } else {
     const std::vector<float> zeros(static_cast<std::size_t>(count));
     std::vector<std::int64_t> rows;
-    for (int point = 0; point < tiles.points(); ++point) {
-      tiles.find_rows(block, point, rows);
+    for (std::int64_t point = points.first; point < points.last; ++point) {
+      tiles.find_rows(block, static_cast<int>(point), rows);
       for (std::size_t i = 0; i < rows.size(); i += 2) {
         const float* second = i + 1 < rows.size() ? from.row(point, rows[i + 1]) : zeros.data();
         kernels<Bf16Pair>().interleave(from.row(point, rows[i]), second, count,
@@ -89,6 +91,125 @@ Tiles::Matrix<T> as_elements(const Tiles& tiles, Range block, const Tiles::Matri
     return to;
   }
 }
+
+/// One call: how its work is cut, and the memory for it.
+template <class T>
+class Gradient {
+  using N = Sum<T>;
+
+ public:
+  Gradient(const Conv2DSizes& s, TileSize pixels, const Tensor& x, const Tensor& g)
+      : s_(s), tiles_(s, pixels), x_(channels_last(x)), g_(channels_last(g)) {
+    const std::int64_t pieces = num_native_pieces(s);
+    panel_parts_ = std::min(pieces, panels_.count());
+    tile_parts_ = std::min(pieces / panel_parts_, tiles_.count());
+    const std::int64_t own_tiles = ceil_div(tiles_.count(), tile_parts_), bytes = points_ * depth_ * kSize;
+    keeps_x_ = s.groups == 1 && own_tiles <= 2 * kTilesAtOnce && bytes * tiles_.count() <= kKeptBytes;
+    const std::int64_t affordable = (keeps_x_ ? kSumBytes : kSumBytesAgain) / (bytes * panel_);
+    at_once_ =
+        std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels_.count(), panel_parts_)));
+    lane_step_ = odd_lines<N>(at_once_ * panel_);
+    height_ = keeps_x_ ? own_tiles : block_height<N>(points_ * (depth_step_ + lane_step_), own_tiles, kBlockBytes);
+  }
+
+  Tensor weights() {
+    const std::int64_t pieces = tile_parts_ * panel_parts_, own_depth = keeps_x_ ? 0 : depth_step_;
+    const std::int64_t tiles_size = points_ * height_ * (own_depth + lane_step_);
+    taps_.emplace(tile_parts_, s_.groups * taps_size_);
+    buffers_.emplace(pieces, tiles_size + points_ * depth_ * at_once_ * panel_);
+    if (kRounds) element_buffers_.emplace(pieces, points_ * elements_for<T>(height_) * (own_depth + lane_step_));
+    if (keeps_x_) bring_x_to_points(pieces);
+    for_each_piece(pieces, [&](std::int64_t piece) { sum(piece); });
+
+    Tensor w = Tensor::empty(s_.w_shape(), dtype_of<N>());
+    for (std::int64_t group = 0; group < s_.groups; ++group) {
+      std::vector<StackedPanels<N>> parts;
+      for (std::int64_t part = 0; part < tile_parts_; ++part) parts.push_back(taps_of(part, group));
+      taps_to_weights(s_, tiles_, group, parts, w.mutable_data<N>());
+    }
+    return w;
+  }
+
+ private:
+  static constexpr std::int64_t kSize = sizeof(N);
+  static constexpr bool kRounds = kFactors<T> > 1;
+
+  StackedPanels<N> taps_of(std::int64_t part, std::int64_t group) const {
+    return {tiles_.taps(), depth_, lanes_, taps_->of_piece(part) + group * taps_size_};
+  }
+  Range tiles_of_part(std::int64_t part) const { return part_of({0, tiles_.count()}, part, tile_parts_); }
+  /// The tiles of one part, as sums read them.
+  Tiles::Matrix<T> kept_x(std::int64_t part) const {
+    if constexpr (kRounds) return {x_elements_->of_piece(part), elements_for<T>(height_), depth_step_};
+    else return x_numbers().from(tiles_of_part(part).first);
+  }
+  Tiles::Matrix<N> x_numbers() const { return {x_points_->of_piece(0), tiles_.count(), depth_step_}; }
+
+  void bring_x_to_points(std::int64_t pieces) {
+    x_points_.emplace(1, points_ * tiles_.count() * depth_step_);
+    for_each_piece(pieces, [&](std::int64_t piece) {
+      const Range some = part_of({0, tiles_.count()}, piece, pieces);
+      tiles_.gather_x(0, x_.data<N>(), some, x_numbers().from(some.first));
+    });
+    if constexpr (kRounds) {
+      x_elements_.emplace(tile_parts_, points_ * elements_for<T>(height_) * depth_step_);
+      for_each_piece(pieces, [&](std::int64_t piece) {
+        const Range points = part_of({0, points_}, piece, pieces);
+        for (std::int64_t part = 0; part < tile_parts_; ++part) {
+          const Range own = tiles_of_part(part);
+          as_elements<T>(tiles_, own, points, x_numbers().from(own.first), depth_, kept_x(part));
+        }
+      });
+    }
+  }
+
+  /// A part of the tiles times a part of the lanes.
+  void sum(std::int64_t piece) {
+    const std::int64_t part = piece / panel_parts_, half = elements_for<T>(height_);
+    const Range own = tiles_of_part(part),
+                own_panels = part_of({0, panels_.count()}, piece % panel_parts_, panel_parts_);
+    const Tiles::Matrix<N> b{buffers_->of_piece(piece), height_, lane_step_};
+    N* const sums = b.row(points_, 0);
+    const Tiles::Matrix<N> a{sums + points_ * depth_ * at_once_ * panel_, height_, depth_step_};
+    Tiles::Matrix<T> a_elements{}, b_elements{};
+    if (kRounds) {
+      b_elements = {element_buffers_->of_piece(piece), half, lane_step_};
+      a_elements = {b_elements.row(points_, 0), half, depth_step_};
+    }
+    const Range points{0, points_};
+    PointSums<T> point_sums(tiles_);
+    for (std::int64_t group = 0; group < s_.groups; ++group) {
+      for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once_) {
+        const Range some{p, std::min(p + at_once_, own_panels.last)};
+        const Range range{some.first * panel_, std::min(some.last * panel_, lanes_)};
+        for (std::int64_t first = own.first; first < own.last; first += height_) {
+          const Range block{first, std::min(first + height_, own.last)};
+          if (!keeps_x_) tiles_.gather_x(group, x_.data<N>(), block, a);
+          tiles_.gather_y(group, g_.data<N>(), block, range, b);
+          const Tiles::Matrix<T> as =
+              keeps_x_ ? kept_x(part) : as_elements<T>(tiles_, block, points, a, depth_, a_elements);
+          const Tiles::Matrix<T> bs = as_elements<T>(tiles_, block, points, b, range.size(), b_elements);
+          point_sums.add(as, bs, block, first == own.first, some, panels_, sums);
+        }
+        for (std::int64_t q = some.first; q < some.last; ++q)
+          panel_to_taps(tiles_, sums + (q - some.first) * panel_ * points_ * depth_, q, taps_of(part, group));
+      }
+    }
+  }
+
+  const Conv2DSizes s_;
+  const Tiles tiles_;
+  const Tensor x_, g_;
+  const std::int64_t points_ = tiles_.points(), depth_ = tiles_.channels(), lanes_ = tiles_.lanes();
+  const Panels<N> panels_{depth_, lanes_, nullptr};
+  const std::int64_t panel_ = kernels<N>().panel(), depth_step_ = odd_lines<N>(depth_);
+  const std::int64_t taps_size_ = StackedPanels<N>::size(tiles_.taps(), depth_, lanes_);
+  std::int64_t panel_parts_, tile_parts_;
+  bool keeps_x_;
+  std::int64_t at_once_, lane_step_, height_;  ///< panels and tiles in a block
+  std::optional<Scratch<N>> taps_, buffers_, x_points_;
+  std::optional<Scratch<T>> element_buffers_, x_elements_;
+};
 
 class WinogradGradient final : public Algorithm {
  public:
@@ -102,79 +223,11 @@ class WinogradGradient final : public Algorithm {
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_, pixels_); }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
-    return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
+    return precision_.dispatch(problem.dtype, name(),
+                               [&]<class T>() { return Gradient<T>(conv2d_sizes(problem), pixels_, x, g).weights(); });
   }
 
  private:
-  template <class T>
-  Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& g) const {
-    using N = Sum<T>;
-    const Conv2DSizes s = conv2d_sizes(problem);
-    const Tiles tiles(s, pixels_);
-    const std::int64_t points = tiles.points(), depth = tiles.channels(), lanes = tiles.lanes();
-    const Panels<N> panels{depth, lanes, nullptr};
-    const std::int64_t panel = kernels<N>().panel(), size = StackedPanels<N>::size(tiles.taps(), depth, lanes);
-    const Tensor pixels = channels_last(x), image = channels_last(g);
-
-    const std::int64_t pieces = num_native_pieces(s), panel_parts = std::min(pieces, panels.count());
-    const std::int64_t tile_parts = std::min(pieces / panel_parts, tiles.count());
-    const std::int64_t depth_step = odd_lines<N>(depth), own_tiles = ceil_div(tiles.count(), tile_parts);
-    const bool keeps_x = own_tiles <= 2 * kTilesAtOnce &&
-                         points * own_tiles * depth_step * static_cast<std::int64_t>(sizeof(N)) <= kKeptBytes;
-    const std::int64_t affordable =
-        (keeps_x ? kSumBytes : kSumBytesAgain) / (points * depth * panel * static_cast<std::int64_t>(sizeof(N)));
-    const std::int64_t at_once =
-        std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels.count(), panel_parts)));
-    const std::int64_t lane_step = odd_lines<N>(at_once * panel);
-    const std::int64_t height =
-        keeps_x ? own_tiles : block_height<N>(points * (depth_step + lane_step), own_tiles, kBlockBytes);
-    const Scratch<N> taps(tile_parts, s.groups * size);
-    const Scratch<N> buffers(pieces, points * (height * (depth_step + lane_step) + depth * at_once * panel));
-    const std::int64_t half = elements_for<T>(height);
-    const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : pieces, points * half * (depth_step + lane_step));
-    for_each_piece(tile_parts * panel_parts, [&](std::int64_t piece) {
-      const Range own = part_of({0, tiles.count()}, piece / panel_parts, tile_parts);
-      const Range own_panels = part_of({0, panels.count()}, piece % panel_parts, panel_parts);
-      N* const scratch = buffers.of_piece(piece);
-      const Tiles::Matrix<N> a{scratch, height, depth_step};
-      const Tiles::Matrix<N> b{scratch + points * height * depth_step, height, lane_step};
-      N* const sums = scratch + points * height * (depth_step + lane_step);
-      T* const elements = element_buffers.of_piece(piece);
-      const Tiles::Matrix<T> a_elements{elements, half, depth_step};
-      const Tiles::Matrix<T> b_elements{elements + points * half * depth_step, half, lane_step};
-      Tiles::Matrix<T> as{};
-      PointSums<T> point_sums(tiles);
-      for (std::int64_t group = 0; group < s.groups; ++group) {
-        const StackedPanels<N> to{tiles.taps(), depth, lanes, taps.of_piece(piece / panel_parts) + group * size};
-        for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
-          const Range some{p, std::min(p + at_once, own_panels.last)};
-          const Range range{some.first * panel, std::min(some.last * panel, lanes)};
-          for (std::int64_t first = own.first; first < own.last; first += height) {
-            const Range block{first, std::min(first + height, own.last)};
-            if (!keeps_x || p == own_panels.first) {
-              tiles.gather_x(group, pixels.data<N>(), block, a);
-              as = as_elements<T>(tiles, block, a, depth, a_elements);
-            }
-            tiles.gather_y(group, image.data<N>(), block, range, b);
-            const Tiles::Matrix<T> bs = as_elements<T>(tiles, block, b, range.size(), b_elements);
-            point_sums.add(as, bs, block, first == own.first, some, panels, sums);
-          }
-          for (std::int64_t q = some.first; q < some.last; ++q)
-            panel_to_taps(tiles, sums + (q - some.first) * panel * points * depth, q, to);
-        }
-      }
-    });
-
-    Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
-    for (std::int64_t group = 0; group < s.groups; ++group) {
-      std::vector<StackedPanels<N>> parts;
-      for (std::int64_t part = 0; part < tile_parts; ++part)
-        parts.push_back({tiles.taps(), depth, lanes, taps.of_piece(part) + group * size});
-      taps_to_weights(s, tiles, group, parts, w.mutable_data<N>());
-    }
-    return w;
-  }
-
   std::string_view name_;
   TileSize pixels_;
   Precision precision_;

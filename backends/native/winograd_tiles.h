@@ -119,6 +119,8 @@ class Tiles {
     T* data;
     std::int64_t height, step;
     T* row(std::int64_t point, std::int64_t i) const { return data + (point * height + i) * step; }
+    /// The same without the first rows of each point.
+    Matrix from(std::int64_t first) const { return {row(0, first), height, step}; }
   };
 
   /// All channels of a group. Images are channels-last.
