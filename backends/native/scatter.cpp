@@ -65,8 +65,8 @@ class Planes {
  public:
   Planes(const Conv2DSizes& s, const T* x, const T* weights)
       : s_(s), elements_(elements_for<T>(s.c)), x_(x), step_(step(s)) {
-    for (std::int64_t plane = 0; plane < num_planes(s) + kMaxRows; ++plane) {
-      weights_.push_back(weights + std::min(plane, num_planes(s) - 1) * elements_);
+    for (std::int64_t plane = 0; plane < num_planes(s); ++plane) {
+      weights_.push_back(weights + plane * elements_);
     }
     targets_.resize(weights_.size());
   }
@@ -113,8 +113,8 @@ class Planes {
     const TileKernels<T>& kernel = kernels<T>();
     constexpr std::int64_t kStart = 0;
     std::array<const T*, kMaxPanel> lines{};
-    const std::int64_t tiles = ceil_div(num_planes(s_), kernel.rows());
-    constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t last_pixel = s_.n * s_.h * s_.w - 1;
+    std::array<const T*, 2 * kMaxRows> rows{};
     for (std::int64_t first = pixels.first; first < pixels.last; first += kernel.panel()) {
       const std::int64_t count = std::min<std::int64_t>(kernel.panel(), pixels.last - first);
       const int num_vectors = count > vectors.lanes ? 2 : 1;
@@ -131,13 +131,14 @@ class Planes {
                           .segments = 1,
                           .depth = elements_,
                           .target = {nullptr, width, false, nullptr}};
-      // Each tile asks for a part of the next pixels: all at once they would keep the loads waiting.
-      const T* next = x_ + (first + count) * elements_;
-      const T* const end = x_ + std::min(first + count + kernel.panel(), pixels.last) * elements_;
-      const std::int64_t share = ceil_div((end - next) / kLine, tiles) * kLine;
       for_each_tile<T>(num_planes(s_), [&](std::int64_t plane, int height) {
-        for (const T* const stop = std::min(next + share, end); next < stop; next += kLine) __builtin_prefetch(next);
-        tile.a = weights_.data() + plane;
+        // A tile asks for what the next rows of its kind would read: here for as many of the next pixels.
+        const std::int64_t next = first + kernel.panel() + std::min<std::int64_t>(plane, kernel.panel());
+        for (int i = 0; i < kernel.heights[height]; ++i) {
+          rows[i] = weights_[plane + i];
+          rows[kernel.heights[height] + i] = x_ + std::min(next + i, last_pixel) * elements_;
+        }
+        tile.a = rows.data();
         tile.target.rows = targets_.data() + plane;
         kernel.product[num_vectors - 1][height](tile);
       });
@@ -240,12 +241,18 @@ class Scatter final : public Algorithm {
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const double positions = static_cast<double>(s.n * s.h * s.w);
-    const double moved = positions * static_cast<double>(num_planes(s)) * static_cast<double>(size_of(problem.dtype));
-    constexpr double kTileRate = 7e9, kPixel = 8e-9;
-    const double alone = cost::seconds(
-        cost::flop(s) / (0.95 * precision_.product_rate(problem.dtype, s.c)) + moved / kTileRate + positions * kPixel,
-        cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const auto count = [](std::int64_t number) { return static_cast<double>(number); };
+    const std::int64_t lanes = precision_.lanes(problem.dtype), columns = ceil_div(s.ow + s.pw, s.sw);
+    constexpr double kStart = 7;  // what starting and storing a tile costs, in channels
+    const double products = count(s.n * s.h * s.w) * count(ceil_div(num_planes(s), 2) * 2) * (count(s.c) + kStart);
+    const double turned = count(s.n * s.h * s.w) * count(s.c);
+    const double sums = count(s.n * s.oh) * count(s.sw * s.o), vectors = count(ceil_div(columns, lanes));
+    const double terms = sums * vectors * count(s.taps()) / count(s.sh * s.sw);
+    const double written = count(s.n * s.oh) * vectors * count(ceil_div(s.sw * s.o, lanes));
+    constexpr double kTurn = 0.1e-9, kSum = 15e-9, kTerm = 0.6e-9, kWritten = 20e-9;  // seconds each
+    const double alone = cost::seconds(2 * products / (0.97 * precision_.product_rate(problem.dtype, s.c)) +
+                                           kTurn * turned + kSum * sums + kTerm * terms + kWritten * written,
+                                       cost::bytes(s, problem.dtype) / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 
