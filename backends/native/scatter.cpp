@@ -75,9 +75,10 @@ class Planes {
   static std::int64_t rows_that_fit(const Conv2DSizes& s) {
     constexpr std::int64_t kPlanesBytes = 256 << 10;
     const std::int64_t row_bytes = num_planes(s) * s.w * static_cast<std::int64_t>(sizeof(Sum<T>));
-    const std::int64_t needed = (s.kh - 1) * s.dh / s.sh + 1;
-    return std::clamp(kPlanesBytes / row_bytes, needed, std::max(needed, s.n * s.h));
+    return std::clamp(kPlanesBytes / row_bytes, rows_needed(s), std::max(rows_needed(s), s.n * s.h));
   }
+  /// Those of one row of the output.
+  static std::int64_t rows_needed(const Conv2DSizes& s) { return (s.kh - 1) * s.dh / s.sh + 1; }
   static std::int64_t planes_size(const Conv2DSizes& s) { return num_planes(s) * step(s) + 2 * kMaxPanel; }
   static std::int64_t panel_size(const Conv2DSizes& s) { return elements_for<T>(s.c) * kMaxPanel; }
 
@@ -249,10 +250,15 @@ class Scatter final : public Algorithm {
     const double sums = count(s.n * s.oh) * count(s.sw * s.o), vectors = count(ceil_div(columns, lanes));
     const double terms = sums * vectors * count(s.taps()) / count(s.sh * s.sw);
     const double written = count(s.n * s.oh) * vectors * count(ceil_div(s.sw * s.o, lanes));
+    // Rows that the next block needs again are moved to the front.
+    const std::int64_t fit = Planes<float>::rows_that_fit(s), again = Planes<float>::rows_needed(s) - 1;
+    const double moved =
+        count(s.n * s.h * s.w) * count(num_planes(s) * size_of(problem.dtype)) * count(again) / count(fit - again);
     constexpr double kTurn = 0.1e-9, kSum = 15e-9, kTerm = 0.6e-9, kWritten = 20e-9;  // seconds each
-    const double alone = cost::seconds(2 * products / (0.97 * precision_.product_rate(problem.dtype, s.c)) +
-                                           kTurn * turned + kSum * sums + kTerm * terms + kWritten * written,
-                                       cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const double alone =
+        cost::seconds(2 * products / (0.97 * precision_.product_rate(problem.dtype, s.c)) + kTurn * turned +
+                          kSum * sums + kTerm * terms + kWritten * written + moved / cost::kBandwidth,
+                      cost::bytes(s, problem.dtype) / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 
