@@ -89,7 +89,8 @@ class Planes {
 
   /// Makes the rows `wanted`; keeps those of the last call that are among them.
   void hold(Range wanted) {
-    const Range kept{std::max(wanted.first, held_.first), std::max(wanted.first, held_.last)};
+    const bool overlap = held_.first <= wanted.first && wanted.first < held_.last;  // with dilation, rows may step back
+    const Range kept{wanted.first, overlap ? std::min(held_.last, wanted.last) : wanted.first};
     const std::int64_t numbers = kept.size() * s_.w;
     if (kept.first > held_.first && numbers > 0) {
       for (std::int64_t plane = 0; plane < num_planes(s_); ++plane) {
@@ -98,7 +99,7 @@ class Planes {
       }
     }
     held_ = wanted;
-    multiply({std::min(kept.last, wanted.last) * s_.w, wanted.last * s_.w});
+    multiply({kept.last * s_.w, wanted.last * s_.w});
   }
 
   const Sum<T>* row(std::int64_t input_row) const { return planes_ + (input_row - held_.first) * s_.w; }
