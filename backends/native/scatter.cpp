@@ -9,7 +9,7 @@
 //   y        [q][column phase, filter]     turned back: one row of an output image
 // Column `c` of an output row is q * stride + phase - padding. What lies between x and y stays in the cache; rows of
 // the planes are kept until no later output row needs them.
-#include <numeric>
+#include <array>
 #include <type_traits>
 
 #include <dygrad/backends/native/algorithms.h>
