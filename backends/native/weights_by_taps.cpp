@@ -135,11 +135,14 @@ class WeightsByTaps final : public Algorithm {
         share_inside(s) * cost::flop(s) * rows / static_cast<double>(s.kw * s.o) / cost::lane_use(s.c, lanes);
     constexpr double kPosition = 4e-9;  // seconds to find one and its patch
     const double positions = kPosition * static_cast<double>(s.n * s.h * s.w);
-    // Sums are made 0, added to, and put in order.
-    const double sums = 3 * static_cast<double>(num_elements(s.w_shape()) * size_of(problem.dtype)) / cost::kBandwidth;
-    const double alone =
-        cost::seconds(products / (0.95 * precision_.product_rate(problem.dtype, s.n)) + positions + sums,
-                      cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    // Sums are made 0, added to, and put in order. Images beyond the caches are waited for about half of the time.
+    constexpr double kCached = 8e6, kWaiting = 0.5;
+    const double bytes = cost::bytes(s, problem.dtype);
+    const double moved = 3 * static_cast<double>(num_elements(s.w_shape()) * size_of(problem.dtype)) +
+                         kWaiting * std::max(0.0, bytes - kCached);
+    const double alone = cost::seconds(
+        products / (0.95 * precision_.product_rate(problem.dtype, s.n)) + positions + moved / cost::kBandwidth,
+        bytes / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
