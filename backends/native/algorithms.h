@@ -9,6 +9,7 @@ const Algorithm& subpixel();           ///< D: an ordinary convolution per phase
 const Algorithm& scatter();            ///< D: a product per input pixel, then sums per output pixel (scatter.cpp)
 const Algorithm& convolution();        ///< B: an ordinary convolution (convolution.cpp)
 const Algorithm& weights_gradient();   ///< W: pixels times patches (weights_gradient.cpp)
+const Algorithm& weights_by_taps();    ///< W: the same for few filters (weights_by_taps.cpp)
 const Algorithm& depthwise();          ///< D, B and W of one channel per group (depthwise.cpp)
 const Algorithm& winograd();           ///< D with fewer products (winograd.cpp)
 const Algorithm& winograd_data();      ///< B likewise
@@ -23,6 +24,7 @@ const Algorithm& bf16_subpixel();
 const Algorithm& bf16_scatter();
 const Algorithm& bf16_convolution();
 const Algorithm& bf16_weights_gradient();
+const Algorithm& bf16_weights_by_taps();
 const Algorithm& bf16_winograd();
 const Algorithm& bf16_winograd_data();
 const Algorithm& bf16_winograd_gradient();

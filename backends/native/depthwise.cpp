@@ -1,10 +1,10 @@
 // One channel per group: nothing is summed over channels, so vectors run along them, and each product is made where
 // its operands lie.
-#include <span>
 #include <vector>
 
 #include <dygrad/backends/cost.h>
 #include <dygrad/backends/native/algorithms.h>
+#include <dygrad/backends/native/axis_terms.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/patches.h>
 #include <dygrad/core/activate.h>
@@ -21,50 +21,6 @@ void pack(const Conv2DSizes& s, const T* weights, T* packed) {
   for (std::int64_t tap = 0; tap < s.taps(); ++tap) {
     for (std::int64_t c = 0; c < s.c; ++c) packed[tap * s.c + c] = weights[c * s.taps() + tap];
   }
-}
-
-/// For each index along one axis of the result: which operand indices it is summed from, through which kernel indices.
-struct AxisTerms {
-  struct Term {
-    std::int64_t operand, kernel;
-  };
-  std::vector<Term> terms;
-  std::vector<std::size_t> ends;  ///< of each result index's terms
-
-  std::span<const Term> of(std::int64_t index) const {
-    const std::size_t first = index == 0 ? 0 : ends[index - 1];
-    return std::span(terms).subspan(first, ends[index] - first);
-  }
-};
-
-/// Of the transposed convolution: output = operand * stride + kernel * dilation - padding.
-AxisTerms transposed_terms(std::int64_t outputs, std::int64_t inputs, std::int64_t kernel, std::int64_t stride,
-                           std::int64_t padding, std::int64_t dilation) {
-  AxisTerms axis;
-  for (std::int64_t output = 0; output < outputs; ++output) {
-    for (std::int64_t k = 0; k < kernel; ++k) {
-      const std::int64_t distance = output + padding - k * dilation;
-      if (distance >= 0 && distance % stride == 0 && distance / stride < inputs) {
-        axis.terms.push_back({distance / stride, k});
-      }
-    }
-    axis.ends.push_back(axis.terms.size());
-  }
-  return axis;
-}
-
-/// Of the ordinary convolution, its adjoint.
-AxisTerms ordinary_terms(std::int64_t inputs, std::int64_t outputs, std::int64_t kernel, std::int64_t stride,
-                         std::int64_t padding, std::int64_t dilation) {
-  AxisTerms axis;
-  for (std::int64_t input = 0; input < inputs; ++input) {
-    for (std::int64_t k = 0; k < kernel; ++k) {
-      const std::int64_t output = input * stride + k * dilation - padding;
-      if (output >= 0 && output < outputs) axis.terms.push_back({output, k});
-    }
-    axis.ends.push_back(axis.terms.size());
-  }
-  return axis;
 }
 
 /// Sizes of one image, in pixels.

@@ -67,6 +67,17 @@ struct OuterTile {
   TileTarget<Sum<T>> target;
 };
 
+/// Rows of `width` numbers, each of which counts once for every column, moved to the right: at q it has
+///   rows[r][offsets[j] + q - shifts[j]]  if 0 <= q - shifts[j] < width, else nothing.
+/// Up to a vector before and behind a row is read as well.
+template <class T>
+struct ShiftedRows {
+  const T* const* rows;
+  std::int64_t num_rows;
+  const std::int64_t *offsets, *shifts;
+  std::int64_t num_columns, width;
+};
+
 /// Tiles of several heights: the first is what the registers hold, the others do what is left over.
 inline constexpr int kHeights = 5;
 inline constexpr int kMaxRows = 14;   ///< of a tile, over all instruction sets
@@ -86,10 +97,8 @@ struct TileKernels {
 
 template <class T>
 struct Kernels : TileKernels<T> {
-  /// y[q * count + i] = init[i] + sum of rows[t][q * row_step + i] over t, for q in [0, positions), i in [0, count).
-  /// Reads whole vectors of rows and init, writes nothing but y[0, positions * count). init may be null.
-  void (*sum_rows)(const T* const* rows, std::int64_t terms, std::int64_t row_step, std::int64_t positions,
-                   std::int64_t count, const T* init, T* y);
+  /// y[q] = init + sum of what the rows have at q, for q in [0, count). Writes whole vectors.
+  void (*sum_shifted)(const ShiftedRows<T>& rows, T init, std::int64_t count, T* y);
   /// y[i] = init[i] + sum of x[t][i] * w[t][i] over t.
   void (*sum_products)(const T* const* x, const T* const* w, std::int64_t terms, std::int64_t count, const T* init,
                        T* y);

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #endif
 
+#include <type_traits>
 #include <utility>
 
 #include <dygrad/backends/native/kernels.h>
@@ -52,6 +53,13 @@ inline void store_part(float* p, Vector<float> v, std::int64_t count) {
 inline void store_part(double* p, Vector<double> v, std::int64_t count) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1U << count) - 1), (__m512d)v);
 }
+/// The numbers in [first, first + count) of a vector.
+inline void store_lanes(float* p, Vector<float> v, int first, std::int64_t count) {
+  _mm512_mask_storeu_ps(p - first, static_cast<__mmask16>(((1U << count) - 1) << first), (__m512)v);
+}
+inline void store_lanes(double* p, Vector<double> v, int first, std::int64_t count) {
+  _mm512_mask_storeu_pd(p - first, static_cast<__mmask8>(((1U << count) - 1) << first), (__m512d)v);
+}
 #else
 template <class T>
 inline Vector<T> load_part(const T* p, std::int64_t count) {
@@ -62,6 +70,10 @@ inline Vector<T> load_part(const T* p, std::int64_t count) {
 template <class T>
 inline void store_part(T* p, Vector<T> v, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
+}
+template <class T>
+inline void store_lanes(T* p, Vector<T> v, int first, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) p[i] = v[first + i];
 }
 #endif
 
@@ -160,18 +172,34 @@ void outer(const OuterTile<T>& tile) {
   store_tile(tile.target, sums);
 }
 
-/// Stores run over the end of a position's numbers, since the next position writes those again; the last ones do not.
+/// All bits of the lanes in [first, last).
 template <class T>
-void sum_rows(const T* const* rows, std::int64_t terms, std::int64_t row_step, std::int64_t positions,
-              std::int64_t count, const T* init, T* y) {
-  for (std::int64_t q = 0; q < positions; ++q) {
-    const std::int64_t room = (positions - q) * count;
-    for (std::int64_t i = 0; i < count; i += kLanes<T>) {
-      Vector<T> sum = init ? load(init + i) : Vector<T>{};
-      for (std::int64_t t = 0; t < terms; ++t) sum += load(rows[t] + q * row_step + i);
-      if (i + kLanes<T> <= room) store(y + q * count + i, sum);
-      else store_part(y + q * count + i, sum, count - i < kLanes<T> ? count - i : kLanes<T>);
+inline auto lanes_between(std::int64_t first, std::int64_t last) {
+  using Lane = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  using Lanes __attribute__((vector_size(kVectorBytes))) = Lane;
+  Lanes lane;
+  for (int i = 0; i < kLanes<T>; ++i) lane[i] = static_cast<Lane>(i);
+  return (lane >= static_cast<Lane>(first)) & (lane < static_cast<Lane>(last));
+}
+
+template <class T>
+void sum_shifted(const ShiftedRows<T>& rows, T init, std::int64_t count, T* y) {
+  constexpr std::int64_t n = kLanes<T>;
+  for (std::int64_t q = 0; q < count; q += n) {
+    Vector<T> sum = init - Vector<T>{};
+    for (std::int64_t j = 0; j < rows.num_columns; ++j) {
+      const std::int64_t first = rows.shifts[j] - q, last = first + rows.width, from = rows.offsets[j] - first;
+      if (first >= n || last <= 0) continue;
+      if (first <= 0 && last >= n) {
+        for (std::int64_t r = 0; r < rows.num_rows; ++r) sum += load(rows.rows[r] + from);
+      } else {
+        const auto inside = lanes_between<T>(first < 0 ? 0 : first, last > n ? n : last);
+        for (std::int64_t r = 0; r < rows.num_rows; ++r) {
+          sum += (Vector<T>)((decltype(inside))load(rows.rows[r] + from) & inside);
+        }
+      }
     }
+    store(y + q, sum);
   }
 }
 
@@ -221,42 +249,104 @@ void accumulate_products(const T* x, std::int64_t x_step, const T* y, std::int64
   }
 }
 
-/// The numbers of two vectors in turn: those of their first halves, and of their second ones.
-template <class T, int... kPlaces>
+/// The numbers of two vectors in turn: those of their first halves, and of their second ones. Where kPiece is less than
+/// a vector, every piece of so many numbers is treated like that.
+template <class T, int kPiece, int... kPlaces>
 inline void zip(Vector<T> a, Vector<T> b, Vector<T>& first, Vector<T>& second, std::integer_sequence<int, kPlaces...>) {
   constexpr int n = sizeof...(kPlaces);
-  first = __builtin_shufflevector(a, b, (kPlaces / 2 + kPlaces % 2 * n)...);
-  second = __builtin_shufflevector(a, b, (kPlaces / 2 + n / 2 + kPlaces % 2 * n)...);
+  first = __builtin_shufflevector(a, b, (kPlaces / kPiece * kPiece + kPlaces % kPiece / 2 + kPlaces % 2 * n)...);
+  second = __builtin_shufflevector(
+      a, b, (kPlaces / kPiece * kPiece + kPlaces % kPiece / 2 + kPiece / 2 + kPlaces % 2 * n)...);
 }
 
-/// A square matrix of vectors is transposed when its rows have been zipped as often as it takes to halve n down to 1:
-/// each time, one bit of the number of a row changes places with one of the number of a column.
+/// Lines are zipped as often as it takes to halve their number down to 1: each time, one bit of the number of a line
+/// changes places with one of the number of a column. Then pieces hold columns of kLines numbers, one after another.
+template <class T, int kLines, int kPiece>
+inline void zip_lines(Vector<T> (&v)[kLines]) {
+  Vector<T> zipped[kLines];
+#pragma GCC unroll 4
+  for (int size = kLines; size > 1; size /= 2) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kLines / 2; ++r) {
+      zip<T, kPiece>(v[r], v[r + kLines / 2], zipped[2 * r], zipped[2 * r + 1],
+                     std::make_integer_sequence<int, kLanes<T>>());
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kLines; ++r) v[r] = zipped[r];
+  }
+}
+
+/// 16 bytes of every so many lines, one after another.
+template <class T>
+constexpr int kShort = 16 / sizeof(T);
+template <class A, int... kPlaces>
+inline auto joined(A a, A b, std::integer_sequence<int, kPlaces...>) {
+  return __builtin_shufflevector(a, b, kPlaces...);
+}
+template <class T, int kPieces>
+inline auto load_pieces(const T* const* lines, std::int64_t i) {
+  if constexpr (kPieces == 1) {
+    T piece __attribute__((vector_size(16)));
+    __builtin_memcpy(&piece, lines[0] + i, sizeof piece);
+    return piece;
+  } else {
+    return joined(load_pieces<T, kPieces / 2>(lines, i),
+                  load_pieces<T, kPieces / 2>(lines + kPieces / 2 * kShort<T>, i),
+                  std::make_integer_sequence<int, kPieces * kShort<T>>());
+  }
+}
+
+/// As many lines and columns as a vector has numbers. Most of it is done by loads of a few numbers to their place,
+/// which takes fewer registers than zipping whole lines.
+template <class T>
+inline void transpose_square(const T* const* lines, std::int64_t first, T* to, std::int64_t step) {
+  constexpr int n = kLanes<T>, kPiece = kShort<T>;
+  for (int i = 0; i < n; i += kPiece, to += kPiece * step) {
+    Vector<T> v[kPiece];
+#pragma GCC unroll 4
+    for (int r = 0; r < kPiece; ++r) v[r] = load_pieces<T, n / kPiece>(lines + r, first + i);
+    zip_lines<T, kPiece, kPiece>(v);
+#pragma GCC unroll 4
+    for (int r = 0; r < kPiece; ++r) store(to + r * step, v[r]);
+  }
+}
+
+/// As transpose, for up to kLines lines.
+template <class T, int kLines>
+void transpose_lines(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step) {
+  if constexpr (kLines > 1) {
+    if (num_lines <= kLines / 2) return transpose_lines<T, kLines / 2>(lines, num_lines, count, to, step);
+  }
+  constexpr int n = static_cast<int>(kLanes<T>), kColumns = n / kLines;  // of a vector
+  std::int64_t i = 0;
+  if (kLines == n && num_lines == n) {
+    for (; i + n <= count; i += n, to += n * step) transpose_square(lines, i, to, step);
+  }
+  const bool dense = num_lines == kLines && step == kLines;  // then columns follow each other without a gap
+  for (; i < count; i += n, to += n * step) {
+    const std::int64_t columns = count - i < n ? count - i : n;
+    Vector<T> v[kLines];
+    for (int r = 0; r < kLines; ++r) {
+      v[r] = r >= num_lines ? Vector<T>{} : columns == n ? load(lines[r] + i) : load_part(lines[r] + i, columns);
+    }
+    zip_lines<T, kLines, n>(v);
+    if (dense) {
+      for (std::int64_t r = 0, left = columns * kLines; left > 0; ++r, left -= n) {
+        if (left >= n) store(to + r * n, v[r]);
+        else store_part(to + r * n, v[r], left);
+      }
+    } else {
+      for (int c = 0; c < columns; ++c) store_lanes(to + c * step, v[c / kColumns], c % kColumns * kLines, num_lines);
+    }
+  }
+}
+
 template <class T>
 void transpose(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step) {
   constexpr int n = static_cast<int>(kLanes<T>);
   for (std::int64_t j = 0; j < num_lines; j += n) {
-    for (std::int64_t i = 0; i < count; i += n) {
-      const std::int64_t rows = num_lines - j < n ? num_lines - j : n, columns = count - i < n ? count - i : n;
-      Vector<T> v[n], zipped[n];
-#pragma GCC unroll 16
-      for (int r = 0; r < n; ++r) {
-        v[r] = r >= rows ? Vector<T>{} : columns == n ? load(lines[j + r] + i) : load_part(lines[j + r] + i, columns);
-      }
-      for (int size = n; size > 1; size /= 2) {
-#pragma GCC unroll 8
-        for (int r = 0; r < n / 2; ++r) {
-          zip<T>(v[r], v[r + n / 2], zipped[2 * r], zipped[2 * r + 1], std::make_integer_sequence<int, n>());
-        }
-#pragma GCC unroll 16
-        for (int r = 0; r < n; ++r) v[r] = zipped[r];
-      }
-#pragma GCC unroll 16
-      for (int c = 0; c < n; ++c) {
-        if (c >= columns) break;
-        if (rows == n) store(to + (i + c) * step + j, v[c]);
-        else store_part(to + (i + c) * step + j, v[c], rows);
-      }
-    }
+    const std::int64_t left = num_lines - j < n ? num_lines - j : n;
+    transpose_lines<T, n>(lines + j, left, count, to + j, step);
   }
 }
 
@@ -288,7 +378,8 @@ constexpr TileKernels<T> tiles(const char* instruction_set) {
 
 template <class T>
 constexpr Kernels<T> table(const char* instruction_set) {
-  Kernels<T> kernels{tiles<T>(instruction_set), sum_rows<T>, sum_products<T>, accumulate_products<T>, transpose<T>, {}};
+  Kernels<T> kernels{tiles<T>(instruction_set), sum_shifted<T>, sum_products<T>,
+                     accumulate_products<T>,    transpose<T>,   {}};
   fill_transforms<T, Transform::x_to_points>(kernels);
   fill_transforms<T, Transform::w_to_points>(kernels);
   fill_transforms<T, Transform::points_to_y>(kernels);

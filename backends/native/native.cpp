@@ -21,11 +21,12 @@ class NativeBackend final : public Backend {
 
  private:
   // Of equal estimates the first one wins: exact products.
-  std::array<const Algorithm*, 19> algorithms_{&native::depthwise(),
+  std::array<const Algorithm*, 21> algorithms_{&native::depthwise(),
                                                &native::subpixel(),
                                                &native::scatter(),
                                                &native::convolution(),
                                                &native::weights_gradient(),
+                                               &native::weights_by_taps(),
                                                &native::winograd(),
                                                &native::winograd_data(),
                                                &native::winograd_gradient(),
@@ -37,6 +38,7 @@ class NativeBackend final : public Backend {
                                                &native::bf16_scatter(),
                                                &native::bf16_convolution(),
                                                &native::bf16_weights_gradient(),
+                                               &native::bf16_weights_by_taps(),
                                                &native::bf16_winograd(),
                                                &native::bf16_winograd_data(),
                                                &native::bf16_winograd_gradient()};

@@ -108,14 +108,16 @@ inline std::int64_t num_native_pieces(const Conv2DSizes& s) {
   return std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kWorthAThread), 1, num_threads());
 }
 
-/// One thread's part of a matrix of results, cut between whole tiles.
+/// One thread's part of a matrix of results, cut between whole tiles: along panels where tiles are few, or where there
+/// are more weights to read than pixels.
 struct Share {
   Range positions, panels;
 };
 template <class T>
 Share share_of(std::int64_t positions, std::int64_t panels, std::int64_t piece, std::int64_t pieces) {
   const std::int64_t height = kernels<T>().rows(), tiles = (positions + height - 1) / height;
-  if (tiles < 2 * pieces && panels > tiles) {
+  const bool mostly_weights = panels >= 2 * pieces && panels * kernels<T>().panel() > positions;
+  if ((tiles < 2 * pieces && panels > tiles) || mostly_weights) {
     return {{0, positions}, part_of({0, panels}, piece, pieces)};
   }
   const Range own = part_of({0, tiles}, piece, pieces);

@@ -101,11 +101,19 @@ Panels<T> pack_panels(const Number<T>* source, const std::vector<PanelRow>& rows
   // Along the source: lanes that lie close together are read row by row, lanes that lie far apart panel by panel.
   const bool lanes_are_close = lane_offsets.size() < 2 || rows.size() < 2 ||
                                lane_offsets[1] - lane_offsets[0] <= rows.back().offset - rows.front().offset;
-  if (lanes_are_close) {
+  if (lanes_are_close && panels.count() < 2 * num_threads()) {
     parallel_for(num_runs, kWorthAThread / std::max<std::int64_t>(panels.lanes, 1) + 1,
                  [&](std::int64_t first, std::int64_t last) {
                    for (std::int64_t run = first; run < last; ++run) {
                      for (std::int64_t p = 0; p < panels.count(); ++p) fill(p, run);
+                   }
+                 });
+  } else if (lanes_are_close) {
+    // Threads share out panels as those do that will read them.
+    parallel_for(panels.count(), kWorthAThread / std::max<std::int64_t>(1, panels.depth * panel) + 1,
+                 [&](std::int64_t first, std::int64_t last) {
+                   for (std::int64_t run = 0; run < num_runs; ++run) {
+                     for (std::int64_t p = first; p < last; ++p) fill(p, run);
                    }
                  });
   } else {

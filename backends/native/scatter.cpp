@@ -1,14 +1,19 @@
-// The transposed convolution from the input's side: one product turns each input pixel into all numbers that it
-// contributes, a full kernel's worth; then every output pixel sums its contributions. Where the filters are fewer than
-// a vector has lanes, the taps fill the vector. Outputs are written once; what lies between stays in the cache.
+// The transposed convolution from the input's side: every input pixel is multiplied by all numbers of the kernel, then
+// output pixels sum what reaches them. Where filters are few they fill no vector; here vectors run along pixels, so it
+// does not matter how many there are, and the sums are those of shifted rows.
 //
-// Note [Stretches]
-// Along a row, outputs q * stride - padding, ..., (q + 1) * stride - padding - 1 and all their filters are one stretch
-// of memory. Input column q - t contributes to it through kernel columns t * stride, ..., (t + 1) * stride - 1, which
-// is one stretch of that column's product; kernels are filled up with zeros to a whole number of strides.
+// Note [Planes]
+//   x        [pixel][channel]            turned round, a few pixels at a time:  [channel][pixel]
+//   planes   [filter, tap][input pixel]  = weights [filter, tap][channel] * [channel][pixel]
+//   sums     [column phase, filter][q]   = planes of a filter, row upon row, shifted by whole strides
+//   y        [q][column phase, filter]     turned back: one row of an output image
+// Column `c` of an output row is q * stride + phase - padding. What lies between x and y stays in the cache; rows of
+// the planes are kept until no later output row needs them.
 #include <array>
+#include <type_traits>
 
 #include <dygrad/backends/native/algorithms.h>
+#include <dygrad/backends/native/axis_terms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
@@ -18,99 +23,214 @@ namespace dygrad::native {
 
 namespace {
 
-struct Layout {
-  std::int64_t column_steps;  ///< strides that the filled-up kernel is wide
-  std::int64_t stretch;       ///< numbers in a stretch
-  std::int64_t row;           ///< numbers in one kernel row of a product
-  std::int64_t lanes;         ///< numbers in a product
-  std::int64_t step;          ///< from one product to the next
-
-  explicit Layout(const Conv2DSizes& s)
-      : column_steps((s.kw + s.sw - 1) / s.sw),
-        stretch(s.sw * s.o),
-        row(column_steps * stretch),
-        lanes(s.kh * row),
-        step((((lanes + 15) / 16) | 1) * 16 + 32) {}  // odd, in lines: keeps products off each other's cache sets
-};
-
 template <class T>
-void pack(const Conv2DSizes& s, const Layout& layout, const Number<T>* weights, T* panels) {
-  const std::int64_t channel = s.o * s.taps();
-  std::vector<PanelRow> rows;
-  std::vector<std::int64_t> lanes;
-  for (std::int64_t c = 0; c < s.c; c += kFactors<T>) {
-    rows.push_back({c / kFactors<T>, c * channel, c + 1 < s.c ? (c + 1) * channel : kZero});
-  }
-  for (std::int64_t i = 0; i < s.kh; ++i) {
-    for (std::int64_t j = 0; j < layout.column_steps * s.sw; ++j) {
-      for (std::int64_t o = 0; o < s.o; ++o) lanes.push_back(j < s.kw ? o * s.taps() + i * s.kw + j : kZero);
-    }
-  }
-  pack_panels(weights, rows, lanes, panels);
+void transpose(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step) {
+  using Word = std::conditional_t<std::is_same_v<T, Bf16Pair>, float, T>;  // of the same size
+  kernels<Word>().transpose(reinterpret_cast<const Word* const*>(lines), num_lines, count, reinterpret_cast<Word*>(to),
+                            step);
 }
 
-/// Rows of the input that touch these rows of the output.
-Range rows_reaching(const Conv2DSizes& s, Range outputs) {
-  const std::int64_t first = std::clamp<std::int64_t>(ceil_div(outputs.first + s.ph - (s.kh - 1) * s.dh, s.sh), 0, s.h);
-  return {first, std::clamp<std::int64_t>(floor_div(outputs.last - 1 + s.ph, s.sh) + 1, first, s.h)};
-}
+std::int64_t num_planes(const Conv2DSizes& s) { return s.o * s.taps(); }
 
-/// Sums one row of outputs. products(row) are those of an input row of the same image.
+/// Weights [channel][filter, tap] as [filter, tap][channel].
 template <class T>
-class RowOfSums {
- public:
-  RowOfSums(const Conv2DSizes& s, const Layout& layout, const T* init) : s_(s), layout_(layout), init_(init) {}
-
-  template <class Products>
-  void write(std::int64_t oh, const Products& products, T* y) {
-    kernel_rows_.clear();
-    for (std::int64_t i = 0; i < s_.kh; ++i) {
-      const std::int64_t down = oh + s_.ph - i * s_.dh;
-      if (down < 0 || down % s_.sh != 0 || down / s_.sh >= s_.h) continue;
-      kernel_rows_.push_back(products(down / s_.sh) + i * layout_.row);
-    }
-    const std::int64_t last = floor_div(s_.ow - 1 + s_.pw, s_.sw) + 1;
-    const std::int64_t whole_last = floor_div(s_.ow + s_.pw, s_.sw);  // stretches from here on are cut at the right
-    const std::int64_t inner_first = std::max(layout_.column_steps - 1, ceil_div(s_.pw, s_.sw));
-    const std::int64_t inner_last = std::max(inner_first, std::min(s_.w, whole_last));
-    for (std::int64_t q = s_.pw / s_.sw; q < last; ++q) {
-      if (q == inner_first && inner_last > inner_first) {
-        write_stretches(q, inner_last - q, 0, layout_.stretch, y + (q * s_.sw - s_.pw) * s_.o);
-        q = inner_last - 1;
-        continue;
+void pack(const Conv2DSizes& s, const Number<T>* weights, T* packed) {
+  const std::int64_t planes = num_planes(s), elements = elements_for<T>(s.c);
+  if constexpr (kFactors<T> == 1) {
+    std::vector<const T*> lines;
+    for (std::int64_t c = 0; c < s.c; ++c) lines.push_back(weights + c * planes);
+    transpose(lines.data(), s.c, planes, packed, elements);
+  } else {
+    for (std::int64_t c = 0; c < s.c; c += kFactors<T>) {
+      for (std::int64_t plane = 0; plane < planes; ++plane) {
+        const std::uint32_t second = c + 1 < s.c ? weights[(c + 1) * planes + plane] : 0;
+        packed[plane * elements + c / kFactors<T>] = Bf16Pair{weights[c * planes + plane] | second << 16};
       }
-      const std::int64_t first_column = q * s_.sw - s_.pw, skipped = std::max<std::int64_t>(0, -first_column);
-      const std::int64_t columns = std::min(s_.sw, s_.ow - first_column) - skipped;
-      write_stretches(q, 1, skipped * s_.o, columns * s_.o, y + (first_column + skipped) * s_.o);
     }
   }
+}
+
+/// Rows of the input, counted through the batch, that these rows and one more of the output need.
+Range with_rows_of(Range inputs, const Conv2DSizes& s, const AxisTerms& down, std::int64_t output) {
+  const auto terms = down.of(output % s.oh);
+  if (terms.empty()) return inputs;
+  const std::int64_t image = output / s.oh * s.h, last = image + terms.front().operand + 1;
+  const std::int64_t first = image + terms.back().operand;
+  return inputs.size() == 0 ? Range{first, last} : Range{std::min(inputs.first, first), std::max(inputs.last, last)};
+}
+
+/// Some rows of the input times the whole kernel.
+template <class T>
+class Planes {
+ public:
+  Planes(const Conv2DSizes& s, const T* x, const T* weights)
+      : s_(s), elements_(elements_for<T>(s.c)), x_(x), step_(step(s)) {
+    for (std::int64_t plane = 0; plane < num_planes(s); ++plane) {
+      weights_.push_back(weights + plane * elements_);
+    }
+    targets_.resize(weights_.size());
+  }
+
+  /// Input rows held at the same time: all that one row of the output needs, and more where they are small.
+  static std::int64_t rows_that_fit(const Conv2DSizes& s) {
+    constexpr std::int64_t kPlanesBytes = 256 << 10;
+    const std::int64_t row_bytes = num_planes(s) * s.w * static_cast<std::int64_t>(sizeof(Sum<T>));
+    return std::clamp(kPlanesBytes / row_bytes, rows_needed(s), std::max(rows_needed(s), s.n * s.h));
+  }
+  /// Those of one row of the output.
+  static std::int64_t rows_needed(const Conv2DSizes& s) { return (s.kh - 1) * s.dh / s.sh + 1; }
+  static std::int64_t planes_size(const Conv2DSizes& s) { return num_planes(s) * step(s) + 2 * kMaxPanel; }
+  static std::int64_t panel_size(const Conv2DSizes& s) { return elements_for<T>(s.c) * kMaxPanel; }
+
+  void use(Sum<T>* planes, T* panel) {
+    planes_ = planes + kMaxPanel;
+    panel_ = panel;
+  }
+
+  /// Makes the rows `wanted`; keeps those of the last call that are among them.
+  void hold(Range wanted) {
+    const bool overlap = held_.first <= wanted.first && wanted.first < held_.last;  // with dilation, rows may step back
+    const Range kept{wanted.first, overlap ? std::min(held_.last, wanted.last) : wanted.first};
+    const std::int64_t numbers = kept.size() * s_.w;
+    if (kept.first > held_.first && numbers > 0) {
+      for (std::int64_t plane = 0; plane < num_planes(s_); ++plane) {
+        const Sum<T>* from = planes_ + plane * step_ + (kept.first - held_.first) * s_.w;
+        std::copy_n(from, numbers, planes_ + plane * step_);
+      }
+    }
+    held_ = wanted;
+    multiply({kept.last * s_.w, wanted.last * s_.w});
+  }
+
+  const Sum<T>* row(std::int64_t input_row) const { return planes_ + (input_row - held_.first) * s_.w; }
+  std::int64_t step() const { return step_; }
 
  private:
-  /// `count` numbers, from `skipped` on, of stretches [q, q + stretches) that all have the same contributors.
-  void write_stretches(std::int64_t q, std::int64_t stretches, std::int64_t skipped, std::int64_t count, T* y) {
-    terms_.clear();
-    for (const T* kernel_row : kernel_rows_) {
-      for (std::int64_t t = 0; t < layout_.column_steps; ++t) {
-        if (q - t < 0 || q - t >= s_.w) continue;
-        terms_.push_back(kernel_row + (q - t) * layout_.step + t * layout_.stretch + skipped);
-      }
+  /// From one plane to the next: a block of rows, and room for whole vectors.
+  static std::int64_t step(const Conv2DSizes& s) { return odd_lines<Sum<T>>(rows_that_fit(s) * s.w + kMaxPanel); }
+
+  /// Multiplies these pixels of the input.
+  void multiply(Range pixels) {
+    const Kernels<Sum<T>>& vectors = kernels<Sum<T>>();
+    const TileKernels<T>& kernel = kernels<T>();
+    constexpr std::int64_t kStart = 0;
+    std::array<const T*, kMaxPanel> lines{};
+    const std::int64_t last_pixel = s_.n * s_.h * s_.w - 1;
+    std::array<const T*, 2 * kMaxRows> rows{};
+    for (std::int64_t first = pixels.first; first < pixels.last; first += kernel.panel()) {
+      const std::int64_t count = std::min<std::int64_t>(kernel.panel(), pixels.last - first);
+      const int num_vectors = count > vectors.lanes ? 2 : 1;
+      const std::int64_t width = num_vectors * vectors.lanes;
+      for (std::int64_t i = 0; i < width; ++i) lines[i] = x_ + (first + std::min(i, count - 1)) * elements_;
+      transpose(lines.data(), width, elements_, panel_, width);
+      Sum<T>* const to = planes_ + first - held_.first * s_.w;
+      for (std::int64_t plane = 0; plane < num_planes(s_); ++plane) targets_[plane] = to + plane * step_;
+      ProductTile<T> tile{.a = nullptr,
+                          .b = panel_,
+                          .b_step = width,
+                          .a_offsets = &kStart,
+                          .b_rows = &kStart,
+                          .segments = 1,
+                          .depth = elements_,
+                          .target = {nullptr, width, false, nullptr}};
+      for_each_tile<T>(num_planes(s_), [&](std::int64_t plane, int height) {
+        // A tile asks for what the next rows of its kind would read: here for as many of the next pixels.
+        const std::int64_t next = first + kernel.panel() + std::min<std::int64_t>(plane, kernel.panel());
+        for (int i = 0; i < kernel.heights[height]; ++i) {
+          rows[i] = weights_[plane + i];
+          rows[kernel.heights[height] + i] = x_ + std::min(next + i, last_pixel) * elements_;
+        }
+        tile.a = rows.data();
+        tile.target.rows = targets_.data() + plane;
+        kernel.product[num_vectors - 1][height](tile);
+      });
     }
-    kernels<T>().sum_rows(terms_.data(), static_cast<std::int64_t>(terms_.size()), layout_.step, stretches, count,
-                          init_ ? init_ + skipped : nullptr, y);
   }
 
   const Conv2DSizes& s_;
-  const Layout& layout_;
-  const T* init_;
-  std::vector<const T*> kernel_rows_, terms_;
+  std::int64_t elements_;
+  const T* x_;
+  std::int64_t step_;
+  Range held_{0, 0};
+  std::vector<const T*> weights_;
+  std::vector<Sum<T>*> targets_;
+  Sum<T>* planes_ = nullptr;
+  T* panel_ = nullptr;
 };
 
-/// The image as rows of a matrix: every pixel of so many elements is a patch.
-PatchGrid pixels_as_patches(std::int64_t elements, std::int64_t count) {
-  return {1, 1, count, elements, 0, elements, 1, count, 1, 1, {0}, {0}};
-}
+/// The kernel columns that reach one column phase of the output, with the strides between the pixels.
+struct ColumnPhase {
+  std::vector<std::int64_t> columns, shifts;
+};
 
-constexpr std::int64_t kTileBytes = 512 << 10;
+/// Sums one row of outputs.
+template <class T>
+class RowOfSums {
+ public:
+  RowOfSums(const Conv2DSizes& s, const AxisTerms& down, std::int64_t plane_step, const T* bias)
+      : s_(s),
+        down_(down),
+        plane_step_(plane_step),
+        bias_(bias),
+        count_(ceil_div(s.ow + s.pw, s.sw)),
+        whole_{std::min(ceil_div(s.pw, s.sw), count_), (s.ow + s.pw) / s.sw},
+        line_step_(odd_lines<T>(count_ + kMaxPanel)),
+        phases_(s.sw) {
+    whole_.last = std::max(whole_.first, whole_.last);
+    for (std::int64_t j = 0; j < s.kw; ++j) {
+      ColumnPhase& phase = phases_[j * s.dw % s.sw];
+      phase.columns.push_back(j * plane_step);
+      phase.shifts.push_back(j * s.dw / s.sw);
+    }
+    sums_.resize(s.sw * s.o * line_step_);
+    for (std::int64_t line = 0; line < s.sw * s.o; ++line) {
+      whole_lines_.push_back(sums_.data() + line * line_step_ + whole_.first);
+    }
+  }
+
+  /// row(h) is the first plane's row of an input row of the same image.
+  template <class Row>
+  void write(std::int64_t oh, const Row& row, T* y) {
+    rows_.clear();
+    for (const auto& [h, i] : down_.of(oh)) rows_.push_back(row(h) + i * s_.kw * plane_step_);
+    for (std::int64_t o = 0; o < s_.o; ++o) {
+      for (std::int64_t phase = 0; phase < s_.sw; ++phase) sum(phase, o);
+      for (const T*& own : rows_) own += s_.taps() * plane_step_;
+    }
+    for (std::int64_t q = s_.pw / s_.sw; q < whole_.first; ++q) write_part(q, y);
+    for (std::int64_t q = whole_.last; q < count_; ++q) write_part(q, y);
+    kernels<T>().transpose(whole_lines_.data(), s_.sw * s_.o, whole_.size(), y + (whole_.first * s_.sw - s_.pw) * s_.o,
+                           s_.sw * s_.o);
+  }
+
+ private:
+  void sum(std::int64_t phase, std::int64_t o) {
+    const ColumnPhase& columns = phases_[phase];
+    const ShiftedRows<T> shifted{
+        rows_.data(),          static_cast<std::int64_t>(rows_.size()),           columns.columns.data(),
+        columns.shifts.data(), static_cast<std::int64_t>(columns.columns.size()), s_.w};
+    kernels<T>().sum_shifted(shifted, bias_ ? bias_[o] : T{0}, count_, sums_.data() + (phase * s_.o + o) * line_step_);
+  }
+
+  void write_part(std::int64_t q, T* y) {
+    for (std::int64_t phase = 0; phase < s_.sw; ++phase) {
+      const std::int64_t column = q * s_.sw + phase - s_.pw;
+      if (column < 0 || column >= s_.ow) continue;
+      for (std::int64_t o = 0; o < s_.o; ++o) y[column * s_.o + o] = sums_[(phase * s_.o + o) * line_step_ + q];
+    }
+  }
+
+  const Conv2DSizes& s_;
+  const AxisTerms& down_;
+  std::int64_t plane_step_;
+  const T* bias_;
+  std::int64_t count_;  ///< strides that a row touches
+  Range whole_;         ///< those that lie inside it, all but a part of the first and the last one
+  std::int64_t line_step_;
+  std::vector<ColumnPhase> phases_;
+  std::vector<T> sums_;
+  std::vector<const T*> rows_, whole_lines_;
+};
 
 class Scatter final : public Algorithm {
  public:
@@ -118,23 +238,28 @@ class Scatter final : public Algorithm {
   std::string_view name() const override { return name_; }
   std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
-    return problem.kind == Problem::Kind::deconv2d && precision_.takes(problem) && problem.conv->groups == 1 &&
-           problem.conv->dilation[1] == 1;
+    return problem.kind == Problem::Kind::deconv2d && precision_.takes(problem) && problem.conv->groups == 1;
   }
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const Layout layout(s);
-    const std::int64_t lanes = precision_.lanes(problem.dtype);
-    const double positions = static_cast<double>(s.n * s.h * s.w);
-    const double widened = static_cast<double>(layout.lanes) / cost::lane_use(layout.lanes, lanes);
-    const double products = positions * widened * static_cast<double>(s.c);
-    // Every number of a product is stored and loaded once more, at about this rate, and each pixel has its own sums.
-    constexpr double kTileRate = 7e9, kPixel = 8e-9;
-    const double moved = positions * static_cast<double>(layout.lanes) * static_cast<double>(size_of(problem.dtype));
-    const double alone = cost::seconds(
-        2 * products / (0.95 * precision_.product_rate(problem.dtype, s.c)) + moved / kTileRate + positions * kPixel,
-        cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const auto count = [](std::int64_t number) { return static_cast<double>(number); };
+    const std::int64_t lanes = precision_.lanes(problem.dtype), columns = ceil_div(s.ow + s.pw, s.sw);
+    constexpr double kStart = 7;  // what starting and storing a tile costs, in channels
+    const double products = count(s.n * s.h * s.w) * count(ceil_div(num_planes(s), 2) * 2) * (count(s.c) + kStart);
+    const double turned = count(s.n * s.h * s.w) * count(s.c);
+    const double sums = count(s.n * s.oh) * count(s.sw * s.o), vectors = count(ceil_div(columns, lanes));
+    const double terms = sums * vectors * count(s.taps()) / count(s.sh * s.sw);
+    const double written = count(s.n * s.oh) * vectors * count(ceil_div(s.sw * s.o, lanes));
+    // Rows that the next block needs again are moved to the front.
+    const std::int64_t fit = Planes<float>::rows_that_fit(s), again = Planes<float>::rows_needed(s) - 1;
+    const double moved =
+        count(s.n * s.h * s.w) * count(num_planes(s) * size_of(problem.dtype)) * count(again) / count(fit - again);
+    constexpr double kTurn = 0.1e-9, kSum = 15e-9, kTerm = 0.6e-9, kWritten = 20e-9;  // seconds each
+    const double alone =
+        cost::seconds(2 * products / (0.97 * precision_.product_rate(problem.dtype, s.c)) + kTurn * turned +
+                          kSum * sums + kTerm * terms + kWritten * written + moved / cost::kBandwidth,
+                      cost::bytes(s, problem.dtype) / cost::kBandwidth);
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 
@@ -146,70 +271,43 @@ class Scatter final : public Algorithm {
   template <class T>
   Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const Layout layout(s);
-    const std::int64_t elements = elements_for<T>(s.c);
-    const auto weights = packed_weights<T>(*this, s, w, panels_size<T>(elements, layout.lanes),
-                                           [&](const Number<T>* from, T* to) { pack(s, layout, from, to); });
-    const Panels<T> panels{elements, layout.lanes, weights->numbers.template data<T>()};
+    const auto weights = packed_weights<T>(*this, s, w, num_planes(s) * elements_for<T>(s.c),
+                                           [&](const Number<T>* from, T* to) { pack(s, from, to); });
     const Tensor image = factors_of_channels<T>(x, s.groups);
     const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
-    const Tensor init = repeated_bias<Sum<T>>(s, layout, epilogue.bias);
+    const Tensor bias = epilogue.bias.defined() ? raw::contiguous(epilogue.bias) : Tensor();
 
-    const std::int64_t most_positions =
-        std::max<std::int64_t>(kTileBytes / (layout.step * static_cast<std::int64_t>(sizeof(Sum<T>))), 1);
-    const std::int64_t halo =
-        ceil_div((s.kh - 1) * s.dh, s.sh);  // input rows that a block of outputs shares with the next
-    const bool many_images = s.h * s.w <= most_positions;
-    const std::int64_t images =
-        many_images ? std::max<std::int64_t>(1, std::min(most_positions, std::int64_t{256}) / (s.h * s.w)) : 1;
-    const std::int64_t input_rows = many_images ? s.h : std::max(most_positions / s.w, halo + 1);
-    const std::int64_t output_rows = many_images ? s.oh : std::max<std::int64_t>(1, (input_rows - halo) * s.sh);
-    const std::int64_t tile_rows = std::min(s.h, (output_rows - 1 + (s.kh - 1) * s.dh) / s.sh + 1);
-
-    const std::int64_t row_blocks = ceil_div(s.oh, output_rows), blocks = ceil_div(s.n, images) * row_blocks;
-    const std::int64_t pieces = std::min(num_native_pieces(s), blocks);
-    const Scratch<Sum<T>> tiles(pieces, images * tile_rows * s.w * layout.step + 64);
-    const Scratch<T> buffers(pieces,
-                             PatchPlan<T>(pixels_as_patches(elements, images * tile_rows * s.w), 1).scratch_size());
+    const AxisTerms down = transposed_terms(s.oh, s.h, s.kh, s.sh, s.ph, s.dh);
+    const Range all_rows{0, s.n * s.oh};
+    const std::int64_t pieces = std::min(num_native_pieces(s), all_rows.size());
+    const Scratch<Sum<T>> memory(pieces, Planes<T>::planes_size(s));
+    const Scratch<T> panels(pieces, Planes<T>::panel_size(s));
     for_each_piece(pieces, [&](std::int64_t piece) {
-      RowOfSums<Sum<T>> sums(s, layout, init.defined() ? init.data<Sum<T>>() : nullptr);
-      Sum<T>* const tile = tiles.of_piece(piece);
-      const Range own = part_of({0, blocks}, piece, pieces);
-      for (std::int64_t block = own.first; block < own.last; ++block) {
-        const Range ns{block / row_blocks * images, std::min((block / row_blocks + 1) * images, s.n)};
-        const Range ohs{block % row_blocks * output_rows, std::min((block % row_blocks + 1) * output_rows, s.oh)};
-        const Range used = many_images ? Range{0, s.h} : rows_reaching(s, ohs);
-        const std::int64_t rows = used.size(), count = ns.size() * rows * s.w;
-        if (count > 0) {
-          const PatchPlan<T> plan(pixels_as_patches(elements, count), 1);
-          plan.convolve(image.data<T>() + (ns.first * s.h + used.first) * s.w * elements, panels, nullptr,
-                        {tile, 0, 0, layout.step}, {0, 1}, buffers.of_piece(piece));
+      Planes<T> planes(s, image.data<T>(), weights->numbers.template data<T>());
+      planes.use(memory.of_piece(piece), panels.of_piece(piece));
+      RowOfSums<Sum<T>> sums(s, down, planes.step(), bias.defined() ? bias.data<Sum<T>>() : nullptr);
+      const Range own = part_of(all_rows, piece, pieces);
+      const std::int64_t fit = Planes<T>::rows_that_fit(s);
+      for (Range block{own.first, own.first}; block.first < own.last; block.first = block.last) {
+        Range inputs{0, 0};
+        for (; block.last < own.last; ++block.last) {
+          const Range more = with_rows_of(inputs, s, down, block.last);
+          if (more.size() > fit) break;
+          inputs = more;
         }
-        for (std::int64_t n = ns.first; n < ns.last; ++n) {
-          const Sum<T>* products = tile + (n - ns.first) * rows * s.w * layout.step;
-          Sum<T>* const own_rows = y.mutable_data<Sum<T>>() + (n * s.oh + ohs.first) * s.ow * s.o;
-          for (std::int64_t oh = ohs.first; oh < ohs.last; ++oh) {
-            sums.write(
-                oh, [&](std::int64_t row) { return products + (row - used.first) * s.w * layout.step; },
-                own_rows + (oh - ohs.first) * s.ow * s.o);
-          }
-          raw::activate(epilogue.activation, own_rows, ohs.size() * s.ow * s.o);
+        planes.hold(inputs);
+        const std::int64_t row_size = s.ow * s.o;
+        Sum<T>* const rows = y.mutable_data<Sum<T>>() + block.first * row_size;
+        for (std::int64_t row = block.first; row < block.last; ++row) {
+          const std::int64_t image_row = row / s.oh * s.h;
+          sums.write(
+              row % s.oh, [&](std::int64_t h) { return planes.row(image_row + h); },
+              rows + (row - block.first) * row_size);
         }
+        raw::activate(epilogue.activation, rows, block.size() * row_size);
       }
     });
     return y;
-  }
-
-  /// The bias of each number in a stretch, and room for a vector more. Undefined without bias.
-  template <class T>
-  static Tensor repeated_bias(const Conv2DSizes& s, const Layout& layout, const Tensor& bias) {
-    if (!bias.defined()) return {};
-    const Tensor dense = raw::contiguous(bias),
-                 repeated = Tensor::empty({layout.stretch + 2 * kMaxPanel}, dtype_of<T>());
-    const T* from = dense.data<T>();
-    T* to = repeated.mutable_data<T>();
-    for (std::int64_t i = 0; i < repeated.num_elements(); ++i) to[i] = from[i % s.o];
-    return repeated;
   }
 
   std::string_view name_;

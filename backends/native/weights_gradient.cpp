@@ -260,7 +260,12 @@ class WeightsGradient final : public Algorithm {
     const std::int64_t lanes = precision_.lanes(problem.dtype);
     const double products = share_inside(s) * cost::flop(s) / cost::lane_use(s.filters_in_group() * s.taps(), lanes);
     const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
-    const double copies = 1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth);
+    // Filters of one group lie together, those of neighbouring taps do not: each tap is copied by itself.
+    constexpr double kCopy = 1.5e-9;
+    const bool is_scattered = s.groups > 1 && s.filters_in_group() % lanes != 0;
+    const double pieces = is_scattered ? copied / static_cast<double>(s.filters_in_group()) : 0;
+    const double copies =
+        1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth) + kCopy * pieces;
     const double rate = precision_.product_rate(problem.dtype, s.n);
     constexpr double kPosition = 12e-9;  // seconds to find one and its patch
     const double positions = kPosition * static_cast<double>(s.n * s.h * s.w);

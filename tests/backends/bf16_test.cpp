@@ -130,6 +130,14 @@ TEST_CASE("bfloat16 gives the same bits every time, and follows changes of the w
   });
 }
 
+const Algorithm& exact_counterpart(const Algorithm& algorithm) {
+  for (const Algorithm* other : backend("native").algorithms()) {
+    if ("bf16_" + std::string(other->name()) == algorithm.name()) return *other;
+  }
+  FAIL("every algorithm that rounds has one that does not");
+  return algorithm;
+}
+
 TEST_CASE("where factors overflow or are not numbers, so are the sums that they belong to") {
   if (!is_here()) {
     SUCCEED("nothing multiplies bfloat16 on this processor");
@@ -140,9 +148,10 @@ TEST_CASE("where factors overflow or are not numbers, so are the sums that they 
   in.x.write<float>()[0] = std::numeric_limits<float>::quiet_NaN();
   in.x.write<float>()[5 * 16] = std::numeric_limits<float>::infinity();  // image 1, channel 2
   for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_weights}) {
-    const Tensor expected = in.run(backend("native"), kind);  // as the same sums without rounding
     for (const Algorithm* algorithm : rounding_algorithms(in, kind)) {
       if (mixes_neighbours(*algorithm)) continue;  // spreads them over their tiles
+      // The same sums without rounding: algorithms differ in whether they leave out what lies beyond the border.
+      const Tensor expected = in.run(exact_counterpart(*algorithm), kind);
       const std::vector<double> a = in.run(*algorithm, kind).to_vector<double>(), e = expected.to_vector<double>();
       for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::isfinite(a[i]) == std::isfinite(e[i]));
     }
