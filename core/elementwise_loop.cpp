@@ -89,8 +89,8 @@ class TiledLoop {
     rows_ = row_extent_ = 1;  // rows count as one more outer dimension
     outer_dims_ = inner;
     choose_streaming(operands);
-    const bool all_dense = std::ranges::all_of(used(), &TiledOperand::is_dense);
-    columns_ = std::min(column_extent_, all_dense ? kLongTile : kTileElements);
+    const bool all_dense = std::ranges::all_of(used().subspan(is_streamed_ ? 1 : 0), &TiledOperand::is_dense);
+    columns_ = std::min(column_extent_, !all_dense ? kTileElements : is_streamed_ ? kAcrossElements : kLongTile);
   }
 
   void run(ElementwiseKernel kernel, const void* f) const {
