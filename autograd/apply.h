@@ -92,53 +92,77 @@ struct Dynamic::List<bool> {
   bool* flags;
 };
 
-/// A recorded op: the struct, the edges and the kept values in one allocation.
-template <class Op, class Arity>
-class OpNode final : public Node {
+/// What all recorded ops of one arity have in common, compiled once: the edges and the kept values.
+template <class Arity>
+class OpNodeBase : public Node {
  public:
-  OpNode(Op&& op, const typename Arity::Inputs& inputs, const Tensor& output)
-      : Node(output.shape(), output.dtype()), op_(std::move(op)), edges_(inputs.size()), saved_(inputs.size()) {
+  [[gnu::noinline]] void release() override {
+    released_.store(true, std::memory_order_release);
+    for (std::size_t i = 0; i < edges_.size(); ++i) saved_[i].release();
+    output_.release();
+  }
+
+ protected:
+  template <class T>
+  using List = typename Arity::template List<T>;
+
+  OpNodeBase(const typename Arity::Inputs& inputs, const Tensor& output, Keep (*keep_of)(Need))
+      : Node(output.shape(), output.dtype()), edges_(inputs.size()), saved_(inputs.size()) {
     List<bool> need(inputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       edges_[i] = Ref<Node>(gradient_node(inputs[i]));
       need[i] = static_cast<bool>(edges_[i]);
     }
-    const Keep keep = keep_of<Op>(Need(need.data()));
+    const Keep keep = keep_of(Need(need.data()));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (keep.input(i)) saved_[i].save(inputs[i]);
     }
     if (keep.output()) output_.save(view::alias(output));
     set_inputs(edges_.data(), edges_.size());
   }
+  [[gnu::noinline]] ~OpNodeBase() override = default;
 
-  std::string_view name() const override { return Op::name; }
+  /// The kept values, for one vjp.
+  struct Kept {
+    List<Tensor> inputs;
+    Tensor output;
 
-  void vjp(Tensor g, Need need, std::span<Tensor> grads, bool release) override {
+    operator Saved() const { return Saved({inputs.data(), inputs.size()}, output); }
+  };
+  [[gnu::noinline]] Kept take(std::string_view op, bool release) {
     if (released_.load(std::memory_order_acquire)) fail_released(*this);
     if (release) released_.store(true, std::memory_order_release);
-    List<Tensor> inputs(edges_.size());
-    for (std::size_t i = 0; i < edges_.size(); ++i) inputs[i] = saved_[i].get(Op::name, "input", release);
-    Tensor output = output_.get(Op::name, "output", release);
-    if (output.defined() && is_grad_enabled()) output = attach_output(output, *this);
-    auto result = op_.vjp(std::move(g), Saved({inputs.data(), edges_.size()}, output), need);
-    for (std::size_t i = 0; i < edges_.size(); ++i) grads[i] = std::move(result[i]);
-  }
-
-  void release() override {
-    released_.store(true, std::memory_order_release);
-    for (std::size_t i = 0; i < edges_.size(); ++i) saved_[i].release();
-    output_.release();
+    Kept kept{List<Tensor>(edges_.size()), Tensor()};
+    for (std::size_t i = 0; i < edges_.size(); ++i) kept.inputs[i] = saved_[i].get(op, "input", release);
+    kept.output = output_.get(op, "output", release);
+    if (kept.output.defined() && is_grad_enabled()) kept.output = attach_output(kept.output, *this);
+    return kept;
   }
 
  private:
-  template <class T>
-  using List = typename Arity::template List<T>;
-
-  Op op_;
   List<Ref<Node>> edges_;
   List<SavedTensor> saved_;
   SavedTensor output_;
   std::atomic<bool> released_{false};
+};
+
+/// A recorded op: the struct, the edges and the kept values in one allocation.
+template <class Op, class Arity>
+class OpNode final : public OpNodeBase<Arity> {
+ public:
+  OpNode(Op&& op, const typename Arity::Inputs& inputs, const Tensor& output)
+      : OpNodeBase<Arity>(inputs, output, keep_of<Op>), op_(std::move(op)) {}
+
+  std::string_view name() const override { return Op::name; }
+
+  void vjp(Tensor g, Need need, std::span<Tensor> grads, bool release) override {
+    const auto kept = this->take(Op::name, release);
+    auto result = op_.vjp(std::move(g), kept, need);
+    for (std::size_t i = 0; i < result.size(); ++i) grads[i] = std::move(result[i]);
+  }
+
+ private:
+  Op op_;
 };
 
 template <class Op, class Arity>

@@ -27,7 +27,7 @@ set_target_properties(dygrad PROPERTIES VERSION ${PROJECT_VERSION}
 # Templates of std, fmt and json instantiated here are not ours to show.
 if(BUILD_SHARED_LIBS AND NOT APPLE)
   set(map ${PROJECT_SOURCE_DIR}/cmake/dygrad.map)
-  target_link_options(dygrad PRIVATE LINKER:--version-script=${map})
+  target_link_options(dygrad PRIVATE LINKER:--version-script=${map} LINKER:-Bsymbolic-functions)
   set_target_properties(dygrad PROPERTIES LINK_DEPENDS ${map})
 endif()
 

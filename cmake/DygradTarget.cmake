@@ -41,13 +41,14 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR}/layers/dygrad.h ${DYGRAD_BUILD_INCLUDE}/d
 
 set_property(GLOBAL PROPERTY DYGRAD_COMPONENTS "")
 
-# dygrad_component(NAME [FLAT] [PRECOMPILE] [DEPENDS component...] [LIBRARIES private library...]
+# dygrad_component(NAME [FLAT] [COMPACT] [DEPENDS component...] [LIBRARIES private library...]
 #                  [DEFINITIONS private macro...])
 # Compiles every .cpp below the current folder (FLAT: directly in it) into the objects dygrad_NAME. DEPENDS are the
-# components it may use; vendor LIBRARIES stay private to it. PRECOMPILE: read the headers that all files share once;
-# for many files that are compiled with the same options.
+# components it may use; vendor LIBRARIES stay private to it. COMPACT: with -O2 in Release, which still turns loops into
+# vector code; for what is not made of hand-tuned loops. The headers that all files share are read once, by the first
+# component of each kind.
 function(dygrad_component name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "FLAT;PRECOMPILE" "" "DEPENDS;LIBRARIES;DEFINITIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "FLAT;COMPACT" "" "DEPENDS;LIBRARIES;DEFINITIONS")
   if(arg_FLAT)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   else()
@@ -60,6 +61,13 @@ function(dygrad_component name)
   add_library(dygrad_${name} OBJECT ${sources})
   target_include_directories(dygrad_${name} PUBLIC $<BUILD_INTERFACE:${DYGRAD_BUILD_INCLUDE}>)
   target_compile_definitions(dygrad_${name} PRIVATE ${arg_DEFINITIONS})
+  set(level full)
+  if(arg_COMPACT)
+    set(level compact)
+    target_compile_options(dygrad_${name} PRIVATE $<$<CONFIG:Release>:-O2> $<$<CXX_COMPILER_ID:GNU>:-fvect-cost-model=dynamic>)
+  endif()
+  # Nobody replaces our functions by others of their names, so calls among them need no table.
+  target_compile_options(dygrad_${name} PRIVATE -fno-semantic-interposition)
   target_link_libraries(dygrad_${name} PRIVATE dygrad_flags fmt::fmt ${arg_LIBRARIES})
   if(DYGRAD_OPENMP)
     target_link_libraries(dygrad_${name} PRIVATE OpenMP::OpenMP_CXX)
@@ -67,9 +75,14 @@ function(dygrad_component name)
   foreach(dependency ${arg_DEPENDS})
     target_link_libraries(dygrad_${name} PRIVATE dygrad_${dependency})
   endforeach()
-  if(arg_PRECOMPILE)
+  # g++ keeps the level of optimisation in what it precompiles.
+  get_property(precompiled GLOBAL PROPERTY DYGRAD_PRECOMPILED_${level})
+  if(precompiled)
+    target_precompile_headers(dygrad_${name} REUSE_FROM ${precompiled})
+  else()
     target_precompile_headers(dygrad_${name} PRIVATE <algorithm> <array> <functional> <memory> <span> <string> <vector>
                                                      <fmt/core.h> <dygrad/core/tensor.h>)
+    set_property(GLOBAL PROPERTY DYGRAD_PRECOMPILED_${level} dygrad_${name})
   endif()
   set_target_properties(dygrad_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
                                                   VISIBILITY_INLINES_HIDDEN ON)

@@ -31,8 +31,9 @@ void map_stretch(const F& f, std::int64_t n, void* const* operands, std::index_s
   });
 }
 
+// Flattened: a call that is left in the loop would keep it from being vector code.
 template <class Out, class F, class... In>
-void map_kernel(const void* f, std::int64_t n, void* const* operands) {
+[[gnu::flatten]] void map_kernel(const void* f, std::int64_t n, void* const* operands) {
   map_stretch<Out, F, In...>(*static_cast<const F*>(f), n, operands, std::index_sequence_for<In...>{});
 }
 
@@ -42,8 +43,7 @@ void map_kernel(const void* f, std::int64_t n, void* const* operands) {
 template <class Out, class... In, class F, class... Tensors>
 void map_into(const F& f, const Tensor& out, const Tensors&... in) {
   static_assert(sizeof...(In) == sizeof...(Tensors));
-  const ElementwiseOperand operands[] = {{&out, out.mutable_data<Out>()},
-                                         {&in, const_cast<In*>(in.template data<In>())}...};
+  const ElementwiseOperand operands[] = {out, in...};
   run_elementwise(&detail::map_kernel<Out, F, In...>, &f, operands);
 }
 
@@ -52,24 +52,10 @@ namespace detail {
 template <class T, class>
 using Same = T;
 
-/// The operand whose memory order a result follows: the first dense one, not an expanded view.
-template <class... Tensors>
-const Tensor& leading(const Tensor& first, const Tensors&... rest) {
-  if constexpr (sizeof...(rest) > 0) {
-    const Tensor* dense = nullptr;
-    for (const Tensor* x : {&first, &rest...}) {
-      if (!dense && (x->is_contiguous() || x->is_contiguous(MemoryFormat::channels_last))) dense = x;
-    }
-    if (dense) return *dense;
-  }
-  return first;
-}
-
 template <class T, class Out, class F, class... Tensors>
-Tensor map_same(const F& f, const Tensor& first, const Tensors&... rest) {
-  Tensor out = empty_like(leading(first, rest...), dtype_of<Out>());
-  map_into<Out, T, Same<T, Tensors>...>(f, out, first, rest...);
-  return out;
+Tensor map_same(const F& f, const Tensors&... in) {
+  const Tensor* const inputs[] = {&in...};
+  return run_elementwise(&map_kernel<Out, F, Same<T, Tensors>...>, &f, inputs, dtype_of<Out>());
 }
 }  // namespace detail
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include <dygrad/core/cache_line.h>
+#include <dygrad/core/copy.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/streamed_write.h>
 #include <dygrad/core/strided_loop.h>
@@ -88,8 +89,8 @@ class TiledLoop {
     rows_ = row_extent_ = 1;  // rows count as one more outer dimension
     outer_dims_ = inner;
     choose_streaming(operands);
-    const bool all_dense = std::ranges::all_of(used(), &TiledOperand::is_dense);
-    columns_ = std::min(column_extent_, all_dense ? kLongTile : kTileElements);
+    const bool all_dense = std::ranges::all_of(used().subspan(is_streamed_ ? 1 : 0), &TiledOperand::is_dense);
+    columns_ = std::min(column_extent_, !all_dense ? kTileElements : is_streamed_ ? kAcrossElements : kLongTile);
   }
 
   void run(ElementwiseKernel kernel, const void* f) const {
@@ -245,6 +246,13 @@ void run_dense_streamed(ElementwiseKernel kernel, const void* f, std::span<const
   });
 }
 
+/// One element: no loop to set up, which would take longer than the arithmetic.
+void run_one(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands) {
+  std::array<void*, StridedLoop::kMaxOperands> places;
+  for (std::size_t k = 0; k < operands.size(); ++k) places[k] = operands[k].data;
+  kernel(f, 1, places.data());
+}
+
 void run_dense(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands, std::int64_t n) {
   parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
     std::array<void*, StridedLoop::kMaxOperands> places;
@@ -260,11 +268,7 @@ void run_dense(ElementwiseKernel kernel, const void* f, std::span<const Elementw
 
 void run_elementwise(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands) {
   assert(operands.size() <= StridedLoop::kMaxOperands);
-  if (operands[0].tensor->num_elements() == 1) {  // no loop to set up, which would take longer than the arithmetic
-    std::array<void*, StridedLoop::kMaxOperands> places{};
-    std::ranges::transform(operands, places.begin(), &ElementwiseOperand::data);
-    return kernel(f, 1, places.data());
-  }
+  if (operands[0].tensor->num_elements() == 1) return run_one(kernel, f, operands);
   std::array<const Tensor*, StridedLoop::kMaxOperands> tensors{};
   std::ranges::transform(operands, tensors.begin(), &ElementwiseOperand::tensor);
   const StridedLoop loop(std::span<const Tensor* const>(tensors).first(operands.size()));
@@ -273,6 +277,26 @@ void run_elementwise(ElementwiseKernel kernel, const void* f, std::span<const El
     return (is_streamed(operands) ? run_dense_streamed : run_dense)(kernel, f, operands, loop.num_elements());
   }
   TiledLoop(loop, operands).run(kernel, f);
+}
+
+const Tensor& leading(std::span<const Tensor* const> inputs) {
+  if (inputs.size() == 1) return *inputs[0];
+  const auto dense = std::ranges::find_if(
+      inputs, [](const Tensor* x) { return x->is_contiguous() || x->is_contiguous(MemoryFormat::channels_last); });
+  return dense == inputs.end() ? *inputs[0] : **dense;
+}
+
+Tensor run_elementwise(ElementwiseKernel kernel, const void* f, std::span<const Tensor* const> inputs, DType dtype) {
+  assert(inputs.size() < StridedLoop::kMaxOperands);
+  const bool is_one = inputs[0]->num_elements() == 1;
+  Tensor out = is_one ? Tensor::empty(inputs[0]->shape(), dtype) : empty_like(leading(inputs), dtype);
+  std::array<ElementwiseOperand, StridedLoop::kMaxOperands> storage;
+  storage[0] = out;
+  for (std::size_t k = 0; k < inputs.size(); ++k) storage[k + 1] = *inputs[k];
+  const std::span<const ElementwiseOperand> operands(storage.data(), inputs.size() + 1);
+  if (is_one) run_one(kernel, f, operands);
+  else run_elementwise(kernel, f, operands);
+  return out;
 }
 
 }  // namespace dygrad::raw

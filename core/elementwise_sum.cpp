@@ -28,8 +28,7 @@ Tensor sum_elementwise(ElementwiseKernel kernel, const void* f, std::span<const 
   const std::int64_t n = loop.num_elements();
   if (n > 0 && !loop.is_dense()) {
     const Tensor values = empty_like(*operands[0].tensor, dtype);
-    std::array<ElementwiseOperand, StridedLoop::kMaxOperands> all{
-        ElementwiseOperand{&values, values.impl()->storage->data()}};
+    std::array<ElementwiseOperand, StridedLoop::kMaxOperands> all{ElementwiseOperand(values)};
     std::ranges::copy(operands, all.begin() + 1);
     run_elementwise(kernel, f, std::span<const ElementwiseOperand>(all).first(operands.size() + 1));
     Axes axes;

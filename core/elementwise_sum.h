@@ -19,8 +19,7 @@ DYGRAD_API Tensor sum_elementwise(ElementwiseKernel kernel, const void* f, std::
 template <class F, class... Tensors>
 Tensor map_sum(std::string_view op, const F& f, const Tensor& first, const Tensors&... rest) {
   return dispatch_float(first.dtype(), op, [&]<class T>() {
-    const ElementwiseOperand operands[] = {{&first, const_cast<T*>(first.data<T>())},
-                                           {&rest, const_cast<T*>(rest.template data<T>())}...};
+    const ElementwiseOperand operands[] = {first, rest...};
     return sum_elementwise(&detail::map_kernel<T, F, T, detail::Same<T, Tensors>...>, &f, operands, dtype_of<T>());
   });
 }

@@ -1,4 +1,6 @@
 // Ops that pass one of their operands on: where, maximum, minimum, clip.
+#include <array>
+
 #include <dygrad/autograd/ops/broadcast.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/unary.h>
@@ -14,7 +16,7 @@ struct Mask {
   static constexpr std::string_view name = "mask";
   bool wanted;
   Tensor forward(const Tensor& condition, const Tensor& x) const {
-    Tensor y = raw::empty_like(raw::detail::leading(x, condition), x.dtype());
+    Tensor y = raw::empty_like(raw::leading(std::array{&x, &condition}), x.dtype());
     dispatch_float(x.dtype(), name, [&]<class T>() {
       raw::map_into<T, bool, T>([w = wanted](bool c, T v) { return c == w ? v : T(0); }, y, condition, x);
     });
@@ -27,7 +29,7 @@ struct Mask {
 struct Where {
   static constexpr std::string_view name = "where";
   static Tensor forward(const Tensor& condition, const Tensor& a, const Tensor& b) {
-    Tensor y = raw::empty_like(raw::detail::leading(a, b, condition), a.dtype());
+    Tensor y = raw::empty_like(raw::leading(std::array{&a, &b, &condition}), a.dtype());
     dispatch_all(a.dtype(), [&]<class T>() {
       raw::map_into<T, bool, T, T>([](bool c, T u, T v) { return c ? u : v; }, y, condition, a, b);
     });

@@ -58,6 +58,13 @@ struct GradName {
   static constexpr std::string_view value{text.data(), text.size()};
 };
 
+/// The element function of a pull, whoever runs it: compiled once.
+template <class F>
+struct Pull {
+  F f;
+  auto operator()(auto g, auto v) const { return f.pull(g, v); }
+};
+
 /// pull(g, v) as an op of both.
 template <class F>
 struct UnaryGrad {
@@ -65,10 +72,7 @@ struct UnaryGrad {
   static constexpr bool bends = requires(const F f, const Tensor& t) { f.bend(t, t); };
   F f;
 
-  Tensor forward(const Tensor& g, const Tensor& v) const {
-    return raw::map(
-        name, [f = f](auto gg, auto vv) { return f.pull(gg, vv); }, g, v);
-  }
+  Tensor forward(const Tensor& g, const Tensor& v) const { return raw::map(name, Pull<F>{f}, g, v); }
   static Keep keep(Need need) { return keep_input(0, bends && need[1]) | keep_input(1); }
   Grads<2> vjp(const Tensor& h, const Saved& saved, Need need) const {
     Grads<2> grads;
@@ -86,8 +90,7 @@ struct UnaryGrad {
 template <class F>
 Tensor pull(const F& f, Tensor g, const Tensor& v) {
   if (is_grad_enabled() || !raw::is_unshared(g)) return apply(UnaryGrad<F>{f}, g, v);
-  dispatch_float(g.dtype(), UnaryGrad<F>::name,
-                 [&]<class T>() { raw::map_into<T, T, T>([f](auto gg, auto vv) { return f.pull(gg, vv); }, g, g, v); });
+  dispatch_float(g.dtype(), UnaryGrad<F>::name, [&]<class T>() { raw::map_into<T, T, T>(Pull<F>{f}, g, g, v); });
   return g;
 }
 
