@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kSumBytes = 1 << 20;       ///< of the panels at once: both these and a block stay in the caches
 constexpr std::int64_t kSumBytesAgain = 4 << 20;  ///< where x is brought to points anew for each of these groups
 constexpr std::int64_t kBlockBytes = 2 << 20;
-constexpr std::int64_t kKeptBytes = 12 << 20;  ///< x at points as a whole, if few tiles take no more: made only once
+constexpr std::int64_t kKeptBytes = 24 << 20;  ///< x at points as a whole, if few tiles take no more: made only once
 constexpr std::int64_t kPanelsAtOnce = 8;
 constexpr std::int64_t kTilesAtOnce = 252;  ///< that one tile of sums runs over: factors stay in the nearest caches
 
