@@ -44,6 +44,7 @@ template <int kCount, class F>
 template <int kPixels, int kTaps, Transform kTransform>
 struct LineTransform {
   static constexpr auto kMatrix = line_matrix<kPixels, kTaps, kTransform>();
+  static constexpr bool kReadsImage = kTransform == Transform::x_to_points || kTransform == Transform::y_to_points;
   static constexpr int kOut = static_cast<int>(kMatrix.size()), kIn = static_cast<int>(kMatrix[0].size());
 
   template <class T>
@@ -84,6 +85,8 @@ template <class T, class Line, bool kPlain, bool kWhole>
     Vector<T> in[kIn], out[kOut];
     unrolled<kIn>([&]<int c>() __attribute__((always_inline)) {
       const T* from = tile.in.data + (r * tile.in.row_step + c * tile.in.column_step + i);
+      // Processors do not foresee so many short streams.
+      if constexpr (kIn > kMostInRegisters && Line::kReadsImage) __builtin_prefetch(from + 2 * kLanes<T>);
       if (!kPlain && (tile.in.outside >> (r * kIn + c) & 1)) in[c] = Vector<T>{};
       else in[c] = kWhole ? load(from) : load_part(from, count);
     });
