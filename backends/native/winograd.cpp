@@ -247,7 +247,7 @@ double winograd_estimate(const Problem& problem, const Precision& precision, Til
       2 * tiles.num_products() * groups * depth * lanes / use / (0.95 * precision.product_rate(problem.dtype, summed));
   // What a stretch of a tile costs at each point, and each number on its way to points or back. Images and weights come
   // from memory, y in pieces that are not foreseen.
-  constexpr double kStretch = 7e-9, kTransformRate = 37e9;
+  constexpr double kStretch = 9e-9, kTransformRate = 37e9;
   const double copies =
       count * points * (static_cast<double>(tiles.stretches()) * kStretch + (lanes + depth) * size / kTransformRate);
   const double weights = points * depth * lanes * groups * size;
