@@ -34,6 +34,7 @@ class SumsByTaps {
 
   void add(std::int64_t part, std::int64_t parts) {
     for (const Region& region : regions_of(grid_)) {
+      if (region.column_taps.size() == 0) continue;
       const Range own = part_of({0, s_.n * region.rows.size() * region.columns.size()}, part, parts);
       for (std::int64_t first = own.first; first < own.last; first += kMostPositions) {
         const Range block{first, std::min(first + kMostPositions, own.last)};
