@@ -3,6 +3,7 @@
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad::native;
+using namespace dygrad::testing;
 
 namespace {
 
