@@ -211,7 +211,7 @@ TEST_CASE("where nothing multiplies bfloat16, one verbose line says that it is i
   REQUIRE(length > 0);
   const CommandResult result =
       run_command("DYGRAD_BACKEND=reference '" + std::string(path, static_cast<std::size_t>(length)) +
-                  "' 'where nothing multiplies bfloat16, one verbose line says that it is ignored'");
+                  "' 'where nothing multiplies bfloat16*'");
   INFO(result.output);
   CHECK(result.status == 0);
 }
