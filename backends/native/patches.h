@@ -54,4 +54,18 @@ Phase phase_of_output(const Conv2DSizes& s, std::int64_t group, std::int64_t row
 template <class T>
 void pack_patches(const PatchGrid& grid, const T* image, Range positions, T* out, std::int64_t step);
 
+/// Calls f(i, n, row, column) for the positions of a region in `block`, counted through the batch; i from 0 on.
+template <class F>
+void for_each_position(const Region& region, Range block, const F& f) {
+  const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
+  std::int64_t n = block.first / per_image, row = region.rows.first + block.first % per_image / columns;
+  std::int64_t column = region.columns.first + block.first % columns;
+  for (std::int64_t i = 0; i < block.size(); ++i) {
+    f(i, n, row, column);
+    if (++column < region.columns.last) continue;
+    column = region.columns.first;
+    if (++row == region.rows.last) row = region.rows.first, ++n;
+  }
+}
+
 }  // namespace dygrad::native

@@ -53,18 +53,11 @@ class SumsByTaps {
   static constexpr std::int64_t kMostPositions = 128;
 
   void find_pixels(const Region& region, Range block) {
-    const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
-    std::int64_t n = block.first / per_image, h = region.rows.first + block.first % per_image / columns;
-    std::int64_t w = region.columns.first + block.first % columns;
-    for (std::int64_t i = 0; i < block.size(); ++i) {
+    for_each_position(region, block, [&](std::int64_t i, std::int64_t n, std::int64_t h, std::int64_t w) {
       const T* const pixel = x_ + ((n * s_.h + h) * s_.w + w) * s_.c;
       xs_[i] = pixel + padded_ <= x_end_ ? pixel : last_.data() + (pixel - x_last_);
       ys_[i] = y_ + ((n * s_.oh + h * s_.sh) * s_.ow + w * s_.sw) * s_.o;
-      if (++w == region.columns.last) {
-        w = region.columns.first;
-        if (++h == region.rows.last) h = region.rows.first, ++n;
-      }
-    }
+    });
   }
 
   /// sums[row of tap (i, j)][channel + lane] += sum over pixels of y[tap (i, j)] * x[channel + lane], for a panel of

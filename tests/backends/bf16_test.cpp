@@ -130,6 +130,8 @@ TEST_CASE("bfloat16 gives the same bits every time, and follows changes of the w
   });
 }
 
+namespace {
+
 const Algorithm& exact_counterpart(const Algorithm& algorithm) {
   for (const Algorithm* other : backend("native").algorithms()) {
     if ("bf16_" + std::string(other->name()) == algorithm.name()) return *other;
@@ -137,6 +139,8 @@ const Algorithm& exact_counterpart(const Algorithm& algorithm) {
   FAIL("every algorithm that rounds has one that does not");
   return algorithm;
 }
+
+}  // namespace
 
 TEST_CASE("where factors overflow or are not numbers, so are the sums that they belong to") {
   if (!is_here()) {
