@@ -19,21 +19,24 @@ namespace {
 // shared out, and their tiles come in order: a result does not depend on the number of threads.
 struct Division {
   std::int64_t tile_parts = 1, panel_parts = 1;
+  double balance = 1;  ///< how busy threads are on average, while the one with most to do works
 
   template <class T>
   static Division of(std::int64_t units, std::int64_t tiles_in_unit, std::int64_t panels, std::int64_t pieces,
                      bool keeps_weights) {
     constexpr std::int64_t kTransform = 6;  // products that take as long as to bring a number to a point
     const std::int64_t height = kernels<T>().rows();
+    const auto time = [&](std::int64_t a, std::int64_t b) {
+      const std::int64_t tiles = ceil_div(units, a) * tiles_in_unit, lanes = ceil_div(panels, b) * kernels<T>().panel();
+      return ceil_div(tiles, height) * height * lanes + kTransform * (tiles + (keeps_weights ? 0 : lanes));
+    };
     Division best;
-    std::int64_t least = 0;
+    std::int64_t least = time(1, 1);
     for (std::int64_t a = 1; a <= std::min(pieces, units); ++a) {
       const std::int64_t b = std::min(pieces / a, panels);
-      const std::int64_t tiles = ceil_div(units, a) * tiles_in_unit, lanes = ceil_div(panels, b) * kernels<T>().panel();
-      const std::int64_t time =
-          ceil_div(tiles, height) * height * lanes + kTransform * (tiles + (keeps_weights ? 0 : lanes));
-      if (least == 0 || time <= least) least = time, best = {a, b};
+      if (time(a, b) <= least) least = time(a, b), best = {a, b};
     }
+    if (least > 0) best.balance = static_cast<double>(time(1, 1)) / static_cast<double>(pieces * least);
     return best;
   }
   std::int64_t pieces() const { return tile_parts * panel_parts; }
@@ -42,8 +45,8 @@ struct Division {
 struct Blocking {
   std::int64_t bytes, panels;  ///< of tiles at points and their products; panels whose products are kept
 };
-/// Both stay in the second-level cache, or the products alone.
-constexpr Blocking kWithKept{1 << 20, 4}, kWithoutKept{4 << 20, 2};
+/// Both stay in the second-level cache; or weights are brought to points once for many tiles.
+constexpr Blocking kWithKept{256 << 10, 2}, kWithoutKept{8 << 20, 2};
 
 /// Tiles of a block times one panel of weights, point by point.
 template <class T>
@@ -244,16 +247,24 @@ double winograd_estimate(const Problem& problem, const Precision& precision, Til
                               : lanes_are_channels                            ? tiles.lanes()
                                                                               : tiles.channels();
   const double products =
-      2 * tiles.num_products() * groups * depth * lanes / use / (0.95 * precision.product_rate(problem.dtype, summed));
-  // What a stretch of a tile costs at each point, and each number on its way to points or back. Images and weights come
-  // from memory, y in pieces that are not foreseen.
-  constexpr double kStretch = 9e-9, kTransformRate = 37e9;
+      2 * tiles.num_products() * groups * depth * lanes / use / (0.87 * precision.product_rate(problem.dtype, summed));
+  // What a stretch of a tile costs at each point, and each number on its way to points or back. Large images come from
+  // memory, y in pieces that are not foreseen.
+  constexpr double kStretch = 4.5e-9, kTransformRate = 18e9, kInCaches = 8 << 20;
   const double copies =
       count * points * (static_cast<double>(tiles.stretches()) * kStretch + (lanes + depth) * size / kTransformRate);
   const double weights = points * depth * lanes * groups * size;
+  const double x_bytes = static_cast<double>(num_elements(s.x_shape())) * size;
   const double y_bytes = static_cast<double>(num_elements(s.y_shape())) * size;
-  const double memory = (cost::bytes(s, problem.dtype) + y_bytes + weights) / cost::kBandwidth;
-  const double alone = cost::seconds(products + copies + memory, 0);
+  const double memory = (std::max(x_bytes + 2 * y_bytes - kInCaches, 0.) + weights) / cost::kBandwidth;
+  const Panels<float> panels{0, lanes_are_channels ? tiles.channels() : tiles.lanes(), nullptr};
+  const bool shares_lanes_first = problem.kind == Problem::Kind::deconv2d_weights && panels.count() >= num_threads();
+  const std::int64_t unit = problem.kind == Problem::Kind::deconv2d ? tiles.per_image() : kernels<float>().rows();
+  const std::int64_t units = shares_lanes_first ? 1 : ceil_div(tiles.count(), unit);
+  const double balance = Division::of<float>(units, unit, panels.count(), num_threads(), true).balance;
+  constexpr double kMargin = 1.1;  // digits are only given up for a gain
+  const double margin = pixels == TileSize::four ? kMargin : 1;
+  const double alone = margin * cost::seconds((products + copies + memory) / balance, 0);
   const double rounded = problem.kind == Problem::Kind::deconv2d_weights ? depth + lanes
                          : lanes_are_channels                            ? lanes
                                                                          : depth;

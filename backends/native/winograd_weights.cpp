@@ -114,7 +114,8 @@ void taps_to_weights(const Conv2DSizes& s, const Tiles& tiles, std::int64_t grou
   parallel_for(chunks * cg, kWorthAThread / (kernel * kLanesAtOnce) + 1, [&](std::int64_t first, std::int64_t last) {
     KernelLines<T> lines(kernel);
     for (std::int64_t unit = first; unit < last; ++unit) {
-      const std::int64_t channel = unit / chunks, filter = unit % chunks * kLanesAtOnce;
+      // Along the panels, of which a few are read at a time.
+      const std::int64_t channel = unit % cg, filter = unit / cg * kLanesAtOnce;
       const std::int64_t count = std::min(og - filter, kLanesAtOnce);
       for (std::int64_t phase = 0; phase < tiles.phases(); ++phase) {
         for_each_tap(s, tiles, phase, [&](std::int64_t tap, std::int64_t index) {

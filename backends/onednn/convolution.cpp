@@ -65,7 +65,7 @@ dnnl::deconvolution_forward::primitive_desc describe_deconvolution(const Conv2DS
 template <class Primitive, class PrimitiveDesc>
 void adopt(Convolution& c, const char* name, const PrimitiveDesc& desc, const memory::desc& weights) {
   c.algorithm = std::string(name) + ":" + desc.impl_info_str();
-  if (is_stand_in(c.algorithm)) return;  // compiling it would be in vain
+  if (is_stand_in(c.algorithm) || !blocking_of(weights)) return;  // compiling it would be in vain
   c.weights = weights;
   c.scratchpad = desc.scratchpad_desc();
   c.primitive = Primitive(desc);
@@ -94,12 +94,6 @@ Convolution make_convolution(Problem::Kind direction, const Conv2DSizes& s) {
         engine(), attributes(), describe_deconvolution(s, at, c.x, c.y), dnnl::algorithm::deconvolution_direct, c.x,
         any_weights(s, true), c.y, at.strides, at.dilates, at.before, at.after);
     adopt<dnnl::deconvolution_backward_weights>(c, "deconvolution_backward_weights", desc, desc.diff_weights_desc());
-  }
-
-  if (c.primitive && !c.weights_are_plain()) {
-    const bool to_plain = direction == Problem::Kind::deconv2d_weights;
-    const memory::desc &from = to_plain ? c.weights : c.plain_weights, &to = to_plain ? c.plain_weights : c.weights;
-    c.weights_conversion = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to));
   }
   return c;
 }

@@ -20,7 +20,6 @@ struct Convolution {
   dnnl::memory::desc x, y;           ///< channels-last
   dnnl::memory::desc weights;        ///< as the primitive wants them
   dnnl::memory::desc plain_weights;  ///< dygrad's row-major [C, O/G, kh, kw], seen as this direction sees it
-  dnnl::reorder weights_conversion;  ///< between the two, in the direction that is needed; null if they are the same
   dnnl::memory::desc scratchpad;
   std::string algorithm;  ///< "deconvolution_forward:brgconv:avx512_core"
 

@@ -8,6 +8,7 @@
 #include <dygrad/backends/onednn/convolution_cache.h>
 #include <dygrad/backends/onednn/runtime.h>
 #include <dygrad/backends/onednn/weights_cache.h>
+#include <dygrad/backends/onednn/weights_layout.h>
 #include <dygrad/backends/problem_text.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/factories.h>
@@ -58,24 +59,25 @@ void run_into_weights(const Convolution& c, const Tensor& x, const Tensor& g, co
               {DNNL_ARG_DIFF_DST, memory_of(cotangent, c.y)},
               {DNNL_ARG_DIFF_WEIGHTS, weights}});
   if (plain) return;
-  dnnl::memory result = memory_of(w, c.plain_weights);
-  c.weights_conversion.execute(onednn::stream(), weights, result);
-  onednn::stream().wait();
+  onednn::copy_to_plain(c.weights, static_cast<const float*>(weights.get_data_handle()), c.plain_weights,
+                        w.mutable_data<float>());
 }
 
 /// How near its primitives come to the processor's rate, from measurements of versions 2.6 to 3.12: written channels
 /// are filled up to a vector, and the transposed and the gradient kernels were made for images larger than the kernel.
 double expected_efficiency(Kind direction, const Conv2DSizes& s) {
   const bool one_pixel = s.h * s.w == 1, no_overlap = s.kh <= s.sh && s.kw <= s.sw;
+  const auto use = [&](std::int64_t channels) {
+    return cost::lane_use(channels, s.groups > 1 && channels == 8 ? 8 : 16);
+  };
   const bool depthwise = s.groups == s.c && s.groups == s.o && s.c % 16 == 0;
   if (depthwise) return direction == Kind::deconv2d_weights ? 0.03 : 0.55;
   switch (direction) {
-    case Kind::deconv2d: return cost::lane_use(s.filters_in_group(), 16) * (one_pixel ? 0.5 : no_overlap ? 0.6 : 1);
-    case Kind::deconv2d_data:
-      return cost::lane_use(s.channels_in_group(), 16) * (one_pixel ? 0.3 : no_overlap ? 0.85 : 1);
+    case Kind::deconv2d: return use(s.filters_in_group()) * (one_pixel ? 0.5 : no_overlap ? 0.6 : 1);
+    case Kind::deconv2d_data: return use(s.channels_in_group()) * (one_pixel ? 0.3 : no_overlap ? 0.85 : 1);
     default: {
       const double shape = one_pixel ? 0.2 : no_overlap ? 0.4 : s.kw > 14 ? 0.1 : s.dh > 1 && s.sh > 1 ? 0.6 : 0.9;
-      return cost::lane_use(s.channels_in_group(), 16) * shape;
+      return use(s.channels_in_group()) * shape;
     }
   }
 }
@@ -98,13 +100,10 @@ class Primitive final : public Algorithm {
     const Conv2DSizes s = conv2d_sizes(problem);
     double efficiency = 0.88 * expected_efficiency(problem.kind, s);
     if (onednn::cached_convolution(problem.kind, s).algorithm.find("gemm") != std::string::npos) efficiency *= 0.3;
-    // Its reorders take weights in dygrad's order one by one; training converts them in every step.
-    constexpr double kReorder = 8e-8;  // seconds a number
-    const double reorder =
-        problem.kind == Kind::deconv2d_weights ? 0 : kReorder * static_cast<double>(num_elements(s.w_shape()));
-    return cost::seconds(cost::flop(s) / (efficiency * cost::product_rate(problem.dtype)),
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth) +
-           reorder;
+    constexpr double kConversion = 2e-9;  // seconds for each weight; training converts them in every step
+    return cost::seconds(share_inside(s) * cost::flop(s) / (efficiency * cost::product_rate(problem.dtype)) +
+                             kConversion * static_cast<double>(num_elements(s.w_shape())),
+                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {

@@ -2,6 +2,7 @@
 
 #include <dygrad/backends/converted_weights.h>
 #include <dygrad/backends/onednn/runtime.h>
+#include <dygrad/backends/onednn/weights_layout.h>
 #include <dygrad/core/copy.h>
 
 namespace dygrad::onednn {
@@ -33,9 +34,8 @@ dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w, 
   made->bytes = buffer(convolution.weights.get_size());
   made->memory = memory_of(made->bytes, convolution.weights);
   const Tensor plain = w.is_contiguous() ? w : raw::clone(w, MemoryFormat::row_major);
-  dnnl::memory from = memory_of(plain, convolution.plain_weights);
-  convolution.weights_conversion.execute(stream(), from, made->memory);
-  stream().wait();
+  copy_from_plain(convolution.plain_weights, plain.data<float>(), convolution.weights,
+                  static_cast<float*>(made->memory.get_data_handle()));
   owner = made;
   keep_conversion(w, std::move(wanted), made);
   return made->memory;
