@@ -40,12 +40,12 @@ class Precision {
   /// An estimate with what it takes to make elements of so many numbers, in rows of `count` that each start an element.
   double with_conversion(double seconds, std::int64_t numbers, std::int64_t count = kFactors<Bf16Pair>) const {
     if (!bf16_) return seconds;
-    constexpr double kBytes = 5;      // of a number: read as float32, written as bfloat16
+    constexpr double kRate = 5e9;     // numbers a second, read as float32 and written as bfloat16
     constexpr double kOddRow = 20;    // numbers' worth: odd rows are converted one by one
     constexpr double kMargin = 1.02;  // rounding must promise something
     const double odd_rows = count % 2 != 0 ? static_cast<double>(numbers) / static_cast<double>(count) : 0;
-    const double bytes = kBytes * (static_cast<double>(numbers) + kOddRow * odd_rows);
-    return kMargin * (seconds + cost::seconds(bytes / cost::kBandwidth, 0));
+    const double conversion = (static_cast<double>(numbers) + kOddRow * odd_rows) / kRate;
+    return kMargin * (seconds + cost::seconds(conversion, 0));
   }
 
  private:

@@ -67,6 +67,7 @@ void run_into_weights(const Convolution& c, const Tensor& x, const Tensor& g, co
 /// are filled up to a vector, and the transposed and the gradient kernels were made for images larger than the kernel.
 double expected_efficiency(Kind direction, const Conv2DSizes& s) {
   const bool one_pixel = s.h * s.w == 1, no_overlap = s.kh <= s.sh && s.kw <= s.sw;
+  // Images of several groups are computed in half vectors where that is what a group has.
   const auto use = [&](std::int64_t channels) {
     return cost::lane_use(channels, s.groups > 1 && channels == 8 ? 8 : 16);
   };
@@ -77,7 +78,7 @@ double expected_efficiency(Kind direction, const Conv2DSizes& s) {
     case Kind::deconv2d_data: return use(s.channels_in_group()) * (one_pixel ? 0.3 : no_overlap ? 0.85 : 1);
     default: {
       const double shape = one_pixel ? 0.2 : no_overlap ? 0.4 : s.kw > 14 ? 0.1 : s.dh > 1 && s.sh > 1 ? 0.6 : 0.9;
-      return use(s.channels_in_group()) * shape;
+      return cost::lane_use(s.channels_in_group(), 16) * shape;
     }
   }
 }
