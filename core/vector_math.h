@@ -37,7 +37,7 @@ struct Real<float> {
   static constexpr float kLn2High = 0.693145752f;        // 15 bits after the point: exact times any exponent
   static constexpr float kLn2Low = 1.42860677e-6f;       // log(2) less that
   static constexpr float kExpLow = -104, kExpHigh = 89;  // beyond: 0, infinity
-  static constexpr float kExpm1Low = -20;                // below: -1
+  static constexpr float kOneLost = 20;                  // beyond: 1 is nothing to e^x, nor is e^-x to 1
   // (e^r - 1 - r) / r^2 on |r| <= log(2) / 2; times r^2 right to 2^-28.
   static constexpr float kExp[] = {5.0e-1f, 1.666651219e-1f, 4.166618735e-2f, 8.369598538e-3f, 1.395169762e-3f};
   // (log(1 + f) - f + f^2 / 2) / f^3 on sqrt(1/2) <= 1 + f <= sqrt(2); times f^2 right to 2^-30.
@@ -55,7 +55,7 @@ struct Real<double> {
   static constexpr double kLn2High = 6.93147180559662956512e-1;  // 41 bits after the point
   static constexpr double kLn2Low = 2.82352905630315771031e-13;
   static constexpr double kExpLow = -746, kExpHigh = 710;
-  static constexpr double kExpm1Low = -40;
+  static constexpr double kOneLost = 40;
   static constexpr double kExp[] = {5.00000000000000000e-01, 1.66666666666666852e-01, 4.16666666666667337e-02,
                                     8.33333333331538056e-03, 1.38888888888560229e-03, 1.98412699004517487e-04,
                                     2.48015873779939357e-05, 2.75572308243074105e-06, 2.75572300182200867e-07,
@@ -83,24 +83,26 @@ DYGRAD_INLINE T polynomial(T x, const T (&c)[N]) {
   (std::make_index_sequence<kPairs - 1>());
 }
 
-/// x = n log(2) + r, n whole, |r| <= log(2) / 2.
+/// x = n log(2) + (high - low), n whole, |high - low| <= log(2) / 2, low below a unit in the last place of x.
+/// With that e^x = 2^n (1 + high + tail()).
 template <class T>
 struct Halving {
   using R = Real<T>;
-  T n, r;
-  T lost;                 // what r misses
+  T n;
+  T high, low;            // high is exact
   typename R::Bits bits;  // n, as a two's complement number
 
   DYGRAD_INLINE explicit Halving(T x) {
     const T shifted = x * std::numbers::log2e_v<T> + R::kToWhole;
     n = shifted - R::kToWhole;
-    const T high = x - n * R::kLn2High, low = n * R::kLn2Low;
-    r = high - low;
-    lost = (high - r) - low;
+    high = x - n * R::kLn2High;
+    low = n * R::kLn2Low;
     bits = std::bit_cast<typename R::Bits>(shifted) - std::bit_cast<typename R::Bits>(R::kToWhole);
   }
-  /// e^r - 1 - r, with r as it should be.
-  DYGRAD_INLINE T tail() const { return (r * r) * polynomial(r, R::kExp) + lost; }
+  DYGRAD_INLINE T tail() const {
+    const T r = high - low;
+    return (r * r) * polynomial(r, R::kExp) - low;
+  }
 };
 
 /// y * 2^n, in two steps that each stay in range.
@@ -112,11 +114,12 @@ DYGRAD_INLINE T scaled(T y, typename Real<T>::Bits n) {
   return y * std::bit_cast<T>(half << R::kMantissaBits) * std::bit_cast<T>((both - half) << R::kMantissaBits);
 }
 
-/// x into [low, high]; NaN stays.
+/// y, or what a function is below `low` and above `high`; y if x is NaN. Compilers need fewer instructions to choose at
+/// the end than to clamp x before.
 template <class T>
-DYGRAD_INLINE T clamped(T x, T low, T high) {
-  x = x < low ? low : x;
-  return x > high ? high : x;
+DYGRAD_INLINE T between(T x, T low, T high, T below, T y, T above) {
+  y = x > high ? above : y;
+  return x < low ? below : y;
 }
 
 }  // namespace detail
@@ -124,9 +127,9 @@ DYGRAD_INLINE T clamped(T x, T low, T high) {
 template <class T>
 DYGRAD_INLINE T exp(T x) {
   using R = detail::Real<T>;
-  const detail::Halving<T> h(detail::clamped(x, R::kExpLow, R::kExpHigh));
-  const T sum = 1 + h.r;
-  return detail::scaled(sum + ((h.r - (sum - 1)) + h.tail()), h.bits);
+  const detail::Halving<T> h(x);
+  const T y = detail::scaled(1 + (h.high + h.tail()), h.bits);
+  return detail::between(x, R::kExpLow, R::kExpHigh, T(0), y, std::numeric_limits<T>::infinity());
 }
 
 namespace detail {
@@ -137,15 +140,13 @@ DYGRAD_INLINE T exp_of_negative(T x) {
   constexpr typename R::Bits kUp = R::kBias / 2;
   constexpr T kDown = 1 / std::bit_cast<T>((kUp + R::kBias) << R::kMantissaBits);
   const Halving<T> h(x < R::kExpLow ? R::kExpLow : x);
-  const T sum = 1 + h.r, y = sum + ((h.r - (sum - 1)) + h.tail());
-  return y * std::bit_cast<T>((h.bits + (kUp + R::kBias)) << R::kMantissaBits) * kDown;
+  return (1 + (h.high + h.tail())) * std::bit_cast<T>((h.bits + (kUp + R::kBias)) << R::kMantissaBits) * kDown;
 }
 
-/// e^x - 1 = 2^n (1 + r + tail) - 1, with half = 2^n / 2, since 2^n itself may be too large.
+/// (e^x - 1) / 2, with half = 2^n / 2.
 template <class T>
-DYGRAD_INLINE T expm1_of(const Halving<T>& h, T half) {
-  const T whole = half - T(0.5), part = half * h.r, sum = whole + part;
-  return 2 * (sum + ((part - (sum - whole)) + half * h.tail()));
+DYGRAD_INLINE T half_expm1(const Halving<T>& h, T half) {
+  return ((half - T(0.5)) + half * h.high) + half * h.tail();
 }
 }  // namespace detail
 
@@ -153,10 +154,11 @@ DYGRAD_INLINE T expm1_of(const Halving<T>& h, T half) {
 template <class T>
 DYGRAD_INLINE T expm1(T x) {
   using R = detail::Real<T>;
-  const detail::Halving<T> h(detail::clamped(x, R::kExpm1Low, R::kExpHigh));
-  const T y = detail::expm1_of(h, detail::scaled(T(0.5), h.bits));
+  const detail::Halving<T> h(x);
+  T y = 2 * detail::half_expm1(h, detail::scaled(T(0.5), h.bits));
   // Near zero nothing must be lost to halving, nor the sign of zero.
-  return h.n != 0 ? y : x == 0 ? x : h.r + h.tail();
+  y = h.n != 0 ? y : x == 0 ? x : h.high + h.tail();
+  return detail::between(x, -R::kOneLost, R::kExpHigh, T(-1), y, std::numeric_limits<T>::infinity());
 }
 
 namespace detail {
@@ -221,24 +223,29 @@ DYGRAD_INLINE T log1p(T x) {
   return u == 1 ? x : y;
 }
 
-/// With t = e^-2|x| - 1: y = -t / (t + 2), and the sign of x. What t + 2 loses is put back to first order.
+/// With t = (e^2|x| - 1) / 2: y = t / (1 + t), and the sign of x. Where t is small, the rounding of 1 + t is too much
+/// for y, but not for y = t - t * y.
 template <class T>
 DYGRAD_INLINE T tanh(T x) {
   using R = detail::Real<T>;
-  const T z = -2 * std::abs(x);
-  const detail::Halving<T> h(z < R::kExpm1Low ? R::kExpm1Low : z);
-  const T t = detail::expm1_of(h, std::bit_cast<T>((h.bits + (R::kBias - 1)) << R::kMantissaBits));
-  const T divisor = t + 2, lost = t - (divisor - 2), y = t / divisor;
-  return std::copysign(y - y * lost * ((1 - y) / 2), x);  // 1 / divisor = (1 - y) / 2
+  const T z = 2 * std::abs(x);
+  const detail::Halving<T> h(z);
+  const T t = detail::half_expm1(h, std::bit_cast<T>((h.bits + (R::kBias - 1)) << R::kMantissaBits));
+  const T ratio = t / (1 + t), y = t < T(0.5) ? t - t * ratio : ratio;
+  return std::copysign(z > R::kOneLost ? 1 : y, x);
 }
 
-/// With e = e^-|x|: y = e / (1 + e), or 1 less that. What 1 + e loses is put back to first order.
+/// y = 1 / (1 + e^-x), all times 2^-kUp to keep it in range. 1 + 2^n is rounded only if n is large, and then put right.
 template <class T>
 DYGRAD_INLINE T sigmoid(T x) {
-  const T e = detail::exp_of_negative(-std::abs(x));
-  const T divisor = 1 + e, lost = e - (divisor - 1), ratio = e / divisor;
-  const T y = ratio - ratio * lost * (1 - ratio);  // 1 / divisor = 1 - ratio
-  return x < 0 ? y : 1 - y;
+  using R = detail::Real<T>;
+  constexpr typename R::Bits kUp = R::kBias / 2;
+  constexpr T kOne = 1 / std::bit_cast<T>((kUp + R::kBias) << R::kMantissaBits);
+  const detail::Halving<T> h(-x);
+  const T power = std::bit_cast<T>((h.bits + (R::kBias - kUp)) << R::kMantissaBits);
+  const T sum = power + kOne, lost = kOne - (sum - power);
+  const T y = kOne / (sum + (lost + power * (h.high + h.tail())));
+  return detail::between(x, R::kExpLow, R::kOneLost, T(0), y, T(1));
 }
 
 /// log(1 + e^x): with e = e^-|x|, log(1 + e), and x where that is positive.
