@@ -30,8 +30,8 @@ constexpr std::int64_t kAcrossElements = 4096;
 constexpr std::int64_t kShortRow = 256;
 constexpr std::int64_t kDirectRow = 32;
 constexpr std::int64_t kAcrossRows = 64, kAcrossColumns = 64;
-constexpr std::int64_t kLongTile = 16384;     // elements, where nothing is copied
-constexpr std::int64_t kStreamedTile = 1024;  // elements, where nothing but the result is
+constexpr std::int64_t kLongTile = 16384;    // elements, where nothing is copied
+constexpr std::int64_t kStreamedTile = 512;  // elements, where nothing but the result is
 
 /// See Note [Streamed writes]. True if the result is too large for the caches and is not an input, too, whose lines are
 /// there already.

@@ -20,6 +20,10 @@ InstructionSet of_processor() {
            __builtin_cpu_supports("avx512vl");
   };
   if (has_avx2()) return has_avx512() ? InstructionSet::avx512 : InstructionSet::avx2;
+#elif defined(__AVX512F__)
+  return InstructionSet::avx512;
+#elif defined(__AVX2__)
+  return InstructionSet::avx2;
 #endif
   return InstructionSet::baseline;
 }
