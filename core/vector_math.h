@@ -88,30 +88,36 @@ DYGRAD_INLINE T polynomial(T x, const T (&c)[N]) {
 template <class T>
 struct Halving {
   using R = Real<T>;
+  using Bits = typename R::Bits;
   T n;
-  T high, low;            // high is exact
-  typename R::Bits bits;  // n, as a two's complement number
+  T high, low;   // high is exact
+  Bits counted;  // ends in the bits of n + offset
 
-  DYGRAD_INLINE explicit Halving(T x) {
-    const T shifted = x * std::numbers::log2e_v<T> + R::kToWhole;
-    n = shifted - R::kToWhole;
+  DYGRAD_INLINE Halving(T x, int offset) {
+    const T to_whole = R::kToWhole + static_cast<T>(offset), shifted = x * std::numbers::log2e_v<T> + to_whole;
+    n = shifted - to_whole;
     high = x - n * R::kLn2High;
     low = n * R::kLn2Low;
-    bits = std::bit_cast<typename R::Bits>(shifted) - std::bit_cast<typename R::Bits>(R::kToWhole);
+    counted = std::bit_cast<Bits>(shifted);
   }
   DYGRAD_INLINE T tail() const {
     const T r = high - low;
     return (r * r) * polynomial(r, R::kExp) - low;
   }
+  /// 2^(n + offset - kBias): the exponent is what the shift leaves.
+  DYGRAD_INLINE T power() const { return std::bit_cast<T>(counted << R::kMantissaBits); }
 };
+
+/// For the offset of a `scaled` Halving.
+template <class T>
+inline constexpr int kTwoSteps = 2 * static_cast<int>(Real<T>::kBias);
 
 /// y * 2^n, in two steps that each stay in range.
 template <class T>
-DYGRAD_INLINE T scaled(T y, typename Real<T>::Bits n) {
+DYGRAD_INLINE T scaled(T y, const Halving<T>& h) {
   using R = Real<T>;
-  const auto both = n + 2 * R::kBias;  // positive
-  const auto half = both >> 1;
-  return y * std::bit_cast<T>(half << R::kMantissaBits) * std::bit_cast<T>((both - half) << R::kMantissaBits);
+  const auto half = h.counted >> 1;
+  return y * std::bit_cast<T>(half << R::kMantissaBits) * std::bit_cast<T>((h.counted - half) << R::kMantissaBits);
 }
 
 /// y, or what a function is below `low` and above `high`; y if x is NaN. Compilers need fewer instructions to choose at
@@ -127,8 +133,8 @@ DYGRAD_INLINE T between(T x, T low, T high, T below, T y, T above) {
 template <class T>
 DYGRAD_INLINE T exp(T x) {
   using R = detail::Real<T>;
-  const detail::Halving<T> h(x);
-  const T y = detail::scaled(1 + (h.high + h.tail()), h.bits);
+  const detail::Halving<T> h(x, detail::kTwoSteps<T>);
+  const T y = detail::scaled(1 + (h.high + h.tail()), h);
   return detail::between(x, R::kExpLow, R::kExpHigh, T(0), y, std::numeric_limits<T>::infinity());
 }
 
@@ -139,8 +145,8 @@ DYGRAD_INLINE T exp_of_negative(T x) {
   using R = Real<T>;
   constexpr typename R::Bits kUp = R::kBias / 2;
   constexpr T kDown = 1 / std::bit_cast<T>((kUp + R::kBias) << R::kMantissaBits);
-  const Halving<T> h(x < R::kExpLow ? R::kExpLow : x);
-  return (1 + (h.high + h.tail())) * std::bit_cast<T>((h.bits + (kUp + R::kBias)) << R::kMantissaBits) * kDown;
+  const Halving<T> h(x < R::kExpLow ? R::kExpLow : x, kUp + R::kBias);
+  return (1 + (h.high + h.tail())) * h.power() * kDown;
 }
 
 /// (e^x - 1) / 2, with half = 2^n / 2.
@@ -154,8 +160,8 @@ DYGRAD_INLINE T half_expm1(const Halving<T>& h, T half) {
 template <class T>
 DYGRAD_INLINE T expm1(T x) {
   using R = detail::Real<T>;
-  const detail::Halving<T> h(x);
-  T y = 2 * detail::half_expm1(h, detail::scaled(T(0.5), h.bits));
+  const detail::Halving<T> h(x, detail::kTwoSteps<T>);
+  T y = 2 * detail::half_expm1(h, detail::scaled(T(0.5), h));
   // Near zero nothing must be lost to halving, nor the sign of zero.
   y = h.n != 0 ? y : x == 0 ? x : h.high + h.tail();
   return detail::between(x, -R::kOneLost, R::kExpHigh, T(-1), y, std::numeric_limits<T>::infinity());
@@ -229,8 +235,8 @@ template <class T>
 DYGRAD_INLINE T tanh(T x) {
   using R = detail::Real<T>;
   const T z = 2 * std::abs(x);
-  const detail::Halving<T> h(z);
-  const T t = detail::half_expm1(h, std::bit_cast<T>((h.bits + (R::kBias - 1)) << R::kMantissaBits));
+  const detail::Halving<T> h(z, R::kBias - 1);
+  const T t = detail::half_expm1(h, h.power());
   const T ratio = t / (1 + t), y = t < T(0.5) ? t - t * ratio : ratio;
   return std::copysign(z > R::kOneLost ? 1 : y, x);
 }
@@ -241,9 +247,8 @@ DYGRAD_INLINE T sigmoid(T x) {
   using R = detail::Real<T>;
   constexpr typename R::Bits kUp = R::kBias / 2;
   constexpr T kOne = 1 / std::bit_cast<T>((kUp + R::kBias) << R::kMantissaBits);
-  const detail::Halving<T> h(-x);
-  const T power = std::bit_cast<T>((h.bits + (R::kBias - kUp)) << R::kMantissaBits);
-  const T sum = power + kOne, lost = kOne - (sum - power);
+  const detail::Halving<T> h(-x, R::kBias - kUp);
+  const T power = h.power(), sum = power + kOne, lost = kOne - (sum - power);
   const T y = kOne / (sum + (lost + power * (h.high + h.tail())));
   return detail::between(x, R::kExpLow, R::kOneLost, T(0), y, T(1));
 }
