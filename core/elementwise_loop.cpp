@@ -24,12 +24,14 @@ namespace {
 //   Short rows (kShortRow) are joined until they fill a tile, unless rows of at least kDirectRow elements are dense and
 //   differ, as in a window of an image: then each is a stretch.
 //   Long rows are cut into stretches. Only if an operand runs across them (a transposed one) does a tile have several
-//   rows, so that each cache line of that operand is used up at once.
+//   rows, so that each cache line of that operand is used up at once. A streamed result wants longer stretches than
+//   the operand across them, whose neighbouring lines are fetched for the tile below anyway.
 constexpr std::int64_t kTileElements = 1024;
 constexpr std::int64_t kAcrossElements = 4096;
 constexpr std::int64_t kShortRow = 256;
 constexpr std::int64_t kDirectRow = 32;
 constexpr std::int64_t kAcrossRows = 64, kAcrossColumns = 64;
+constexpr std::int64_t kStreamedRows = 32, kStreamedColumns = 128;
 constexpr std::int64_t kLongTile = 16384;    // elements, where nothing is copied
 constexpr std::int64_t kStreamedTile = 512;  // elements, where nothing but the result is
 
@@ -84,6 +86,10 @@ class TiledLoop {
       rows_ = std::min(row_extent_, kAcrossRows);
       columns_ = kAcrossColumns;
       choose_streaming(operands);
+      if (is_streamed_) {
+        rows_ = std::min(row_extent_, kStreamedRows);
+        columns_ = kStreamedColumns;
+      }
       return;
     }
     rows_ = row_extent_ = 1;  // rows count as one more outer dimension
@@ -169,17 +175,20 @@ class TiledLoop {
       buffer.columns = columns;
     }
 
+    const StridedBlock out = place_of(operands_[0], buffers[0].offset, rows, columns);
+    const bool streams_rows = is_streamed_ && !is_one_stretch && out.row_step != columns;  // at once: fewer bytes wait
     if (is_one_stretch) {
       kernel(f, rows * columns, places.data());
     } else {
+      if (streams_rows) row_bytes[0] = 0;
       for (std::int64_t r = 0; r < rows; ++r) {
         if (runs_across_) fetch_row_below(places, row_bytes, rows, columns);
         kernel(f, columns, places.data());
+        if (streams_rows) write_row_streamed(buffers[0].bytes.data(), out, r);
         for (std::size_t k = 0; k < count_; ++k) places[k] = static_cast<std::byte*>(places[k]) + row_bytes[k];
       }
     }
-    if (operands_[0].is_dense) return;
-    const StridedBlock out = place_of(operands_[0], buffers[0].offset, rows, columns);
+    if (operands_[0].is_dense || streams_rows) return;
     if (is_streamed_) write_rows_streamed(buffers[0].bytes.data(), out);
     else unpack(buffers[0].bytes.data(), out);
   }
@@ -205,12 +214,15 @@ class TiledLoop {
     }
   }
 
+  static void write_row_streamed(const std::byte* from, const StridedBlock& to, std::int64_t r) {
+    const auto size = static_cast<std::int64_t>(to.element_size);
+    write_streamed(from, to.data + r * to.row_step * size, static_cast<std::size_t>(to.columns * size));
+  }
+
   static void write_rows_streamed(const std::byte* from, const StridedBlock& to) {
     const auto row_bytes = static_cast<std::int64_t>(to.element_size) * to.columns;
     if (to.row_step == to.columns) return write_streamed(from, to.data, static_cast<std::size_t>(to.rows * row_bytes));
-    const std::int64_t step = static_cast<std::int64_t>(to.element_size) * to.row_step;
-    for (std::int64_t r = 0; r < to.rows; ++r)
-      write_streamed(from + r * row_bytes, to.data + r * step, static_cast<std::size_t>(row_bytes));
+    for (std::int64_t r = 0; r < to.rows; ++r) write_row_streamed(from + r * row_bytes, to, r);
   }
 
   const StridedLoop& loop_;
