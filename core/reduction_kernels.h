@@ -127,6 +127,24 @@ void fold_rows(const DenseRows& rows, void* to) {
   });
 }
 
+/// Combination of the lanes, as a tree. Sums have a loop for each level, since compilers make vectors of those whose
+/// length they know; a largest number has too many steps for vectors as short as these.
+template <class Combine, class Acc>
+[[gnu::always_inline]] inline Acc fold_lanes(Acc (&lanes)[kLanes]) {
+  constexpr Combine combine;
+  if constexpr (std::is_same_v<Combine, Plus>) {
+    for (std::int64_t j = 0; j < kLanes / 2; ++j) lanes[j] = combine(lanes[j], lanes[j + kLanes / 2]);
+    for (std::int64_t j = 0; j < kLanes / 4; ++j) lanes[j] = combine(lanes[j], lanes[j + kLanes / 4]);
+    for (std::int64_t j = 0; j < kLanes / 8; ++j) lanes[j] = combine(lanes[j], lanes[j + kLanes / 8]);
+    return combine(lanes[0], lanes[1]);
+  } else {
+    for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
+      for (std::int64_t j = 0; j < half; ++j) lanes[j] = combine(lanes[j], lanes[j + half]);
+    }
+    return lanes[0];
+  }
+}
+
 /// Combination of at(0), ..., at(length - 1): rows of lanes, eight at a time as a tree; in the end the lanes, as
 /// another.
 template <class Combine, class Acc, class At>
@@ -148,10 +166,7 @@ template <class Combine, class Acc, class At>
     for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] = combine(lanes[j], at(i + j));
   }
   for (std::int64_t j = 0; i + j < length; ++j) lanes[j] = combine(lanes[j], at(i + j));
-  for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::int64_t j = 0; j < half; ++j) lanes[j] = combine(lanes[j], lanes[j + half]);
-  }
-  return lanes[0];
+  return fold_lanes<Combine>(lanes);
 }
 
 template <class Combine, class In, class Acc>
