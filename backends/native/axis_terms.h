@@ -2,6 +2,7 @@
 // a problem, so it is found once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -21,6 +22,29 @@ struct AxisTerms {
     return std::span(terms).subspan(first, ends[index] - first);
   }
 };
+
+/// Indices of the result, equally far apart, that are summed through the same kernel indices. From one to the next, all
+/// operand indices grow by the same.
+struct AxisRun {
+  std::int64_t first, count;
+  std::span<const AxisTerms::Term> terms;  ///< of the first
+};
+
+/// The runs of all indices, in which a result index is `step` more than the one before. `axis` must outlive them.
+inline std::vector<AxisRun> runs_of(const AxisTerms& axis, std::int64_t step) {
+  const auto count = static_cast<std::int64_t>(axis.ends.size());
+  std::vector<AxisRun> runs;
+  for (std::int64_t phase = 0; phase < std::min(step, count); ++phase) {
+    for (std::int64_t index = phase; index < count; index += step) {
+      const auto terms = axis.of(index);
+      const bool goes_on = index > phase && std::ranges::equal(terms, runs.back().terms, {}, &AxisTerms::Term::kernel,
+                                                               &AxisTerms::Term::kernel);
+      if (goes_on) ++runs.back().count;
+      else runs.push_back({index, 1, terms});
+    }
+  }
+  return runs;
+}
 
 /// Of the transposed convolution: output = operand * stride + kernel * dilation - padding.
 inline AxisTerms transposed_terms(std::int64_t outputs, std::int64_t inputs, std::int64_t kernel, std::int64_t stride,

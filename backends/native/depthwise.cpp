@@ -1,13 +1,11 @@
 // One channel per group: nothing is summed over channels, so vectors run along them, and each product is made where
 // its operands lie.
-#include <vector>
-
 #include <dygrad/backends/cost.h>
 #include <dygrad/backends/native/algorithms.h>
-#include <dygrad/backends/native/axis_terms.h>
 #include <dygrad/backends/native/operands.h>
-#include <dygrad/backends/native/patches.h>
+#include <dygrad/backends/native/pixel_runs.h>
 #include <dygrad/core/activate.h>
+#include <dygrad/core/factories.h>
 
 namespace dygrad::native {
 
@@ -15,62 +13,28 @@ namespace {
 
 using Kind = Problem::Kind;
 
-/// [C, 1, kh, kw] as [taps, C].
+/// From the weights of one tap to those of the next.
+template <class T>
+std::int64_t weight_step(const Conv2DSizes& s) {
+  return odd_lines<T>(s.c);
+}
+
+/// [C, 1, kh, kw] as [tap][C].
 template <class T>
 void pack(const Conv2DSizes& s, const T* weights, T* packed) {
   for (std::int64_t tap = 0; tap < s.taps(); ++tap) {
-    for (std::int64_t c = 0; c < s.c; ++c) packed[tap * s.c + c] = weights[c * s.taps() + tap];
+    for (std::int64_t c = 0; c < s.c; ++c) packed[tap * weight_step<T>(s) + c] = weights[c * s.taps() + tap];
   }
 }
 
-/// Sizes of one image, in pixels.
-struct Extent {
-  std::int64_t rows, columns;
-};
-
-/// Rows [own.first, own.last) of the result, counted through the batch.
-template <class T>
-void sum_rows_of(const Conv2DSizes& s, const AxisTerms& down, const AxisTerms& right, Extent operand, Extent result,
-                 const T* x, const T* weights, const T* init, const FusedActivation& activation, T* y, Range own) {
-  std::vector<const T*> pixels, kernel_pixels;
-  for (std::int64_t row = own.first; row < own.last; ++row) {
-    const T* image = x + row / result.rows * operand.rows * operand.columns * s.c;
-    const auto row_terms = down.of(row % result.rows);
-    for (std::int64_t column = 0; column < result.columns; ++column) {
-      pixels.clear();
-      kernel_pixels.clear();
-      for (const auto& [h, i] : row_terms) {
-        for (const auto& [w, j] : right.of(column)) {
-          pixels.push_back(image + (h * operand.columns + w) * s.c);
-          kernel_pixels.push_back(weights + (i * s.kw + j) * s.c);
-        }
-      }
-      kernels<T>().sum_products(pixels.data(), kernel_pixels.data(), static_cast<std::int64_t>(pixels.size()), s.c,
-                                init, y + (row * result.columns + column) * s.c);
-    }
-    raw::activate(activation, y + row * result.columns * s.c, result.columns * s.c);
+/// Vectors of halving widths that channels are taken in, down to 16 bytes, and then single numbers.
+std::int64_t num_vectors(std::int64_t channels, std::int64_t lanes, DType dtype) {
+  std::int64_t vectors = 0;
+  for (std::int64_t width = lanes; channels > 0; width = width * size_of(dtype) > 16 ? width / 2 : 1) {
+    vectors += channels / width;
+    channels %= width;
   }
-}
-
-/// sums[tap][c] over x's rows [rows.first, rows.last).
-template <class T>
-void gradient(const Conv2DSizes& s, const T* x, const T* y, T* sums, Range rows) {
-  std::fill_n(sums, s.taps() * s.c, T{0});
-  for (std::int64_t row = rows.first; row < rows.last; ++row) {
-    const std::int64_t n = row / s.h, h = row % s.h;
-    for (std::int64_t i = 0; i < s.kh; ++i) {
-      const std::int64_t oh = h * s.sh + i * s.dh - s.ph;
-      if (oh < 0 || oh >= s.oh) continue;
-      for (std::int64_t j = 0; j < s.kw; ++j) {
-        const TapRange columns = column_range(s, j);
-        if (columns.begin == columns.end) continue;
-        const std::int64_t ow = columns.begin * s.sw + columns.shift;
-        kernels<T>().accumulate_products(x + (row * s.w + columns.begin) * s.c, s.c,
-                                         y + ((n * s.oh + oh) * s.ow + ow) * s.c, s.sw * s.c,
-                                         columns.end - columns.begin, s.c, sums + (i * s.kw + j) * s.c);
-      }
-    }
-  }
+  return vectors;
 }
 
 class Depthwise final : public Algorithm {
@@ -84,11 +48,13 @@ class Depthwise final : public Algorithm {
   }
 
   double estimate(const Problem& problem) const override {
-    // Two loads for each product; images start their sums anew at every pixel.
-    const double efficiency = problem.kind == Kind::deconv2d_weights ? 0.4 : 0.14;
+    // Taps outside the images are left out. Narrow vectors take as long as whole ones.
+    const double efficiency = problem.kind == Kind::deconv2d_weights ? 0.6 : 0.7;
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
-    return cost::seconds(cost::flop(s) / (efficiency * cost::lane_use(s.c, lanes) * cost::product_rate(problem.dtype)),
+    const double lane_use =
+        static_cast<double>(s.c) / static_cast<double>(num_vectors(s.c, lanes, problem.dtype) * lanes);
+    return cost::seconds(cost::flop(s) * share_inside(s) / (efficiency * lane_use * cost::product_rate(problem.dtype)),
                          cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
@@ -105,21 +71,27 @@ class Depthwise final : public Algorithm {
     const Conv2DSizes s = conv2d_sizes(problem);
     const bool is_transposed = problem.kind == Kind::deconv2d;
     const auto weights =
-        packed_weights<T>(*this, s, w, num_elements(s.w_shape()), [&](const T* from, T* to) { pack(s, from, to); });
-    const Tensor image = channels_last(a), init = epilogue.bias.defined() ? raw::contiguous(epilogue.bias) : Tensor();
+        packed_weights<T>(*this, s, w, s.taps() * weight_step<T>(s), [&](const T* from, T* to) { pack(s, from, to); });
+    const Tensor image = channels_last(a), init = epilogue.bias.defined()
+                                                      ? raw::contiguous(epilogue.bias)
+                                                      : zeros({is_transposed ? s.o : s.c}, problem.dtype);
     const Tensor result =
         Tensor::empty(is_transposed ? s.y_shape() : s.x_shape(), problem.dtype, MemoryFormat::channels_last);
-    const Extent of_x{s.h, s.w}, of_y{s.oh, s.ow};
-    const Extent &from = is_transposed ? of_x : of_y, &to = is_transposed ? of_y : of_x;
-    const auto terms = is_transposed ? transposed_terms : ordinary_terms;
-    const AxisTerms down = terms(to.rows, from.rows, s.kh, s.sh, s.ph, s.dh);
-    const AxisTerms right = terms(to.columns, from.columns, s.kw, s.sw, s.pw, s.dw);
-    const Range all_rows{0, s.n * to.rows};
+    const PixelRuns runs =
+        is_transposed ? PixelRuns::of_output(s, weight_step<T>(s)) : PixelRuns::of_input(s, weight_step<T>(s));
+    const Range all_rows{0, s.n * runs.rows()};
     const std::int64_t pieces = std::min(num_native_pieces(s), all_rows.size());
-    parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
-      const Range own{part_of(all_rows, first, pieces).first, part_of(all_rows, last - 1, pieces).last};
-      sum_rows_of(s, down, right, from, to, image.data<T>(), weights->numbers.template data<T>(),
-                  init.defined() ? init.data<T>() : nullptr, epilogue.activation, result.mutable_data<T>(), own);
+    const T *from = image.data<T>(), *packed = weights->numbers.template data<T>(), *start = init.data<T>();
+    T* const to = result.mutable_data<T>();
+    for_each_piece(pieces, [&](std::int64_t piece) {
+      for (Range own = part_of(all_rows, piece, pieces); own.first < own.last;) {
+        const Range block = runs.block_of(own, size_of(problem.dtype));
+        runs.for_each_run(block, [&](const PixelRun& run, std::int64_t patches, std::int64_t pixels) {
+          kernels<T>().sum_patches(run, from + patches, packed, start, to + pixels);
+        });
+        raw::activate(epilogue.activation, to + block.first * runs.row_size(), block.size() * runs.row_size());
+        own.first = block.last;
+      }
     });
     return result;
   }
@@ -128,19 +100,30 @@ class Depthwise final : public Algorithm {
   static Tensor weights_on(const Problem& problem, const Tensor& x, const Tensor& g) {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Tensor pixels = channels_last(x), image = channels_last(g);
-    const Range all_rows{0, s.n * s.h};
+    const PixelRuns runs = PixelRuns::of_input(s, weight_step<T>(s));
+    const Range all_rows{0, s.n * runs.rows()};
     const std::int64_t pieces = std::min(num_native_pieces(s), all_rows.size());
-    const Scratch<T> sums(pieces, num_elements(s.w_shape()));
+    const std::int64_t size = s.taps() * weight_step<T>(s);
+    const Scratch<T> sums(pieces, size);
+    const T *of_y = image.data<T>(), *of_x = pixels.data<T>();
     for_each_piece(pieces, [&](std::int64_t piece) {
-      gradient(s, pixels.data<T>(), image.data<T>(), sums.of_piece(piece), part_of(all_rows, piece, pieces));
+      T* const own_sums = sums.of_piece(piece);
+      std::fill_n(own_sums, size, T{0});
+      for (Range own = part_of(all_rows, piece, pieces); own.first < own.last;) {
+        const Range block = runs.block_of(own, size_of(problem.dtype));
+        runs.for_each_run(block, [&](const PixelRun& run, std::int64_t patches, std::int64_t own_x) {
+          kernels<T>().sum_over_pixels(run, of_y + patches, of_x + own_x, own_sums);
+        });
+        own.first = block.last;
+      }
     });
     Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
     T* to = w.mutable_data<T>();
     for (std::int64_t c = 0; c < s.c; ++c) {
       for (std::int64_t tap = 0; tap < s.taps(); ++tap) {
         T sum{0};
-        for (std::int64_t piece = 0; piece < pieces; ++piece) sum += sums.of_piece(piece)[tap * s.c + c];
-        to[c * s.taps() + tap] = sum;
+        for (std::int64_t piece = 0; piece < pieces; ++piece) sum += sums.of_piece(piece)[tap * weight_step<T>(s) + c];
+        *to++ = sum;
       }
     }
     return w;

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 
+#include <dygrad/backends/native/depthwise.h>
 #include <dygrad/backends/native/transforms.h>
 
 namespace dygrad::native {
@@ -99,12 +100,10 @@ template <class T>
 struct Kernels : TileKernels<T> {
   /// y[q] = init + sum of what the rows have at q, for q in [0, count). Writes whole vectors.
   void (*sum_shifted)(const ShiftedRows<T>& rows, T init, std::int64_t count, T* y);
-  /// y[i] = init[i] + sum of x[t][i] * w[t][i] over t.
-  void (*sum_products)(const T* const* x, const T* const* w, std::int64_t terms, std::int64_t count, const T* init,
-                       T* y);
-  /// w[i] += sum of x[k * x_step + i] * y[k * y_step + i] over k.
-  void (*accumulate_products)(const T* x, std::int64_t x_step, const T* y, std::int64_t y_step, std::int64_t terms,
-                              std::int64_t count, T* w);
+  /// pixel(p)[c] = init[c] + sum of patch(p, t)[c] * weight(t)[c] over t, see depthwise.h.
+  void (*sum_patches)(const PixelRun& run, const T* patches, const T* weights, const T* init, T* pixels);
+  /// weight(t)[c] += sum of patch(p, t)[c] * pixel(p)[c] over p.
+  void (*sum_over_pixels)(const PixelRun& run, const T* patches, const T* pixels, T* weights);
   /// to[i * step + j] = lines[j][i] for i in [0, count), j in [0, num_lines).
   void (*transpose)(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step);
   /// Of tiles of [pixels / 2 - 1][taps - 2] along both axes, see transforms.h.

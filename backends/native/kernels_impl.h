@@ -203,52 +203,6 @@ void sum_shifted(const ShiftedRows<T>& rows, T init, std::int64_t count, T* y) {
   }
 }
 
-template <class T>
-void sum_products(const T* const* x, const T* const* w, std::int64_t terms, std::int64_t count, const T* init, T* y) {
-  std::int64_t i = 0;
-  for (; i + 2 * kLanes<T> <= count; i += 2 * kLanes<T>) {
-    Vector<T> first = init ? load(init + i) : Vector<T>{}, second = init ? load(init + i + kLanes<T>) : Vector<T>{};
-    for (std::int64_t t = 0; t < terms; ++t) {
-      first += load(x[t] + i) * load(w[t] + i);
-      second += load(x[t] + i + kLanes<T>) * load(w[t] + i + kLanes<T>);
-    }
-    store(y + i, first);
-    store(y + i + kLanes<T>, second);
-  }
-  for (; i < count; ++i) {
-    T sum = init ? init[i] : T{0};
-    for (std::int64_t t = 0; t < terms; ++t) sum += x[t][i] * w[t][i];
-    y[i] = sum;
-  }
-}
-
-template <class T>
-void accumulate_products(const T* x, std::int64_t x_step, const T* y, std::int64_t y_step, std::int64_t terms,
-                         std::int64_t count, T* w) {
-  std::int64_t i = 0;
-  for (; i + 4 * kLanes<T> <= count; i += 4 * kLanes<T>) {
-    Vector<T> sums[4];
-    for (int j = 0; j < 4; ++j) sums[j] = load(w + i + j * kLanes<T>);
-    for (std::int64_t k = 0; k < terms; ++k) {
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
-        sums[j] += load(x + k * x_step + i + j * kLanes<T>) * load(y + k * y_step + i + j * kLanes<T>);
-      }
-    }
-    for (int j = 0; j < 4; ++j) store(w + i + j * kLanes<T>, sums[j]);
-  }
-  for (; i + kLanes<T> <= count; i += kLanes<T>) {
-    Vector<T> sum = load(w + i);
-    for (std::int64_t k = 0; k < terms; ++k) sum += load(x + k * x_step + i) * load(y + k * y_step + i);
-    store(w + i, sum);
-  }
-  for (; i < count; ++i) {
-    T sum = w[i];
-    for (std::int64_t k = 0; k < terms; ++k) sum += x[k * x_step + i] * y[k * y_step + i];
-    w[i] = sum;
-  }
-}
-
 /// The numbers of two vectors in turn: those of their first halves, and of their second ones. Where kPiece is less than
 /// a vector, every piece of so many numbers is treated like that.
 template <class T, int kPiece, int... kPlaces>
@@ -354,6 +308,7 @@ void transpose(const T* const* lines, std::int64_t num_lines, std::int64_t count
 
 }  // namespace dygrad::native
 
+#include <dygrad/backends/native/depthwise_impl.h>
 #include <dygrad/backends/native/transforms_impl.h>
 
 namespace dygrad::native {
@@ -378,8 +333,7 @@ constexpr TileKernels<T> tiles(const char* instruction_set) {
 
 template <class T>
 constexpr Kernels<T> table(const char* instruction_set) {
-  Kernels<T> kernels{tiles<T>(instruction_set), sum_shifted<T>, sum_products<T>,
-                     accumulate_products<T>,    transpose<T>,   {}};
+  Kernels<T> kernels{tiles<T>(instruction_set), sum_shifted<T>, sum_patches<T>, sum_over_pixels<T>, transpose<T>, {}};
   fill_transforms<T, Transform::x_to_points>(kernels);
   fill_transforms<T, Transform::w_to_points>(kernels);
   fill_transforms<T, Transform::points_to_y>(kernels);
