@@ -77,6 +77,7 @@ class Depthwise final : public Algorithm {
                                                       : zeros({is_transposed ? s.o : s.c}, problem.dtype);
     const Tensor result =
         Tensor::empty(is_transposed ? s.y_shape() : s.x_shape(), problem.dtype, MemoryFormat::channels_last);
+    const bool is_relu = epilogue.activation.kind == FusedActivation::Kind::relu;
     const PixelRuns runs =
         is_transposed ? PixelRuns::of_output(s, weight_step<T>(s)) : PixelRuns::of_input(s, weight_step<T>(s));
     const Range all_rows{0, s.n * runs.rows()};
@@ -87,9 +88,11 @@ class Depthwise final : public Algorithm {
       for (Range own = part_of(all_rows, piece, pieces); own.first < own.last;) {
         const Range block = runs.block_of(own, size_of(problem.dtype));
         runs.for_each_run(block, [&](const PixelRun& run, std::int64_t patches, std::int64_t pixels) {
-          kernels<T>().sum_patches(run, from + patches, packed, start, to + pixels);
+          kernels<T>().sum_patches(run, from + patches, packed, start, is_relu, to + pixels);
         });
-        raw::activate(epilogue.activation, to + block.first * runs.row_size(), block.size() * runs.row_size());
+        if (!is_relu) {
+          raw::activate(epilogue.activation, to + block.first * runs.row_size(), block.size() * runs.row_size());
+        }
         own.first = block.last;
       }
     });
@@ -104,7 +107,8 @@ class Depthwise final : public Algorithm {
     const Range all_rows{0, s.n * runs.rows()};
     const std::int64_t pieces = std::min(num_native_pieces(s), all_rows.size());
     const std::int64_t size = s.taps() * weight_step<T>(s);
-    const Scratch<T> sums(pieces, size);
+    constexpr std::int64_t kPage = 4096 / sizeof(T);  // which bounds what processors fetch ahead: not another's sums
+    const Scratch<T> sums(pieces, size + kPage);
     const T *of_y = image.data<T>(), *of_x = pixels.data<T>();
     for_each_piece(pieces, [&](std::int64_t piece) {
       T* const own_sums = sums.of_piece(piece);

@@ -121,7 +121,7 @@ template <class T, int kPixels = kPixelsAtOnce, class F>
 /// For kPixels pixels of a run and one vector V of channels, where everything begins with them.
 template <class V, int kPixels, class T>
 [[gnu::always_inline]] inline void sum_patches_of(const PixelRun& run, const T* patches, const T* weights,
-                                                  const T* init, T* pixels) {
+                                                  const T* init, bool is_relu, T* pixels) {
   const std::int64_t patch_step = run.patch_step, pixel_step = run.pixel_step;
   V sums[kPixels];
   const V start = load_as<V>(init);
@@ -132,6 +132,10 @@ template <class V, int kPixels, class T>
                __attribute__((always_inline)) {
                  add_patches<kTaps>(patches + offset, patch_step, weights + weight, weight_step, sums);
                });
+  if (is_relu) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kPixels; ++i) sums[i] = sums[i] <= 0 ? V{} : sums[i];
+  }
 #pragma GCC unroll 8
   for (int i = 0; i < kPixels; ++i) store_as(pixels + i * pixel_step, sums[i]);
 }
@@ -151,11 +155,12 @@ template <class V, int kPixels, class T>
 }
 
 template <class T>
-void sum_patches(const PixelRun& pixel_run, const T* patches, const T* weights, const T* init, T* pixels) {
+void sum_patches(const PixelRun& pixel_run, const T* patches, const T* weights, const T* init, bool is_relu,
+                 T* pixels) {
   const PixelRun run = pixel_run;  // which stores cannot change
   for_each_block<T>(
       run, 0, [&]<class V, int kPixels>(std::int64_t p, std::int64_t c) __attribute__((always_inline)) {
-        sum_patches_of<V, kPixels>(run, patches + (p * run.patch_step + c), weights + c, init + c,
+        sum_patches_of<V, kPixels>(run, patches + (p * run.patch_step + c), weights + c, init + c, is_relu,
                                    pixels + (p * run.pixel_step + c));
       });
 }

@@ -100,8 +100,9 @@ template <class T>
 struct Kernels : TileKernels<T> {
   /// y[q] = init + sum of what the rows have at q, for q in [0, count). Writes whole vectors.
   void (*sum_shifted)(const ShiftedRows<T>& rows, T init, std::int64_t count, T* y);
-  /// pixel(p)[c] = init[c] + sum of patch(p, t)[c] * weight(t)[c] over t, see depthwise.h.
-  void (*sum_patches)(const PixelRun& run, const T* patches, const T* weights, const T* init, T* pixels);
+  /// pixel(p)[c] = init[c] + sum of patch(p, t)[c] * weight(t)[c] over t, see depthwise.h; or 0 where that is less, if
+  /// `is_relu`.
+  void (*sum_patches)(const PixelRun& run, const T* patches, const T* weights, const T* init, bool is_relu, T* pixels);
   /// weight(t)[c] += sum of patch(p, t)[c] * pixel(p)[c] over p.
   void (*sum_over_pixels)(const PixelRun& run, const T* patches, const T* pixels, T* weights);
   /// to[i * step + j] = lines[j][i] for i in [0, count), j in [0, num_lines).
