@@ -78,25 +78,31 @@ std::int64_t odd_lines(std::int64_t numbers) {
   return ((numbers + kLine - 1) / kLine | 1) * kLine;
 }
 
+/// The least whole number of cache lines, as numbers.
+template <class T>
+std::int64_t whole_lines(std::int64_t numbers) {
+  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+  return ceil_div(numbers, kLine) * kLine;
+}
+
 /// Scratch memory for each piece of work. It is asked for in few sizes, so that layers of all sizes share it; what a
 /// layer does not use is never touched, and takes no memory.
 template <class T>
 class Scratch {
  public:
   Scratch(std::int64_t pieces, std::int64_t size)
-      : stride_((size + kLine - 1) / kLine * kLine), memory_(memory_for<T>(shared_size(pieces * stride_))) {}
+      : stride_(whole_lines<T>(size)), memory_(memory_for<T>(shared_size(pieces * stride_))) {}
   T* of_piece(std::int64_t piece) const { return memory_.template mutable_data<T>() + piece * stride_; }
 
  private:
   static std::int64_t shared_size(std::int64_t size) {
-    constexpr std::int64_t kLeast = (1 << 20) / sizeof(T), kStep = 4;
-    if (size < kLeast || !detail::kCaching) return size;  // the address sanitizer sees where a block ends
+    constexpr std::int64_t kLeast = (18 << 16) / sizeof(T), kStep = 4;  // 18 MiB hold most blocks of two threads
+    if (size < kLeast || !detail::kCaching) return size;                // the address sanitizer sees where a block ends
     std::int64_t shared = kLeast;
     while (shared < size) shared *= kStep;
     return shared;
   }
 
-  static constexpr std::int64_t kLine = 64 / sizeof(T);
   std::int64_t stride_;
   Tensor memory_;
 };

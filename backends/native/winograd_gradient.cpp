@@ -115,8 +115,10 @@ class Gradient {
   Tensor weights() {
     const std::int64_t pieces = tile_parts_ * panel_parts_, own_depth = keeps_x_ ? 0 : depth_step_;
     const std::int64_t tiles_size = points_ * height_ * (own_depth + lane_step_);
-    taps_.emplace(tile_parts_, s_.groups * taps_size_);
-    buffers_.emplace(pieces, tiles_size + points_ * depth_ * at_once_ * panel_);
+    taps_step_ = whole_lines<N>(s_.groups * taps_size_);
+    buffer_step_ = whole_lines<N>(tiles_size + points_ * depth_ * at_once_ * panel_);
+    const std::int64_t x_size = keeps_x_ ? points_ * tiles_.count() * depth_step_ : 0;
+    memory_.emplace(1, tile_parts_ * taps_step_ + pieces * buffer_step_ + x_size);
     if (kRounds) element_buffers_.emplace(pieces, points_ * elements_for<T>(height_) * (own_depth + lane_step_));
     if (keeps_x_) bring_x_to_points(pieces);
     for_each_piece(pieces, [&](std::int64_t piece) { sum(piece); });
@@ -135,7 +137,7 @@ class Gradient {
   static constexpr bool kRounds = kFactors<T> > 1;
 
   StackedPanels<N> taps_of(std::int64_t part, std::int64_t group) const {
-    return {tiles_.taps(), depth_, lanes_, taps_->of_piece(part) + group * taps_size_};
+    return {tiles_.taps(), depth_, lanes_, taps_of_all() + part * taps_step_ + group * taps_size_};
   }
   Range tiles_of_part(std::int64_t part) const { return part_of({0, tiles_.count()}, part, tile_parts_); }
   /// The tiles of one part, as sums read them.
@@ -143,10 +145,14 @@ class Gradient {
     if constexpr (kRounds) return {x_elements_->of_piece(part), elements_for<T>(height_), depth_step_};
     else return x_numbers().from(tiles_of_part(part).first);
   }
-  Tiles::Matrix<N> x_numbers() const { return {x_points_->of_piece(0), tiles_.count(), depth_step_}; }
+  Tiles::Matrix<N> x_numbers() const {
+    return {buffer(tile_parts_ * panel_parts_), tiles_.count(), depth_step_};  // behind all of them
+  }
+  // All scratch memory is one block: blocks of few sizes are what layers share.
+  N* taps_of_all() const { return memory_->of_piece(0); }
+  N* buffer(std::int64_t piece) const { return taps_of_all() + tile_parts_ * taps_step_ + piece * buffer_step_; }
 
   void bring_x_to_points(std::int64_t pieces) {
-    x_points_.emplace(1, points_ * tiles_.count() * depth_step_);
     for_each_piece(pieces, [&](std::int64_t piece) {
       const Range some = part_of({0, tiles_.count()}, piece, pieces);
       tiles_.gather_x(0, x_.data<N>(), some, x_numbers().from(some.first));
@@ -168,7 +174,7 @@ class Gradient {
     const std::int64_t part = piece / panel_parts_, half = elements_for<T>(height_);
     const Range own = tiles_of_part(part),
                 own_panels = part_of({0, panels_.count()}, piece % panel_parts_, panel_parts_);
-    const Tiles::Matrix<N> b{buffers_->of_piece(piece), height_, lane_step_};
+    const Tiles::Matrix<N> b{buffer(piece), height_, lane_step_};
     N* const sums = b.row(points_, 0);
     const Tiles::Matrix<N> a{sums + points_ * depth_ * at_once_ * panel_, height_, depth_step_};
     Tiles::Matrix<T> a_elements{}, b_elements{};
@@ -207,7 +213,8 @@ class Gradient {
   std::int64_t panel_parts_, tile_parts_;
   bool keeps_x_;
   std::int64_t at_once_, lane_step_, height_;  ///< panels and tiles in a block
-  std::optional<Scratch<N>> taps_, buffers_, x_points_;
+  std::int64_t taps_step_ = 0, buffer_step_ = 0;
+  std::optional<Scratch<N>> memory_;
   std::optional<Scratch<T>> element_buffers_, x_elements_;
 };
 
