@@ -14,18 +14,29 @@ namespace {
 // Note [Who sums what]
 // Threads share out groups first: these have different sums. Then they share out positions, each with sums of its own
 // that are added at the end in a fixed order; or, where the sums are so many that this would cost more than reading x
-// once per thread, rows of the kernel.
+// once per thread, filters. At the end a thread puts in order what lies in its own caches.
 struct Division {
-  std::int64_t groups, kernel_rows, positions;
+  std::int64_t groups, filters, positions;
 
   Division(const Conv2DSizes& s, std::int64_t pieces) {
     constexpr std::int64_t kManySums = 1 << 17;
     groups = largest_divisor(pieces, s.groups);
     const bool many = num_elements(s.w_shape()) > kManySums;
-    kernel_rows = many ? largest_divisor(pieces / groups, s.kh) : 1;
-    positions = pieces / groups / kernel_rows;
+    filters = many ? largest_divisor(pieces / groups, std::max<std::int64_t>(s.filters_in_group() / kMaxPanel, 1)) : 1;
+    positions = pieces / groups / filters;
   }
-  std::int64_t pieces() const { return groups * kernel_rows * positions; }
+  std::int64_t pieces() const { return groups * filters * positions; }
+
+  /// Who does what of it.
+  struct Share {
+    std::int64_t filter_part, position_part;
+    Range groups, filters;
+  };
+  Share share(const Conv2DSizes& s, std::int64_t piece) const {
+    const std::int64_t part = piece / positions;
+    return {part % filters, piece % positions, part_of({0, s.groups}, part / filters, groups),
+            part_of({0, s.filters_in_group()}, part % filters, filters)};
+  }
 
  private:
   static std::int64_t largest_divisor(std::int64_t number, std::int64_t limit) {
@@ -35,21 +46,20 @@ struct Division {
   }
 };
 
-/// From the sums of one channel to the next. A few numbers are left together.
+/// From the sums of one channel to the next, which are this many. A few numbers are left together.
 template <class T>
-std::int64_t sums_step(const Conv2DSizes& s) {
+std::int64_t sums_step(std::int64_t numbers) {
   constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
-  const std::int64_t numbers = s.taps() * s.filters_in_group();
   return numbers < 8 * kLine ? numbers : odd_lines<T>(numbers);
 }
 
-/// One thread's part of the sums of one group: sums[channel][row tap][column tap][filter].
+/// One thread's part of the sums of one group: sums[channel][row tap][column tap][filter], for some filters.
 template <class T>
 class Sums {
  public:
-  Sums(const Conv2DSizes& s, std::int64_t group, const T* x, const T* y, Sum<T>* sums)
+  Sums(const Conv2DSizes& s, std::int64_t group, Range filters, const T* x, const T* y, Sum<T>* sums)
       : s_(s),
-        grid_(patches_of_output(s, group)),
+        grid_(patches_of(s, group, filters)),
         first_channel_(group * s.channels_in_group()),
         regions_(regions_of(grid_)),
         x_(x),
@@ -66,29 +76,26 @@ class Sums {
   }
 
   /// Adds region by region, reading y in place: patches must consist of whole vectors.
-  void add_in_place(Range kernel_rows, std::int64_t part, std::int64_t parts) {
+  void add_in_place(std::int64_t part, std::int64_t parts) {
     for (const Region& region : regions_) {
-      const Range taps{std::max(region.row_taps.first, kernel_rows.first),
-                       std::min(region.row_taps.last, kernel_rows.last)};
       const std::int64_t per_image = region.rows.size() * region.columns.size();
       for_each_block(part_of({0, s_.n * per_image}, part, parts), [&](Range block) {
         find_pixels(region, block);
-        for (std::int64_t i = taps.first; i < taps.last; ++i) add_row_tap(i, region.column_taps, block.size());
+        for (std::int64_t i = region.row_taps.first; i < region.row_taps.last; ++i)
+          add_row_tap(i, region.column_taps, block.size());
       });
     }
   }
 
   /// Adds with copies of whole patches, so that taps fill up vectors that channels do not.
-  void add_packed(Range kernel_rows, std::int64_t part, std::int64_t parts, T* scratch) {
-    PatchGrid grid = grid_;
-    grid.row_taps.assign(grid_.row_taps.begin() + kernel_rows.first, grid_.row_taps.begin() + kernel_rows.last);
-    const std::int64_t step = packed_step(grid.depth());
-    const Region everywhere{{0, grid.rows}, {0, grid.columns}, {}, {}};
-    for_each_block(part_of({0, grid.positions()}, part, parts), [&](Range block) {
+  void add_packed(std::int64_t part, std::int64_t parts, T* scratch) {
+    const std::int64_t step = packed_step(grid_.depth());
+    const Region everywhere{{0, grid_.rows}, {0, grid_.columns}, {}, {}};
+    for_each_block(part_of({0, grid_.positions()}, part, parts), [&](Range block) {
       find_pixels(everywhere, block);
-      pack_patches(grid, y_, block, scratch, step);
+      pack_patches(grid_, y_, block, scratch, step);
       for (std::int64_t q = 0; q < block.size(); ++q) ys_[q] = scratch + q * step;
-      add_lanes(0, kernel_rows.first * s_.kw * grid.channels, grid.depth(), block.size());
+      add_lanes(0, 0, grid_.depth(), block.size());
     });
   }
 
@@ -98,7 +105,13 @@ class Sums {
   static constexpr std::int64_t kMostPositions = 256;
 
  private:
-  bool stretches_span_columns() const { return s_.dw == 1 && s_.groups == 1; }
+  static PatchGrid patches_of(const Conv2DSizes& s, std::int64_t group, Range filters) {
+    PatchGrid grid = patches_of_output(s, group);
+    grid.first_channel += filters.first;
+    grid.channels = filters.size();
+    return grid;
+  }
+  bool stretches_span_columns() const { return s_.dw == 1 && grid_.channels == s_.o; }
 
   template <class F>
   static void for_each_block(Range positions, const F& f) {
@@ -179,7 +192,7 @@ class Sums {
   void add_panel(Range channels, std::int64_t lane, std::int64_t lanes, const T* const* ys, std::int64_t offset,
                  std::int64_t positions) {
     const Kernels<T>& kernel = kernels<T>();
-    const std::int64_t step = sums_step<Sum<T>>(s_);
+    const std::int64_t step = sums_step<Sum<T>>(grid_.depth());
     std::array<Sum<T>*, kMaxRows> rows{};
     for_each_tile<T>(channels.size(), [&](std::int64_t row_of_tile, int height) {
       const std::int64_t channel = channels.first + row_of_tile;
@@ -206,37 +219,27 @@ class Sums {
   std::vector<const T*> panel_rows_;
 };
 
-/// Sums of one group start from 0; threads that share a group own different kernel rows.
+/// Adds the partial sums [C/G, taps, filters] of one group and writes them as [C/G, O/G, taps], for some channels.
 template <class T>
-void zero_kernel_rows(const Conv2DSizes& s, Range kernel_rows, T* sums) {
-  const std::int64_t row = s.kw * s.filters_in_group();
-  for (std::int64_t c = 0; c < s.channels_in_group(); ++c) {
-    std::fill_n(sums + c * sums_step<T>(s) + kernel_rows.first * row, kernel_rows.size() * row, T{0});
-  }
-}
-
-/// Adds the partial sums [C, taps, O/G] of all parts and writes them as [C, O/G, taps].
-template <class T>
-void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& sums, std::int64_t parts, T* weights) {
-  const std::int64_t og = s.filters_in_group(), taps = s.taps();
-  constexpr std::int64_t kWorthAThread = 1 << 14;
-  parallel_for(s.c, kWorthAThread / (taps * og) + 1, [&](std::int64_t first, std::int64_t last) {
-    std::vector<T> added(static_cast<std::size_t>(parts > 1 ? taps * og : 0));
-    std::vector<const T*> rows(static_cast<std::size_t>(taps));
-    for (std::int64_t c = first; c < last; ++c) {
-      const T* from = sums.of_piece(0) + c * sums_step<T>(s);
-      if (parts > 1) {
-        std::copy_n(from, taps * og, added.data());
-        for (std::int64_t part = 1; part < parts; ++part) {
-          const T* more = sums.of_piece(part) + c * sums_step<T>(s);
-          for (std::int64_t i = 0; i < taps * og; ++i) added[static_cast<std::size_t>(i)] += more[i];
-        }
-        from = added.data();
+void add_and_transpose(const Conv2DSizes& s, Range channels, Range filters, const std::vector<const T*>& parts,
+                       T* weights) {
+  const std::int64_t taps = s.taps(), numbers = taps * filters.size(), step = sums_step<T>(numbers);
+  std::vector<T> added(static_cast<std::size_t>(parts.size() > 1 ? numbers : 0));
+  std::vector<const T*> rows(static_cast<std::size_t>(taps));
+  for (std::int64_t c = channels.first; c < channels.last; ++c) {
+    const T* from = parts[0] + c * step;
+    if (parts.size() > 1) {
+      std::copy_n(from, numbers, added.data());
+      for (std::size_t part = 1; part < parts.size(); ++part) {
+        const T* more = parts[part] + c * step;
+        for (std::int64_t i = 0; i < numbers; ++i) added[static_cast<std::size_t>(i)] += more[i];
       }
-      for (std::int64_t tap = 0; tap < taps; ++tap) rows[static_cast<std::size_t>(tap)] = from + tap * og;
-      kernels<T>().transpose(rows.data(), taps, og, weights + c * og * taps, taps);
+      from = added.data();
     }
-  });
+    for (std::int64_t tap = 0; tap < taps; ++tap) rows[static_cast<std::size_t>(tap)] = from + tap * filters.size();
+    kernels<T>().transpose(rows.data(), taps, filters.size(),
+                           weights + (c * s.filters_in_group() + filters.first) * taps, taps);
+  }
 }
 
 class WeightsGradient final : public Algorithm {
@@ -278,27 +281,36 @@ class WeightsGradient final : public Algorithm {
     const Division division(s, num_native_pieces(s));
     const Tensor pixels = factors_of_batch<T>(x), image = factors_of_batch<T>(g);
     s.n = elements_for<T>(s.n);
-    const std::int64_t cg = s.channels_in_group(), size = s.c * sums_step<Sum<T>>(s);
-    const Scratch<Sum<T>> sums(division.positions, size);
-    const bool in_place = Sums<T>(s, 0, nullptr, nullptr, nullptr).fits_in_place();
-    const std::int64_t most_lanes = ceil_div(s.kh, division.kernel_rows) * s.kw * s.filters_in_group();
-    const Scratch<T> buffers(in_place ? 0 : division.pieces(),
-                             Sums<T>::kMostPositions * Sums<T>::packed_step(most_lanes));
+    const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
+    const std::int64_t lanes = s.taps() * ceil_div(og, division.filters);
+    const Scratch<Sum<T>> sums(division.filters * division.positions, s.c * sums_step<Sum<T>>(lanes));
+    const auto sums_of = [&](const Division::Share& own, std::int64_t position_part, std::int64_t group) {
+      const std::int64_t step = sums_step<Sum<T>>(s.taps() * own.filters.size());
+      return sums.of_piece(own.filter_part * division.positions + position_part) + group * cg * step;
+    };
+    const Scratch<T> buffers(division.pieces(), Sums<T>::kMostPositions * Sums<T>::packed_step(lanes));
     for_each_piece(division.pieces(), [&](std::int64_t piece) {
-      const std::int64_t part = piece % division.positions,
-                         rows_part = piece / division.positions % division.kernel_rows;
-      const Range groups = part_of({0, s.groups}, piece / division.positions / division.kernel_rows, division.groups);
-      const Range kernel_rows = part_of({0, s.kh}, rows_part, division.kernel_rows);
-      for (std::int64_t group = groups.first; group < groups.last; ++group) {
-        Sum<T>* const to = sums.of_piece(part) + group * cg * sums_step<Sum<T>>(s);
-        zero_kernel_rows(s, kernel_rows, to);
-        Sums<T> own(s, group, pixels.data<T>(), image.data<T>(), to);
-        if (in_place) own.add_in_place(kernel_rows, part, division.positions);
-        else own.add_packed(kernel_rows, part, division.positions, buffers.of_piece(piece));
+      const Division::Share own = division.share(s, piece);
+      for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {
+        Sum<T>* const to = sums_of(own, own.position_part, group);
+        std::fill_n(to, cg * sums_step<Sum<T>>(s.taps() * own.filters.size()), Sum<T>{0});
+        Sums<T> of_group(s, group, own.filters, pixels.data<T>(), image.data<T>(), to);
+        if (of_group.fits_in_place()) of_group.add_in_place(own.position_part, division.positions);
+        else of_group.add_packed(own.position_part, division.positions, buffers.of_piece(piece));
       }
     });
+
     Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
-    add_and_transpose(s, sums, division.positions, w.mutable_data<Sum<T>>());
+    Sum<T>* const weights = w.mutable_data<Sum<T>>();
+    for_each_piece(division.pieces(), [&](std::int64_t piece) {
+      const Division::Share own = division.share(s, piece);
+      for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {
+        std::vector<const Sum<T>*> parts;
+        for (std::int64_t part = 0; part < division.positions; ++part) parts.push_back(sums_of(own, part, group));
+        add_and_transpose(s, part_of({0, cg}, own.position_part, division.positions), own.filters, parts,
+                          weights + group * cg * og * s.taps());
+      }
+    });
     return w;
   }
 
