@@ -56,6 +56,7 @@ struct TransformTile {
   TileView<const T> in;
   TileView<T> out;
   std::int64_t count;       ///< numbers in a stretch
+  std::int64_t ahead = 0;   ///< from what is read to what will be read next, whose memory is asked for in time
   const T* init = nullptr;  ///< what results start from, or null for 0
   std::uint64_t added = 0;  ///< bit row * columns + column: added to what is there, without init
 };

@@ -86,7 +86,7 @@ template <class T, class Line, bool kPlain, bool kWhole>
     unrolled<kIn>([&]<int c>() __attribute__((always_inline)) {
       const T* from = tile.in.data + (r * tile.in.row_step + c * tile.in.column_step + i);
       // Processors do not foresee so many short streams.
-      if constexpr (kIn > kMostInRegisters && Line::kReadsImage) __builtin_prefetch(from + 2 * kLanes<T>);
+      if constexpr (Line::kReadsImage) __builtin_prefetch(from + tile.ahead);
       if (!kPlain && (tile.in.outside >> (r * kIn + c) & 1)) in[c] = Vector<T>{};
       else in[c] = kWhole ? load(from) : load_part(from, count);
     });

@@ -68,15 +68,17 @@ bool Tiles::suit(const Conv2DSizes& s) {
   return row_taps == column_taps && row_taps >= 2 && row_taps <= kMostWinogradTaps;
 }
 
+Tiles::Place Tiles::after(Place place) const {
+  if (++place.column < columns_.tiles()) return place;
+  place.column = 0;
+  if (++place.row < rows_.tiles()) return place;
+  return {place.n + 1, 0, 0};
+}
+
 template <class F>
 void Tiles::for_each(Range tiles, const F& f) const {
   Place place{tiles.first / per_image(), tiles.first % per_image() / columns_.tiles(), tiles.first % columns_.tiles()};
-  for (std::int64_t i = 0; i < tiles.size(); ++i) {
-    f(i, place);
-    if (++place.column < columns_.tiles()) continue;
-    place.column = 0;
-    if (++place.row == rows_.tiles()) place.row = 0, ++place.n;
-  }
+  for (std::int64_t i = 0; i < tiles.size(); ++i, place = after(place)) f(i, place);
 }
 
 void Tiles::find_rows(Range tiles, int point, std::vector<std::int64_t>& rows) const {
@@ -89,6 +91,16 @@ void Tiles::find_rows(Range tiles, int point, std::vector<std::int64_t>& rows) c
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     if ((zero_points(place.row, place.column) >> point & 1) == 0) rows.push_back(i);
   });
+}
+
+std::int64_t Tiles::first_pixel(const Place& place) const {
+  const std::int64_t row = place.n * sizes_.h + rows_.first_input(place.row);
+  return (row * sizes_.w + columns_.first_input(place.column)) * sizes_.c;
+}
+
+std::int64_t Tiles::first_block(const Place& place, std::int64_t row_phase, std::int64_t column_phase) const {
+  const std::int64_t row = place.n * sizes_.oh + rows_.first_output(place.row, row_phase);
+  return (row * sizes_.ow + columns_.first_output(place.column, column_phase)) * sizes_.o;
 }
 
 template <class T, class F>
@@ -105,9 +117,7 @@ void Tiles::for_each_stretch(std::int64_t group, const Place& place, Range lanes
         (together
              ? 0
              : spread_columns(columns_.blocks_outside(place.column, column_phase), rows_.points(), columns_.points()));
-    const std::int64_t row = place.n * sizes_.oh + rows_.first_output(place.row, row_phase);
-    const std::int64_t offset =
-        row * row_size + columns_.first_output(place.column, column_phase) * sizes_.o + group * og + filter;
+    const std::int64_t offset = first_block(place, row_phase, column_phase) + group * og + filter;
     f(lane, count, TileView<T>{y + offset, rows_.output_step() * row_size, columns_.output_step() * sizes_.o, outside});
     lane += count;
   }
@@ -116,19 +126,22 @@ void Tiles::for_each_stretch(std::int64_t group, const Place& place, Range lanes
 template <class T>
 TileView<T> Tiles::pixels_of(std::int64_t group, const Place& place, T* x) const {
   const std::int64_t row_size = sizes_.w * sizes_.c;
-  const std::int64_t row = place.n * sizes_.h + rows_.first_input(place.row);
   const std::uint64_t outside =
       spread_rows(rows_.pixels_outside(place.row), rows_.pixels(), columns_.pixels()) |
       spread_columns(columns_.pixels_outside(place.column), rows_.pixels(), columns_.pixels());
-  return {x + row * row_size + columns_.first_input(place.column) * sizes_.c + group * channels(),
-          rows_.input_step() * row_size, columns_.input_step() * sizes_.c, outside};
+  return {x + first_pixel(place) + group * channels(), rows_.input_step() * row_size, columns_.input_step() * sizes_.c,
+          outside};
 }
 
 template <class T>
 void Tiles::gather_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to) const {
   const auto map = transform<T>(Transform::x_to_points);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
-    map({.in = pixels_of(group, place, x), .out = points_of(to, i), .count = channels()});
+    const Place next = i + 1 < tiles.size() ? after(place) : place;
+    map({.in = pixels_of(group, place, x),
+         .out = points_of(to, i),
+         .count = channels(),
+         .ahead = first_pixel(next) - first_pixel(place)});
   });
 }
 
@@ -136,9 +149,11 @@ template <class T>
 void Tiles::gather_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to) const {
   const auto map = transform<T>(Transform::y_to_points);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
+    const Place next = i + 1 < tiles.size() ? after(place) : place;
+    const std::int64_t ahead = first_block(next, 0, 0) - first_block(place, 0, 0);
     TileView<T> out = points_of(to, i);
     for_each_stretch(group, place, lanes, y, [&](std::int64_t, std::int64_t count, const TileView<const T>& in) {
-      map({.in = in, .out = out, .count = count});
+      map({.in = in, .out = out, .count = count, .ahead = ahead});
       out.data += count;
     });
   });

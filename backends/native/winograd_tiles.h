@@ -143,6 +143,10 @@ class Tiles {
   struct Place {
     std::int64_t n, row, column;
   };
+  Place after(Place place) const;
+  /// Where the channels of a tile's first pixel begin in x, and the filters of a phase of its first block in y.
+  std::int64_t first_pixel(const Place& place) const;
+  std::int64_t first_block(const Place& place, std::int64_t row_phase, std::int64_t column_phase) const;
   /// Calls f(index in the range, place) for tiles in order.
   template <class F>
   void for_each(Range tiles, const F& f) const;
