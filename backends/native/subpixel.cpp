@@ -81,9 +81,11 @@ class Subpixel final : public Algorithm {
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t lanes = precision_.lanes(problem.dtype);
     const double use = cost::lane_use(lanes_of_part(s), lanes), products = share_inside(s) * cost::flop(s) / use;
-    // Outputs may lie beyond the reach of the input, so they are what is counted.
-    const double outputs =
-        static_cast<double>(s.n * s.oh * s.ow) * static_cast<double>(s.filters_in_group() * s.groups) / use;
+    // Outputs may lie beyond the reach of the input, so they are what is counted. A tile starts as slowly with half a
+    // panel as with a whole one.
+    const double outputs = static_cast<double>(s.n * s.oh * s.ow) *
+                           static_cast<double>(s.filters_in_group() * s.groups) /
+                           cost::lane_use(lanes_of_part(s), 2 * lanes);
     constexpr double kStart = 10;  // what starting and storing a tile costs, in exact products per number
     const double calls = 1e-6 * static_cast<double>(s.groups * s.sh * s.sw);
     const double rate = precision_.product_rate(problem.dtype, s.channels_in_group());

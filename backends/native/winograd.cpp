@@ -262,7 +262,7 @@ double winograd_estimate(const Problem& problem, const Precision& precision, Til
   const std::int64_t unit = problem.kind == Problem::Kind::deconv2d ? tiles.per_image() : kernels<float>().rows();
   const std::int64_t units = shares_lanes_first ? 1 : ceil_div(tiles.count(), unit);
   const double balance = Division::of<float>(units, unit, panels.count(), num_threads(), true).balance;
-  constexpr double kMargin = 1.1;  // digits are only given up for a gain
+  constexpr double kMargin = 1.2;  // digits are only given up for a gain
   const double margin = pixels == TileSize::four ? kMargin : 1;
   const double alone = margin * cost::seconds((products + copies + memory) / balance, 0);
   const double rounded = problem.kind == Problem::Kind::deconv2d_weights ? depth + lanes

@@ -14,8 +14,9 @@ namespace {
 
 // Note [Who sums what]
 // Threads share out lanes of y: each reads all of x at points, which they make together beforehand where it is small
-// enough to be kept. Where lanes are too few they share out tiles, and each has sums of its own that are added at the
-// end in a fixed order.
+// enough to be kept. They take the same filters in every phase, so that each can put in order what it summed itself.
+// Where lanes are too few they share out tiles, and each has sums of its own that are added at the end in a fixed
+// order.
 constexpr std::int64_t kSumBytes = 1 << 20;       ///< of the panels at once: both these and a block stay in the caches
 constexpr std::int64_t kSumBytesAgain = 4 << 20;  ///< where x is brought to points anew for each of these groups
 constexpr std::int64_t kBlockBytes = 2 << 20;
@@ -139,6 +140,19 @@ class Gradient {
   StackedPanels<N> taps_of(std::int64_t part, std::int64_t group) const {
     return {tiles_.taps(), depth_, lanes_, taps_of_all() + part * taps_step_ + group * taps_size_};
   }
+  /// The panels of a thread, as many at once as sums are kept for.
+  std::vector<Range> panel_groups(std::int64_t part) const {
+    const std::int64_t filters = s_.filters_in_group(), in_phase = filters / panel_;
+    const bool by_filters = filters % panel_ == 0 && in_phase >= panel_parts_ * at_once_;
+    const std::int64_t together = by_filters ? in_phase : panels_.count();
+    std::vector<Range> groups;
+    for (std::int64_t first = 0; first < panels_.count(); first += together) {
+      const Range own = part_of({first, first + together}, part, panel_parts_);
+      for (std::int64_t p = own.first; p < own.last; p += at_once_)
+        groups.push_back({p, std::min(p + at_once_, own.last)});
+    }
+    return groups;
+  }
   Range tiles_of_part(std::int64_t part) const { return part_of({0, tiles_.count()}, part, tile_parts_); }
   /// The tiles of one part, as sums read them.
   Tiles::Matrix<T> kept_x(std::int64_t part) const {
@@ -172,8 +186,7 @@ class Gradient {
   /// A part of the tiles times a part of the lanes.
   void sum(std::int64_t piece) {
     const std::int64_t part = piece / panel_parts_, half = elements_for<T>(height_);
-    const Range own = tiles_of_part(part),
-                own_panels = part_of({0, panels_.count()}, piece % panel_parts_, panel_parts_);
+    const Range own = tiles_of_part(part);
     const Tiles::Matrix<N> b{buffer(piece), height_, lane_step_};
     N* const sums = b.row(points_, 0);
     const Tiles::Matrix<N> a{sums + points_ * depth_ * at_once_ * panel_, height_, depth_step_};
@@ -185,8 +198,7 @@ class Gradient {
     const Range points{0, points_};
     PointSums<T> point_sums(tiles_);
     for (std::int64_t group = 0; group < s_.groups; ++group) {
-      for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once_) {
-        const Range some{p, std::min(p + at_once_, own_panels.last)};
+      for (const Range some : panel_groups(piece % panel_parts_)) {
         const Range range{some.first * panel_, std::min(some.last * panel_, lanes_)};
         for (std::int64_t first = own.first; first < own.last; first += height_) {
           const Range block{first, std::min(first + height_, own.last)};

@@ -12,6 +12,7 @@
 #include <dygrad/backends/problem_text.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/core/vectorize.h>
 
 namespace dygrad {
 
@@ -100,11 +101,17 @@ class Primitive final : public Algorithm {
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     double efficiency = 0.88 * expected_efficiency(problem.kind, s);
-    if (onednn::cached_convolution(problem.kind, s).algorithm.find("gemm") != std::string::npos) efficiency *= 0.3;
-    constexpr double kConversion = 2e-9;  // seconds for each weight; training converts them in every step
-    return cost::seconds(share_inside(s) * cost::flop(s) / (efficiency * cost::product_rate(problem.dtype)) +
-                             kConversion * static_cast<double>(num_elements(s.w_shape())),
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const std::string& algorithm = onednn::cached_convolution(problem.kind, s).algorithm;
+    if (algorithm.find("gemm") != std::string::npos) efficiency *= 0.3;
+    const bool half_as_wide = algorithm.find("avx2") != std::string::npos;
+    if (half_as_wide && raw::instruction_set() == raw::InstructionSet::avx512) efficiency *= 0.6;
+    constexpr double kConversion = 2e-9;            // seconds for each weight; training converts them in every step
+    constexpr double kPass = 4 * cost::kBandwidth;  // bias and activation pass over what is still in the caches
+    const double passes = problem.kind == Kind::deconv2d ? 4.0 * static_cast<double>(num_elements(s.y_shape())) : 0;
+    const double products = share_inside(s) * cost::flop(s) / (efficiency * cost::product_rate(problem.dtype));
+    return cost::seconds(products + kConversion * static_cast<double>(num_elements(s.w_shape())),
+                         cost::bytes(s, problem.dtype) / cost::kBandwidth) +
+           cost::seconds(passes / kPass, 0);
   }
 
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
