@@ -31,11 +31,11 @@ std::vector<PixelRuns::Group> PixelRuns::groups_of(const AxisRun& run, std::int6
   if (terms.size() > 1 && terms[0].operand > terms[1].operand) std::ranges::reverse(terms);  // they are in order
   std::vector<Group> groups;
   while (!terms.empty()) {
-    const auto [operand, kernel] = terms.front();
-    Group group{operand, kernel, 0, 0};
+    const AxisTerms::Term start = terms.front();
+    Group group{start.operand, start.kernel, 0, 0};
     std::erase_if(terms, [&](const AxisTerms::Term& term) {
-      const bool is_next = group.count < kMostNeighbours && term.operand == operand + group.count * step;
-      if (is_next && group.count == 1) group.kernel_step = term.kernel - kernel;
+      const bool is_next = group.count < kMostNeighbours && term.operand == start.operand + group.count * step;
+      if (is_next && group.count == 1) group.kernel_step = term.kernel - start.kernel;
       group.count += is_next;
       return is_next;
     });
