@@ -17,6 +17,8 @@ class PixelRuns {
   static PixelRuns of_output(const Conv2DSizes& s, std::int64_t weight_step);
   /// B's and W's: pixels of x with patches of y.
   static PixelRuns of_input(const Conv2DSizes& s, std::int64_t weight_step);
+  PixelRuns(const PixelRuns&) = delete;  // its runs point into its terms
+  PixelRuns& operator=(const PixelRuns&) = delete;
 
   std::int64_t rows() const { return pixels_.rows; }  ///< of one image
   std::int64_t row_size() const { return pixels_.columns * channels_; }

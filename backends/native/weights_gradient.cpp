@@ -288,14 +288,19 @@ class WeightsGradient final : public Algorithm {
       const std::int64_t step = sums_step<Sum<T>>(s.taps() * own.filters.size());
       return sums.of_piece(own.filter_part * division.positions + position_part) + group * cg * step;
     };
-    const Scratch<T> buffers(division.pieces(), Sums<T>::kMostPositions * Sums<T>::packed_step(lanes));
+    bool in_place = true;
+    for (std::int64_t part = 0; part < division.filters; ++part) {
+      const Range filters = part_of({0, og}, part, division.filters);
+      in_place = in_place && Sums<T>(s, 0, filters, nullptr, nullptr, nullptr).fits_in_place();
+    }
+    const Scratch<T> buffers(in_place ? 0 : division.pieces(), Sums<T>::kMostPositions * Sums<T>::packed_step(lanes));
     for_each_piece(division.pieces(), [&](std::int64_t piece) {
       const Division::Share own = division.share(s, piece);
       for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {
         Sum<T>* const to = sums_of(own, own.position_part, group);
         std::fill_n(to, cg * sums_step<Sum<T>>(s.taps() * own.filters.size()), Sum<T>{0});
         Sums<T> of_group(s, group, own.filters, pixels.data<T>(), image.data<T>(), to);
-        if (of_group.fits_in_place()) of_group.add_in_place(own.position_part, division.positions);
+        if (in_place) of_group.add_in_place(own.position_part, division.positions);
         else of_group.add_packed(own.position_part, division.positions, buffers.of_piece(piece));
       }
     });

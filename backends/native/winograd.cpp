@@ -268,8 +268,8 @@ double winograd_estimate(const Problem& problem, const Precision& precision, Til
   const double rounded = problem.kind == Problem::Kind::deconv2d_weights ? depth + lanes
                          : lanes_are_channels                            ? lanes
                                                                          : depth;
-  constexpr double kInCache = 1. / 3;  // of the time that conversion from memory takes
-  return precision.with_conversion(alone, static_cast<std::int64_t>(kInCache * count * points * rounded));
+  constexpr double kFromCache = 1. / 3;  // of the time that conversion from memory takes
+  return precision.with_conversion(alone, static_cast<std::int64_t>(kFromCache * count * points * rounded));
 }
 
 const Algorithm& winograd() {
