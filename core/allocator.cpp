@@ -34,6 +34,7 @@ constexpr int kLog2BetweenLooks = 16;  // bytes: small blocks are too many to lo
 }
 
 void* allocate_large(std::size_t num_bytes) {
+  ask_allocation_hook(num_bytes);
   const SizeClass size = size_class(num_bytes);
   void* block = block_cache().take(size);
   if (!block) block = system_block(num_bytes, size.num_bytes);

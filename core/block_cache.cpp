@@ -129,12 +129,14 @@ void* system_block(std::size_t asked, std::size_t num_bytes) {
     block_cache().release();
     block = aligned_block(asked, num_bytes);
   }
-  if (!block) {
-    throw OutOfMemory(Message("allocate", "the system has no memory left for this request.")
-                          .line("asked for {} bytes, {} bytes are live in tensors", asked, total(Tally::live_bytes))
-                          .fix("use smaller tensors or batches, or drop graphs and tensors that are no longer needed"));
-  }
+  if (!block) fail_out_of_memory(asked);
   return block;
+}
+
+void fail_out_of_memory(std::size_t asked) {
+  throw OutOfMemory(Message("allocate", "the system has no memory left for this request.")
+                        .line("asked for {} bytes, {} bytes are live in tensors", asked, total(Tally::live_bytes))
+                        .fix("use smaller tensors or batches, or drop graphs and tensors that are no longer needed"));
 }
 
 void free_list(FreeBlock* first) noexcept {

@@ -78,6 +78,7 @@ BlockCache& block_cache() noexcept;
 
 /// A block from the system, aligned to kAlignment; `asked` is for the message. Throws OutOfMemory.
 void* system_block(std::size_t asked, std::size_t num_bytes);
+[[noreturn]] void fail_out_of_memory(std::size_t asked);
 void free_list(FreeBlock* first) noexcept;
 
 }  // namespace dygrad::detail

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include <dygrad/core/allocation_hook.h>
 #include <dygrad/core/ref.h>
 
 namespace dygrad::detail {
@@ -36,11 +37,32 @@ bool ensure_lists() noexcept {
   return true;
 }
 
+constinit DYGRAD_THREAD_LOCAL AllocationHook* allocation_hook = nullptr;
+constinit DYGRAD_THREAD_LOCAL SmallBlockLists* hidden_blocks = nullptr;  // small_blocks, while a hook is asked instead
+
 }  // namespace
+
+// Hiding the thread's lists sends every allocation through the slow functions, so that the fast path asks nobody.
+AllocationHook::AllocationHook() {
+  allocation_hook = this;
+  hidden_blocks = std::exchange(small_blocks, nullptr);
+}
+
+AllocationHook::~AllocationHook() {
+  allocation_hook = nullptr;
+  small_blocks = std::exchange(hidden_blocks, nullptr);
+}
+
+bool has_allocation_hook() noexcept { return allocation_hook != nullptr; }
+
+void ask_allocation_hook(std::size_t num_bytes) {
+  if (allocation_hook && !allocation_hook->allows(num_bytes)) fail_out_of_memory(num_bytes);
+}
 
 void* take_small_block_slowly(std::size_t index) {
   const std::size_t num_bytes = (index + 1) * kAlignment;
-  if (!ensure_lists()) return system_block(num_bytes, num_bytes);
+  ask_allocation_hook(num_bytes);
+  if (has_allocation_hook() || !ensure_lists()) return system_block(num_bytes, num_bytes);
   SmallBlockList& list = (*small_blocks)[index];
   FreeBlock* batch = list.spare ? std::exchange(list.spare, nullptr) : block_cache().take_batch(index);
   if (!batch) return system_block(num_bytes, num_bytes);
@@ -50,7 +72,7 @@ void* take_small_block_slowly(std::size_t index) {
 }
 
 void give_small_block_slowly(void* block, std::size_t index) noexcept {
-  if (!ensure_lists()) return std::free(block);
+  if (has_allocation_hook() || !ensure_lists()) return std::free(block);
   SmallBlockList& list = (*small_blocks)[index];
   if (list.count == BlockCache::kBatch) {
     if (list.spare) block_cache().give_batch(list.spare, index);
@@ -61,7 +83,10 @@ void give_small_block_slowly(void* block, std::size_t index) noexcept {
 }
 
 void* allocate_object(std::size_t num_bytes) {
-  if (num_bytes > kSmallLimit) return system_block(num_bytes, (num_bytes + kAlignment - 1) / kAlignment * kAlignment);
+  if (num_bytes > kSmallLimit) {
+    ask_allocation_hook(num_bytes);
+    return system_block(num_bytes, (num_bytes + kAlignment - 1) / kAlignment * kAlignment);
+  }
   return take_small_block(small_class(num_bytes));
 }
 

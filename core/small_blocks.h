@@ -19,9 +19,14 @@ struct SmallBlockList {
 using SmallBlockLists = std::array<SmallBlockList, kSmallClasses>;
 
 extern constinit DYGRAD_THREAD_LOCAL SmallBlockLists*
-    small_blocks;  // null before this thread's first and after its last block
+    small_blocks;  // null before this thread's first and after its last block, and under an AllocationHook
 void* take_small_block_slowly(std::size_t index);
 void give_small_block_slowly(void* block, std::size_t index) noexcept;
+
+/// True while an AllocationHook is installed on this thread.
+bool has_allocation_hook() noexcept;
+/// Throws OutOfMemory if this thread's AllocationHook, where there is one, does not allow the allocation.
+void ask_allocation_hook(std::size_t num_bytes);
 
 inline bool has_small_block(std::size_t index) { return small_blocks && (*small_blocks)[index].first; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <new>
 #include <vector>
 
 namespace dygrad::detail {
@@ -16,9 +17,10 @@ struct Pages {
   TallyPage ended{};  // what ended threads left
 };
 
-// Never destroyed: threads and static objects may end after us.
-Pages& pages() {
-  static Pages& instance = *new Pages;
+// Never destroyed: threads and static objects may end after us. Needs no memory, which may be what is missing.
+Pages& pages() noexcept {
+  alignas(Pages) static std::byte memory[sizeof(Pages)];
+  static Pages& instance = *new (memory) Pages;
   return instance;
 }
 
@@ -47,9 +49,14 @@ constinit thread_local bool PageOwner::has_ended = false;
 }  // namespace
 
 std::int64_t count_without_page(Tally what, std::int64_t change) noexcept {
-  if (PageOwner::has_ended) return pages().ended[static_cast<std::size_t>(what)] += change;
-  thread_local PageOwner owner;
-  return count(what, change);
+  if (!PageOwner::has_ended) {
+    try {
+      thread_local PageOwner owner;
+      return count(what, change);
+    } catch (const std::bad_alloc&) {  // no page for now
+    }
+  }
+  return pages().ended[static_cast<std::size_t>(what)] += change;
 }
 
 std::int64_t total(Tally what) noexcept {

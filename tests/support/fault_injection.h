@@ -1,0 +1,61 @@
+// Makes allocations fail, one after another, so that a test sees what each failure leaves behind.
+#pragma once
+
+#include <cstdint>
+
+#include <dygrad/core/allocation_hook.h>
+#include <dygrad/core/error.h>
+#include <dygrad/tests/support/catch.h>
+
+namespace dygrad::testing {
+
+/// While alive, the n-th allocation (counted from 1) by this thread fails: tensor memory and recorded nodes with
+/// OutOfMemory, operator new with std::bad_alloc, posix_memalign (oneDNN's) with ENOMEM. Later ones succeed.
+class FailingAllocation final : public detail::AllocationHook {
+ public:
+  explicit FailingAllocation(std::int64_t n) noexcept;
+  ~FailingAllocation() override;
+
+  /// Whether the n-th was reached.
+  bool happened() const noexcept { return count_ >= n_; }
+  /// Allocations so far.
+  std::int64_t count() const noexcept { return count_; }
+
+  bool allows(std::size_t) noexcept override { return ++count_ != n_; }
+
+ private:
+  std::int64_t n_, count_ = 0;
+};
+
+/// Runs f() with its first allocation failing, then with its second, and so on, until one run needs fewer. A run whose
+/// allocation failed must either end well or throw OutOfMemory; check(n, threw) then looks at what it left behind.
+/// Returns how many allocations were made to fail.
+template <class F, class Check>
+std::int64_t for_each_failing_allocation(F&& f, Check&& check) {
+  for (std::int64_t n = 1;; ++n) {
+    bool happened = false, threw = false;
+    std::string other;
+    try {
+      const FailingAllocation failing(n);
+      struct Note {
+        const FailingAllocation& of;
+        bool& to;
+        ~Note() { to = of.happened(); }
+      } note{failing, happened};
+      f();
+    } catch (const OutOfMemory&) {
+      threw = true;
+    } catch (const std::exception& error) {
+      other = error.what();
+    }
+    INFO("allocation " << n << " failed");
+    REQUIRE(other == "");  // anything else than OutOfMemory has leaked
+    if (!happened) {
+      REQUIRE_FALSE(threw);
+      return n - 1;
+    }
+    check(n, threw);
+  }
+}
+
+}  // namespace dygrad::testing
