@@ -18,12 +18,14 @@ Tensor starting_grad(std::string_view op, const Tensor& output, std::span<const 
   if (grad.shape() != output.shape()) {
     throw ShapeError(Message(op, "the starting gradient has the wrong shape.")
                          .expected("{}", output.shape())
-                         .got("{}", grad.shape()));
+                         .got("{}", grad.shape())
+                         .fix("give one gradient element per element of the output, or none for ones"));
   }
   if (grad.dtype() != output.dtype()) {
     throw DtypeError(Message(op, "the starting gradient has the wrong dtype.")
                          .expected("{}", output.dtype())
-                         .got("{}", grad.dtype()));
+                         .got("{}", grad.dtype())
+                         .fix("convert it first: grad.to(dygrad::{})", output.dtype()));
   }
   return create_graph ? grad : grad.detach();
 }
@@ -32,13 +34,16 @@ void check_count(std::string_view op, std::span<const Tensor> outputs, std::span
   if (!grads.empty() && grads.size() != outputs.size()) {
     throw InvalidArgument(Message(op, "needs one starting gradient per output, or none.")
                               .expected("{} or 0", outputs.size())
-                              .got("{}", grads.size()));
+                              .got("{}", grads.size())
+                              .fix("leave a place undefined to start that output from ones"));
   }
 }
 
 void check_distinct(std::string_view role, std::span<const Tensor> tensors) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (!tensors[i].defined()) throw InvalidArgument(Message("grad", fmt::format("{}[{}] is undefined.", role, i)));
+    if (!tensors[i].defined())
+      throw InvalidArgument(Message("grad", fmt::format("{}[{}] is undefined.", role, i))
+                                .fix("leave it out, or assign a tensor to it first"));
     for (std::size_t j = 0; j < i; ++j) {
       if (tensors[i].is_same(tensors[j])) {
         throw InvalidArgument(Message("grad", fmt::format("{}[{}] and {}[{}] are the same tensor.", role, j, role, i))
@@ -64,8 +69,9 @@ void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, Back
 
 std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, const GradOptions& options) {
   if (outputs.empty() || inputs.empty())
-    throw InvalidArgument(
-        Message("grad", "needs at least one output and one input.").got("{} and {}", outputs.size(), inputs.size()));
+    throw InvalidArgument(Message("grad", "needs at least one output and one input.")
+                              .got("{} and {}", outputs.size(), inputs.size())
+                              .fix("name what to differentiate, and by what"));
   check_distinct("outputs", outputs);
   check_distinct("inputs", inputs);
   check_count("grad", outputs, options.grad_outputs);

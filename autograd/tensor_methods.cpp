@@ -33,7 +33,8 @@ Tensor& Tensor::set_stop_gradient(bool stop) {
     if (!is_floating(impl.dtype)) {
       throw DtypeError(Message("set_stop_gradient", "only floating-point tensors have gradients.")
                            .expected("dtype float32 or float64")
-                           .got("{}", impl.dtype));
+                           .got("{}", impl.dtype)
+                           .fix("convert first: x.to(float32)"));
     }
     impl.autograd = make_ref<LeafNode>(impl.shape, impl.dtype);
   }
@@ -62,11 +63,15 @@ void Tensor::set_grad(const Tensor& grad) {
     throw GraphError(
         Message("set_grad", "needs a leaf that wants its gradient.").fix("call set_stop_gradient(false) first"));
   if (grad.defined() && grad.shape() != shape())
-    throw ShapeError(
-        Message("set_grad", "the gradient has the wrong shape.").expected("{}", shape()).got("{}", grad.shape()));
+    throw ShapeError(Message("set_grad", "the gradient has the wrong shape.")
+                         .expected("{}", shape())
+                         .got("{}", grad.shape())
+                         .fix("give one gradient element per element of the tensor"));
   if (grad.defined() && grad.dtype() != dtype())
-    throw DtypeError(
-        Message("set_grad", "the gradient has the wrong dtype.").expected("{}", dtype()).got("{}", grad.dtype()));
+    throw DtypeError(Message("set_grad", "the gradient has the wrong dtype.")
+                         .expected("{}", dtype())
+                         .got("{}", grad.dtype())
+                         .fix("convert it first: grad.to(dygrad::{})", dtype()));
   const std::scoped_lock lock(leaf->lock);
   leaf->grad = grad;
 }

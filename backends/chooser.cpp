@@ -92,8 +92,9 @@ Choice make_choice(const Problem& problem, const Backend* forced) {
                            .line("x {}, w {}, y {}", problem.x, problem.w, problem.y)
                            .fix("unset DYGRAD_BACKEND or leave the BackendGuard, so that another backend can take it"));
   }
-  throw BackendError(
-      Message(name_of(problem.kind), "no backend computes this problem.").line("dtype {}", problem.dtype));
+  throw BackendError(Message(name_of(problem.kind), "no backend computes this problem.")
+                         .line("dtype {}", problem.dtype)
+                         .fix("convert to float32 or float64 first"));
 }
 
 Choice choose_of(const Problem& problem, const Backend* forced) {

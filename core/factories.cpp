@@ -32,7 +32,8 @@ void for_each_leaf(const NestedList& list, const Shape& shape, std::span<const s
     throw ShapeError(
         Message("tensor", "the nested list is ragged.")
             .expected("lists of equal length at each level, like shape {}", shape)
-            .got("a different {} at depth {}", list.is_list() ? "list" : "number", shape.rank() - std::ssize(extents)));
+            .got("a different {} at depth {}", list.is_list() ? "list" : "number", shape.rank() - std::ssize(extents))
+            .fix("fill the shorter lists up"));
   }
   if (!list.is_list()) return f(list);
   for (const NestedList& item : list.items()) for_each_leaf(item, shape, extents.subspan(1), f);
@@ -69,7 +70,8 @@ Tensor from_span(std::span<const T> values, const Shape& shape) {
   if (num_elements(shape) != static_cast<std::int64_t>(values.size())) {
     throw ShapeError(Message("from_span", "the number of values does not fit the shape.")
                          .expected("{} values for shape {}", num_elements(shape), shape)
-                         .got("{}", values.size()));
+                         .got("{}", values.size())
+                         .fix("change the shape or the number of values"));
   }
   Tensor result = Tensor::empty(shape, dtype_of<T>());
   std::copy(values.begin(), values.end(), result.mutable_data<T>());
@@ -84,11 +86,14 @@ template DYGRAD_API Tensor from_span(std::span<const bool>, const Shape&);
 Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter) {
   const std::int64_t bytes = num_bytes(shape, size_of(dtype));
   if (!data && bytes > 0)
-    throw InvalidArgument(Message("from_memory", "the pointer is null.").line("shape {}, {} bytes", shape, bytes));
+    throw InvalidArgument(Message("from_memory", "the pointer is null.")
+                              .line("shape {}, {} bytes", shape, bytes)
+                              .fix("pass memory of that many bytes, or a shape with an extent of 0"));
   if (reinterpret_cast<std::uintptr_t>(data) % size_of(dtype) != 0) {
     throw InvalidArgument(Message("from_memory", "the pointer is not aligned for its element type.")
                               .expected("a multiple of {} bytes", size_of(dtype))
-                              .got("{}", data));
+                              .got("{}", data)
+                              .fix("copy the bytes into aligned memory first"));
   }
   return Tensor(make_ref<TensorImpl>(Storage::borrow(data, static_cast<std::size_t>(bytes), std::move(deleter)), shape,
                                      dense_strides(shape), 0, dtype));
@@ -132,8 +137,10 @@ Tensor arange(double start, double stop, double step, DType dtype) {
 
 Tensor linspace(double start, double stop, std::int64_t count, DType dtype) {
   if (count < 0)
-    throw InvalidArgument(
-        Message("linspace", "the number of values is negative.").expected("count >= 0").got("{}", count));
+    throw InvalidArgument(Message("linspace", "the number of values is negative.")
+                              .expected("count >= 0")
+                              .got("{}", count)
+                              .fix("give a count of 0 or more"));
   Tensor result = Tensor::empty(Shape(count), dtype);
   dispatch_float(dtype, "linspace", [&]<class T>() {
     T* out = result.mutable_data<T>();

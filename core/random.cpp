@@ -169,7 +169,8 @@ void check_normal(const char* op, double mean, double std_dev) {
   if (std::isfinite(mean) && std::isfinite(std_dev) && std_dev >= 0) return;
   throw InvalidArgument(Message(op, "mean and deviation do not fit.")
                             .expected("finite numbers, std_dev >= 0")
-                            .got("mean {}, std_dev {}", mean, std_dev));
+                            .got("mean {}, std_dev {}", mean, std_dev)
+                            .fix("give a finite mean, and a finite deviation of 0 or more"));
 }
 
 }  // namespace
@@ -193,7 +194,8 @@ Tensor uniform(const Shape& shape, double low, double high, RandomOptions option
     if (!(low <= high) || !std::isfinite(width)) {
       throw InvalidArgument(Message("uniform", "the bounds do not fit.")
                                 .expected("low <= high, both and their distance finite as {}", options.dtype)
-                                .got("[{}, {})", low, high));
+                                .got("[{}, {})", low, high)
+                                .fix("swap the bounds, or choose closer ones"));
     }
     // Rounding may carry a value up to `last`, which is not part of the interval.
     const T most = first < last ? std::nextafter(last, first) : first;
@@ -246,8 +248,10 @@ Tensor truncated_normal(const Shape& shape, double mean, double std_dev, RandomO
 
 Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, Generator* generator) {
   if (low >= high)
-    throw InvalidArgument(
-        Message("randint", "the interval is empty.").expected("low < high").got("[{}, {})", low, high));
+    throw InvalidArgument(Message("randint", "the interval is empty.")
+                              .expected("low < high")
+                              .got("[{}, {})", low, high)
+                              .fix("high is not part of the interval: give at least low + 1"));
   Tensor result = Tensor::empty(shape, DType::int64);
   const auto first = static_cast<std::uint64_t>(low);  // unsigned arithmetic wraps where signed would overflow
   const Bounded bounded(static_cast<std::uint64_t>(high) - first);
@@ -262,8 +266,10 @@ Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, Generato
 
 Tensor permutation(std::int64_t count, Generator* generator) {
   if (count < 0)
-    throw InvalidArgument(
-        Message("permutation", "the number of items is negative.").expected("count >= 0").got("{}", count));
+    throw InvalidArgument(Message("permutation", "the number of items is negative.")
+                              .expected("count >= 0")
+                              .got("{}", count)
+                              .fix("give a count of 0 or more"));
   // Fisher and Yates: item i changes places with one of the items up to i.
   Tensor result = randint({count}, 0, std::numeric_limits<std::int64_t>::max(), generator);
   std::int64_t* items = result.mutable_data<std::int64_t>();
@@ -279,8 +285,10 @@ Tensor permutation(std::int64_t count, Generator* generator) {
 
 Tensor bernoulli(const Shape& shape, double probability, RandomOptions options) {
   if (!(probability >= 0 && probability <= 1)) {
-    throw InvalidArgument(
-        Message("bernoulli", "not a probability.").expected("a number in [0, 1]").got("{}", probability));
+    throw InvalidArgument(Message("bernoulli", "not a probability.")
+                              .expected("a number in [0, 1]")
+                              .got("{}", probability)
+                              .fix("give the chance of a 1 as a fraction, not as a percentage"));
   }
   const auto below = static_cast<std::uint64_t>(std::llround(probability * 0x1p32));
   return dispatch_all(options.dtype, [&]<class T>() {

@@ -55,8 +55,11 @@ std::int64_t num_elements(const Shape& shape) {
   bool empty = false;
   for (std::int64_t extent : shape) {
     if (extent < 0) {
-      throw ShapeError(
-          Message("shape", "negative extent.").line("shape {}", shape).expected("extents >= 0").got("{}", extent));
+      throw ShapeError(Message("shape", "negative extent.")
+                           .line("shape {}", shape)
+                           .expected("extents >= 0")
+                           .got("{}", extent)
+                           .fix("give extents of 0 or more; only reshape infers a -1"));
     }
     if (extent == 0) empty = true;
     else if (__builtin_mul_overflow(product, extent, &product)) {
@@ -83,7 +86,8 @@ int normalize_axis(std::int64_t axis, int rank, std::string_view op) {
   if (axis < -limit || axis >= limit) {
     throw ShapeError(Message(op, "axis out of range.")
                          .expected("an axis in [{}, {}) for a tensor of rank {}", -limit, limit, rank)
-                         .got("{}", axis));
+                         .got("{}", axis)
+                         .fix("count axes from 0, or from -1 for the last one"));
   }
   return static_cast<int>(axis < 0 ? axis + limit : axis);
 }
@@ -93,7 +97,10 @@ Axes normalize_axes(const Axes& axes, int rank, std::string_view op) {
   for (std::int64_t axis : axes) {
     const int normal = normalize_axis(axis, rank, op);
     if (std::exchange(chosen[static_cast<std::size_t>(normal)], true)) {
-      throw ShapeError(Message(op, "an axis is given twice.").expected("distinct axes").got("{}", axes));
+      throw ShapeError(Message(op, "an axis is given twice.")
+                           .expected("distinct axes")
+                           .got("{}", axes)
+                           .fix("name each axis once; -1 is the last one"));
     }
   }
   Axes result;

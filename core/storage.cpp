@@ -12,8 +12,9 @@ namespace dygrad {
 Ref<Storage> Storage::allocate(std::size_t num_bytes, Device device) {
   static_assert(kHeader == kAlignment && sizeof(Storage) <= kHeader);
   if (num_bytes > SIZE_MAX / 2) {
-    throw OutOfMemory(
-        Message("allocate", "the request is larger than the address space.").line("asked for {} bytes", num_bytes));
+    throw OutOfMemory(Message("allocate", "the request is larger than the address space.")
+                          .line("asked for {} bytes", num_bytes)
+                          .fix("use smaller extents"));
   }
   auto* block = static_cast<std::byte*>(detail::allocate(kHeader + num_bytes));
   return Ref<Storage>::of_new(new (block) Storage(block + kHeader, num_bytes, device));

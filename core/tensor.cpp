@@ -82,7 +82,8 @@ void Tensor::check_access(DType dtype) const {
                          .line("shape {}, strides {}", shape(), strides())
                          .fix("call contiguous() first"));
   }
-  if (!device().is_host()) throw BackendError(Message("tensor access", "the tensor is not in host memory."));
+  if (!device().is_host())
+    throw BackendError(Message("tensor access", "the tensor is not in host memory.").fix("copy it to the host first"));
 }
 
 namespace {
@@ -110,7 +111,8 @@ Tensor Tensor::element(const Dims& indices) const {
   if (indices.rank() != rank()) {
     throw ShapeError(Message("at", "needs one index per dimension.")
                          .expected("{} indices for shape {}", rank(), shape())
-                         .got("{}", indices));
+                         .got("{}", indices)
+                         .fix("give {} indices, or select a slice with select() first", rank()));
   }
   Tensor result = *this;
   for (std::int64_t index : indices) result = view::select(result, 0, index);

@@ -15,8 +15,14 @@ Tensor alias(const Tensor& x) { return strided(x, x.shape(), x.strides(), x.impl
 
 Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step) {
   axis = normalize_axis(axis, x.rank(), "slice");
-  if (x.rank() == 0) throw ShapeError(Message("slice", "a tensor of rank 0 has no dimension to slice."));
-  if (step < 1) throw ShapeError(Message("slice", "the step must be positive.").expected("step >= 1").got("{}", step));
+  if (x.rank() == 0)
+    throw ShapeError(
+        Message("slice", "a tensor of rank 0 has no dimension to slice.").fix("add a dimension first: x.unsqueeze(0)"));
+  if (step < 1)
+    throw ShapeError(Message("slice", "the step must be positive.")
+                         .expected("step >= 1")
+                         .got("{}", step)
+                         .fix("give a step of 1 or more, and flip the result to go backwards"));
   const std::int64_t extent = x.shape()[axis];
   const auto clamp = [extent](std::int64_t i) { return std::clamp<std::int64_t>(i < 0 ? i + extent : i, 0, extent); };
   start = clamp(start);
@@ -31,13 +37,16 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, s
 
 Tensor select(const Tensor& x, int axis, std::int64_t index) {
   axis = normalize_axis(axis, x.rank(), "select");
-  if (x.rank() == 0) throw ShapeError(Message("select", "a tensor of rank 0 has no dimension to select from."));
+  if (x.rank() == 0)
+    throw ShapeError(Message("select", "a tensor of rank 0 has no dimension to select from.")
+                         .fix("use x itself, or item() for its value"));
   const std::int64_t extent = x.shape()[axis];
   if (index < -extent || index >= extent) {
     throw ShapeError(Message("select", "index out of range.")
                          .line("x {}", x.shape())
                          .expected("an index in [{}, {}) along axis {}", -extent, extent, axis)
-                         .got("{}", index));
+                         .got("{}", index)
+                         .fix("count from 0, or from -1 for the last one"));
   }
   Shape shape = x.shape();
   Strides strides = x.strides();
@@ -52,7 +61,8 @@ Tensor permute(const Tensor& x, const Axes& order) {
     throw ShapeError(Message("permute", "needs each dimension once.")
                          .line("x {}", x.shape())
                          .expected("{} axes", x.rank())
-                         .got("{}", order));
+                         .got("{}", order)
+                         .fix("list every axis of x in the new order"));
   }
   Shape shape = x.shape();
   Strides strides = x.strides();
@@ -63,7 +73,8 @@ Tensor permute(const Tensor& x, const Axes& order) {
       throw ShapeError(Message("permute", "an axis is given twice.")
                            .line("x {}", x.shape())
                            .expected("each axis once")
-                           .got("{}", order));
+                           .got("{}", order)
+                           .fix("list every axis of x in the new order"));
     seen.push_back(from);
     shape[i] = x.shape()[from];
     strides[i] = x.strides()[from];
@@ -87,7 +98,8 @@ Tensor expand(const Tensor& x, const Shape& shape) {
     throw ShapeError(Message("expand", "the tensor cannot be repeated to this shape.")
                          .line("x {}", x.shape())
                          .expected("extents equal to x's, or x's extent 1, counted from the back")
-                         .got("{}", shape));
+                         .got("{}", shape)
+                         .fix("add extents of 1 with unsqueeze or reshape where x is to be repeated"));
   }
   (void)num_elements(shape);  // throws where the new shape is not sound
   Strides strides = Strides::filled(shape.rank(), 0);
@@ -133,9 +145,14 @@ Shape resolve_shape(const Shape& from, const Shape& shape, const char* op) {
   for (int i = 0; i < shape.rank(); ++i) {
     if (shape[i] == -1 && wildcard < 0) wildcard = i;
     else if (shape[i] < 0)
-      throw ShapeError(Message(op, "at most one extent may be -1, and none less.").line("x {}", from).got("{}", shape));
+      throw ShapeError(Message(op, "at most one extent may be -1, and none less.")
+                           .line("x {}", from)
+                           .got("{}", shape)
+                           .fix("give the extents, and -1 for one of them to infer it"));
     else if (__builtin_mul_overflow(known, shape[i], &known))
-      throw ShapeError(Message(op, "the new shape does not fit into 64 bits.").got("{}", shape));
+      throw ShapeError(Message(op, "the new shape does not fit into 64 bits.")
+                           .got("{}", shape)
+                           .fix("give extents whose product is {}", num_elements(from)));
   }
   const std::int64_t count = num_elements(from);
   if (wildcard >= 0 && known != 0 && count % known == 0) {
@@ -144,7 +161,8 @@ Shape resolve_shape(const Shape& from, const Shape& shape, const char* op) {
     throw ShapeError(Message(op, "the number of elements would change.")
                          .line("x {}", from)
                          .expected("{} elements", count)
-                         .got("shape {}", shape));
+                         .got("shape {}", shape)
+                         .fix("give extents whose product is {}, or -1 for one of them", count));
   }
   return result;
 }

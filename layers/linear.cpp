@@ -43,7 +43,8 @@ Tensor Linear::forward(const Tensor& x) {
                            .line("x {}", x.shape())
                            .line("w {}  (input_dim, output_dim)", weight.shape())
                            .expected("x.shape[-1] == {}", weight.dim(0))
-                           .got("{}", x.rank() < 1 ? std::string("a tensor of rank 0") : fmt::format("{}", x.dim(-1))));
+                           .got("{}", x.rank() < 1 ? std::string("a tensor of rank 0") : fmt::format("{}", x.dim(-1)))
+                           .fix("construct the layer with input_dim = x.shape[-1], or reshape x"));
     }
     Tensor y = matmul(x, weight);
     if (bias.defined()) y = y + bias;

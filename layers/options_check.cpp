@@ -24,7 +24,8 @@ void OptionsCheck::divides(std::int64_t groups, std::string_view argument, std::
   if (value % groups != 0) {
     throw InvalidArgument(Message(layer_, fmt::format("groups do not divide {}.", argument))
                               .expected("{} % groups == 0", argument)
-                              .got("{} = {}, groups = {}", argument, value, groups));
+                              .got("{} = {}, groups = {}", argument, value, groups)
+                              .fix("choose groups that divide {}", argument));
   }
 }
 
@@ -65,8 +66,10 @@ void OptionsCheck::weight_wanted(const ParamAttrLike& attr) const {
 
 void OptionsCheck::floating(DType dtype) const {
   if (!is_floating(dtype)) {
-    throw DtypeError(
-        Message(layer_, "the dtype cannot be trained.").expected("dtype float32 or float64").got("{}", dtype));
+    throw DtypeError(Message(layer_, "the dtype cannot be trained.")
+                         .expected("dtype float32 or float64")
+                         .got("{}", dtype)
+                         .fix("choose float32 or float64"));
   }
 }
 
@@ -74,7 +77,9 @@ ActivationFunction OptionsCheck::activation(const std::string& act) const {
   try {
     return dygrad::activation(act);
   } catch (const InvalidArgument& error) {
-    throw InvalidArgument(Message(layer_, fmt::format("act \"{}\" cannot be used.", act)).line("{}", error.what()));
+    throw InvalidArgument(Message(layer_, fmt::format("act \"{}\" cannot be used.", act))
+                              .line("{}", error.what())
+                              .fix("choose an activation that the layer can call with one argument"));
   }
 }
 

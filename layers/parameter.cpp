@@ -16,8 +16,10 @@ detail::NameClaim claim_name(const ParamAttr& attr) {
 
 Tensor checked_value(const Tensor& value) {
   if (!is_floating(value.dtype())) {
-    throw DtypeError(
-        Message("Parameter", "the dtype cannot be trained.").expected("float32 or float64").got("{}", value.dtype()));
+    throw DtypeError(Message("Parameter", "the dtype cannot be trained.")
+                         .expected("float32 or float64")
+                         .got("{}", value.dtype())
+                         .fix("convert first: value.to(float32); a constant belongs into a buffer"));
   }
   return view::alias(value);
 }
@@ -53,7 +55,9 @@ void Parameter::set_need_clip(bool need) { info().attr.need_clip = need; }
 bool Parameter::do_model_average() const { return info().attr.do_model_average; }
 
 Parameter::Info& Parameter::info() const {
-  if (!info_) throw InvalidArgument(Message("Parameter", "the parameter is undefined."));
+  if (!info_)
+    throw InvalidArgument(
+        Message("Parameter", "the parameter is undefined.").fix("construct it from a tensor, or test defined() first"));
   return *info_;
 }
 

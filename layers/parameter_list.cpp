@@ -20,7 +20,8 @@ Parameter& ParameterList::operator[](std::int64_t position) const {
   if (from_front < 0 || from_front >= size()) {
     throw InvalidArgument(Message("ParameterList", "the position is out of range.")
                               .expected("{} <= position < {}", -size(), size())
-                              .got("{}", position));
+                              .got("{}", position)
+                              .fix("count from 0, or from -1 for the last one"));
   }
   return *items_[static_cast<std::size_t>(from_front)];
 }

@@ -28,7 +28,9 @@ Layer& Sequential::operator[](std::string_view name) const {
     if (child.name == name) return *child.layer;
     names += (names.empty() ? "" : ", ") + child.name;
   }
-  throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name)).line("names: {}", names));
+  throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
+                            .line("names: {}", names)
+                            .fix("use one of these names, or a position"));
 }
 
 Sequential Sequential::slice(std::int64_t start, std::int64_t stop) const {

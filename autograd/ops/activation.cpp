@@ -233,13 +233,18 @@ struct GeluTanh : OfInput {
 
 void check_not_negative(std::string_view op, std::string_view argument, double value) {
   if (value >= 0) return;
-  throw InvalidArgument(Message(op, "the argument is negative.").expected("{} >= 0", argument).got("{}", value));
+  throw InvalidArgument(Message(op, "the argument is negative.")
+                            .expected("{} >= 0", argument)
+                            .got("{}", value)
+                            .fix("give a {} of 0 or more", argument));
 }
 
 void check_ordered(std::string_view op, std::string_view bounds, double low, double high) {
   if (low <= high) return;
-  throw InvalidArgument(
-      Message(op, "the bounds are in the wrong order.").expected("{}", bounds).got("{} and {}", low, high));
+  throw InvalidArgument(Message(op, "the bounds are in the wrong order.")
+                            .expected("{}", bounds)
+                            .got("{} and {}", low, high)
+                            .fix("swap the bounds; NaN is not one"));
 }
 
 }  // namespace

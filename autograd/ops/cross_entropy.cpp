@@ -146,7 +146,8 @@ Labels read_labels(const Tensor& logits, const Tensor& label, int axis, std::opt
   if (label.shape() != kept && label.shape() != without) {
     throw ShapeError(mismatch("the labels do not fit the logits.", logits, label, axis)
                          .expected("{} or {}", without, kept)
-                         .got("{}", label.shape()));
+                         .got("{}", label.shape())
+                         .fix("give one class index per position of the logits, or set soft_label for distributions"));
   }
   const std::int64_t classes = logits.shape()[axis];
   Labels labels{axis, Tensor::empty(kept, int64), 0};
@@ -175,7 +176,8 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& label, int axis) {
   if (label.shape() != logits.shape()) {
     throw ShapeError(mismatch("soft labels need the shape of the logits.", logits, label, axis)
                          .expected("{}", logits.shape())
-                         .got("{}", label.shape()));
+                         .got("{}", label.shape())
+                         .fix("give one probability per class, or leave soft_label off for class indices"));
   }
   return -sum(label * log_softmax(logits, axis), {axis});
 }
@@ -185,7 +187,10 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& label, int axis) {
 Tensor softmax_with_cross_entropy(const Tensor& logits, const Tensor& label, const CrossEntropyOptions& options) {
   if (!is_floating(logits.dtype())) detail::fail_not_floating(kOp, logits.dtype());
   if (logits.rank() == 0) {
-    throw ShapeError(Message(kOp, "the logits have no class dimension.").expected("rank at least 1").got("rank 0"));
+    throw ShapeError(Message(kOp, "the logits have no class dimension.")
+                         .expected("rank at least 1")
+                         .got("rank 0")
+                         .fix("give logits of shape [N, classes]"));
   }
   const int axis = normalize_axis(options.axis, logits.rank(), kOp);
 

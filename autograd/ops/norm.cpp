@@ -168,18 +168,24 @@ void check_numbers(std::string_view op, std::string_view role, const Tensor& num
     throw ShapeError(Message(op, fmt::format("{} does not fit the channels.", role))
                          .line("x {}", x.shape())
                          .expected("{} [{}], one number per channel", role, x.shape()[1])
-                         .got("{}", numbers.shape()));
+                         .got("{}", numbers.shape())
+                         .fix("give one {} per channel of x, or none", role));
   }
 }
 
 void check_image(std::string_view op, const Tensor& x, double epsilon) {
   if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
   if (x.rank() != 2 && x.rank() != 4) {
-    throw ShapeError(
-        Message(op, "the input has the wrong rank.").expected("x [N, C] or [N, C, H, W]").got("{}", x.shape()));
+    throw ShapeError(Message(op, "the input has the wrong rank.")
+                         .expected("x [N, C] or [N, C, H, W]")
+                         .got("{}", x.shape())
+                         .fix("reshape x, for instance with unsqueeze or flatten"));
   }
   if (!(epsilon >= 0)) {
-    throw InvalidArgument(Message(op, "epsilon is negative.").expected("epsilon >= 0").got("{}", epsilon));
+    throw InvalidArgument(Message(op, "epsilon is negative.")
+                              .expected("epsilon >= 0")
+                              .got("{}", epsilon)
+                              .fix("give a small positive epsilon, such as 1e-5"));
   }
 }
 

@@ -90,7 +90,8 @@ Tensor extremum(const Tensor& x, const Axes& axes, bool keepdim) {
     throw ShapeError(Message(Op::name, "nothing to choose from.")
                          .line("x {}, axes {}", x.shape(), reduction.axes)
                          .expected("extents of at least 1 along the reduced axes")
-                         .got("0 elements"));
+                         .got("0 elements")
+                         .fix("leave empty tensors out, or reduce along other axes"));
   }
   return apply(Op{reduction}, x);
 }
@@ -106,7 +107,8 @@ Tensor arg_extremum(std::string_view op, const Tensor& x, int axis, bool keepdim
     throw ShapeError(Message(op, "nothing to choose from.")
                          .line("x {}, axis {}", x.shape(), axis)
                          .expected("an extent of at least 1")
-                         .got("0"));
+                         .got("0")
+                         .fix("leave empty tensors out, or reduce along another axis"));
   }
   if (x.rank() > 0) shape[axis] = 1;
   const Tensor first = view::strided(x, shape, strides, x.impl()->offset);

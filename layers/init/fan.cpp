@@ -11,8 +11,10 @@ namespace dygrad {
 namespace {
 double checked_fan(const char* op, const char* name, const std::optional<double>& given, double derived) {
   if (given && !(*given >= 0 && std::isfinite(*given))) {
-    throw InvalidArgument(
-        Message(op, fmt::format("{} is out of range.", name)).expected("at least 0").got("{}", *given));
+    throw InvalidArgument(Message(op, fmt::format("{} is out of range.", name))
+                              .expected("at least 0")
+                              .got("{}", *given)
+                              .fix("give a {} of 0 or more, or none to take it from the shape", name));
   }
   return given.value_or(derived);
 }
@@ -20,7 +22,9 @@ double checked_fan(const char* op, const char* name, const std::optional<double>
 /// Uniform within +-sqrt(6 / fan), or normal with deviation sqrt(2 / fan).
 void draw_scaled(Tensor& parameter, bool is_uniform, double fan, std::uint64_t seed) {
   // A fan of 0 asks for infinite spread; Paddle divides by zero there.
-  if (fan <= 0) throw InvalidArgument(Message("initializer", "the sum of fans is 0, so the spread is unbounded."));
+  if (fan <= 0)
+    throw InvalidArgument(Message("initializer", "the sum of fans is 0, so the spread is unbounded.")
+                              .fix("give fan_in or fan_out, or a parameter without extents of 0"));
   detail::draw(parameter, seed, [&](const Shape& shape, RandomOptions options) {
     if (!is_uniform) return normal(shape, 0, std::sqrt(2 / fan), options);
     const double limit = std::sqrt(6 / fan);
