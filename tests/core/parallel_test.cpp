@@ -4,6 +4,8 @@
 #include <dygrad/tests/support/catch.h>
 
 #include <atomic>
+#include <new>
+#include <string>
 #include <vector>
 
 using namespace dygrad;
@@ -38,4 +40,26 @@ TEST_CASE("a loop inside of a loop runs on the thread it is in") {
 
 TEST_CASE("at least one thread is needed") {
   CHECK_THROWS_MATCHES(set_num_threads(0), InvalidArgument, Says("set_num_threads", "count >= 1", "got 0"));
+}
+
+TEST_CASE("an exception of any piece leaves the loop, and the next loop runs as ever") {
+  const int before = num_threads();
+  for (int threads : {1, 2, 5}) {
+    set_num_threads(threads);
+    for (const std::int64_t thrower : {0, 3, 9}) {
+      std::atomic<int> thrown{0};
+      const auto throw_at = [&](std::int64_t begin, std::int64_t end) {
+        if (thrower < begin || thrower >= end) return;
+        ++thrown;
+        throw InvalidArgument("piece with " + std::to_string(thrower));
+      };
+      CHECK_THROWS_MATCHES(parallel_for(10, 1, throw_at), InvalidArgument, Says("piece with"));
+      CHECK(thrown == 1);
+    }
+    CHECK_THROWS_AS(parallel_for(10, 1, [](std::int64_t, std::int64_t) { throw std::bad_alloc(); }), std::bad_alloc);
+    std::atomic<std::int64_t> sum{0};
+    parallel_for(10, 1, [&](std::int64_t begin, std::int64_t end) { sum += end - begin; });
+    CHECK(sum == 10);
+  }
+  set_num_threads(before);
 }
