@@ -28,6 +28,7 @@
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/autograd/saved.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -179,7 +180,7 @@ void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output) {
 /// Runs the op on a fixed number of inputs.
 template <class Op, std::same_as<Tensor>... Inputs>
 requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
-  Tensor output = op.forward(inputs...);
+  Tensor output = detail::with_out_of_memory(Op::name, [&] { return op.forward(inputs...); });
   if ((... || (gradient_node(inputs) != nullptr)) && is_grad_enabled()) {
     detail::record<Op, detail::Inline<sizeof...(Inputs)>>(std::move(op), {{&inputs...}}, output);
   } else if (output.impl()->autograd) {
@@ -191,7 +192,7 @@ requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Input
 /// Runs the op on a list of inputs.
 template <VariadicOp Op>
 Tensor apply(Op op, std::span<const Tensor> inputs) {
-  Tensor output = op.forward(inputs);
+  Tensor output = detail::with_out_of_memory(Op::name, [&] { return op.forward(inputs); });
   bool needed = false;
   for (const Tensor& input : inputs) needed = needed || gradient_node(input);
   if (needed && is_grad_enabled()) {

@@ -4,8 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/tally.h>
 
 #if defined(__linux__)
@@ -133,11 +132,7 @@ void* system_block(std::size_t asked, std::size_t num_bytes) {
   return block;
 }
 
-void fail_out_of_memory(std::size_t asked) {
-  throw OutOfMemory(Message("allocate", "the system has no memory left for this request.")
-                        .line("asked for {} bytes, {} bytes are live in tensors", asked, total(Tally::live_bytes))
-                        .fix("use smaller tensors or batches, or drop graphs and tensors that are no longer needed"));
-}
+void fail_out_of_memory(std::size_t asked) { fail_out_of_memory("allocate", asked); }
 
 void free_list(FreeBlock* first) noexcept {
   while (first) std::free(std::exchange(first, first->next));
