@@ -5,27 +5,29 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include <dygrad/core/export.h>
+#include <dygrad/core/io/place.h>
 
 namespace dygrad::io {
 
-/// Which call works on which file: what its error messages tell.
-struct Place {
-  std::string op;
-  std::string path;
-};
+class TemporaryFile;
 
 /// Writes a file beside its final place and moves it there in `commit`, so that a crash, a full disk or an exception at
-/// any moment leaves the old file whole. Without `commit` the destructor removes what was written.
+/// any moment leaves the old file whole. Without `commit` nothing remains of what was written; what a killed process
+/// left is removed by the next save to the same path.
+///
+/// Symbolic links are written through, also one whose file does not exist yet. A file that is replaced keeps its
+/// permissions, and its owner and group where this process may give them; other hard links to it keep the old contents.
 class DYGRAD_API AtomicFileWriter {
  public:
-  /// Throws IoError if the directory is missing or not writable, or if `path` names something other than a regular
-  /// file.
+  /// Throws IoError if the folder is missing or not writable, if `path` names something other than a regular file
+  /// (a directory, a pipe, a device), or if the file there is read-only: for this process, or, the superuser included,
+  /// because its permissions let nobody write.
   explicit AtomicFileWriter(Place place);
   ~AtomicFileWriter();
   AtomicFileWriter(const AtomicFileWriter&) = delete;
@@ -34,15 +36,14 @@ class DYGRAD_API AtomicFileWriter {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
   std::uint64_t num_bytes() const { return num_bytes_; }
+  const Place& place() const { return place_; }
 
   /// Flushes to the disk, then replaces `path`. Call once, last.
   void commit();
 
  private:
   Place place_;
-  std::string target_;     // path with its last symbolic link resolved
-  std::string temporary_;  // empty once moved
-  int descriptor_ = -1;
+  std::unique_ptr<TemporaryFile> file_;
   std::uint64_t num_bytes_ = 0;
 };
 

@@ -2,39 +2,18 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/file_size_limit.h>
 #include <dygrad/tests/support/temporary_folder.h>
 
 #include <array>
 #include <filesystem>
 
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <csignal>
 
 using namespace dygrad;
 using dygrad::testing::Says;
 using dygrad::testing::TemporaryFolder;
-
-namespace {
-// Makes writes beyond `num_bytes` fail, as a full disk does.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t num_bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit small{num_bytes, old_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &small);
-  }
-  ~FileSizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &old_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  rlimit old_{};
-  void (*old_handler_)(int);
-};
-}  // namespace
 
 TEST_CASE("a file appears whole when it is committed, and not before") {
   const TemporaryFolder folder;
@@ -83,7 +62,7 @@ TEST_CASE("a write that fails is an error with its reason and leaves everything 
   const std::string path = folder.file("a");
   testing::write_file(path, "old");
   {
-    const FileSizeLimit limit(1000);
+    const testing::FileSizeLimit limit(1000);
     const std::string large(5000, 'x');
     io::AtomicFileWriter file({"save_test", path});
     CHECK_THROWS_MATCHES(file.write(large), IoError, Says("save_test", path, "File too large"));
