@@ -18,13 +18,13 @@ void save_state(const std::string& path, const Layer& layer, const StateMetadata
   save_state(path, layer.state_dict(), metadata);
 }
 
-LoadedState load_state(const std::string& path) {
-  SafetensorsFile file = load_safetensors(path);
+LoadedState load_state(const std::string& path, const LoadOptions& options) {
+  SafetensorsFile file = load_safetensors(path, options);
   return {StateDict(std::move(file.tensors)), std::move(file.metadata)};
 }
 
-StateMetadata load_state(const std::string& path, Layer& layer) {
-  LoadedState loaded = load_state(path);
+StateMetadata load_state(const std::string& path, Layer& layer, const LoadOptions& options) {
+  LoadedState loaded = load_state(path, options);
   layer.set_dict(loaded.state);
   return std::move(loaded.metadata);
 }
@@ -37,8 +37,8 @@ void save_checkpoint(const std::string& path, const Layer& model, const Optimize
   save_state(path, state, metadata);
 }
 
-StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer) {
-  LoadedState loaded = load_state(path);
+StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer, const LoadOptions& options) {
+  LoadedState loaded = load_state(path, options);
   const StateDict model_state = loaded.state.with_prefix("model.");
   const StateDict optimizer_state = loaded.state.with_prefix("optimizer.");
   if (model_state.size() + optimizer_state.size() != loaded.state.size()) {

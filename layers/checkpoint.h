@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include <dygrad/core/io/load_options.h>
 #include <dygrad/layers/state_dict.h>
 
 namespace dygrad {
@@ -21,16 +22,17 @@ struct LoadedState {
   StateDict state;
   StateMetadata metadata;
 };
-/// Throws IoError if the file is missing, unreadable or malformed.
-DYGRAD_API LoadedState load_state(const std::string& path);
+/// Throws IoError if the file is missing, unreadable, malformed, or takes more memory than `options` allow.
+DYGRAD_API LoadedState load_state(const std::string& path, const LoadOptions& options = {});
 /// Reads a file into a layer, strictly; the layer is unchanged if anything does not fit. Returns the metadata.
-DYGRAD_API StateMetadata load_state(const std::string& path, Layer& layer);
+DYGRAD_API StateMetadata load_state(const std::string& path, Layer& layer, const LoadOptions& options = {});
 
 /// A model and its optimizer (with step counts and schedule) in one file, under "model." and "optimizer.".
 DYGRAD_API void save_checkpoint(const std::string& path, const Layer& model, const Optimizer& optimizer,
                                 const StateMetadata& metadata = {});
 /// Training then goes on as if it had never stopped. Both are unchanged if anything does not fit. Returns the metadata.
 /// Throws IoError, InvalidArgument.
-DYGRAD_API StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer);
+DYGRAD_API StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer,
+                                         const LoadOptions& options = {});
 
 }  // namespace dygrad

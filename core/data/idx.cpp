@@ -13,6 +13,8 @@ namespace dygrad {
 
 namespace {
 
+constexpr const char* kRemedy = "read an IDX file, plain or gzipped, whole and unchanged";
+
 bool is_file(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_regular_file(path, ignored);
@@ -31,7 +33,7 @@ io::Encoding encoding_of_code(const io::Place& place, unsigned code) {
 }
 
 /// Two zero bytes, the type, the rank; then each extent in four bytes, the most significant first; then the elements.
-Tensor read_idx(io::ByteSource& source) {
+Tensor read_idx(io::ByteSource& source, io::LoadBudget& budget) {
   std::array<unsigned char, 4> start;
   source.read(std::as_writable_bytes(std::span(start)));
   if (start[0] != 0 || start[1] != 0)
@@ -45,7 +47,7 @@ Tensor read_idx(io::ByteSource& source) {
     source.read(std::as_writable_bytes(std::span(extent)));
     shape.push_back(std::int64_t{extent[0]} << 24 | extent[1] << 16 | extent[2] << 8 | extent[3]);
   }
-  Tensor result = io::read_tensor(source, shape, encoding, std::endian::big);
+  Tensor result = io::read_tensor(source, budget, shape, encoding, std::endian::big);
   source.finish();
   return result;
 }
@@ -58,26 +60,29 @@ bool is_gzip(const io::InputFile& file) {
 
 }  // namespace
 
-Tensor load_idx(const std::string& path) {
-  const io::InputFile file({"load_idx", path});
+Tensor load_idx(const std::string& path, const LoadOptions& options) {
+  const io::InputFile file({.op = "load_idx", .path = path, .remedy = kRemedy});
+  const bool is_compressed = is_gzip(file);
+  io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
   std::unique_ptr<io::ByteSource> source = std::make_unique<io::FileSource>(file);
-  if (is_gzip(file)) source = io::inflate(std::move(source), io::Compression::gzip);
-  return read_idx(*source);
+  if (is_compressed) source = io::inflate(std::move(source), io::Compression::gzip);
+  return read_idx(*source, budget);
 }
 
-ImageSet load_mnist(const std::string& folder, Split split) {
+ImageSet load_mnist(const std::string& folder, Split split, const LoadOptions& options) {
   const std::string stem = folder + (split == Split::train ? "/train-" : "/t10k-");
   const auto load = [&](const char* rest) {
-    return load_idx(is_file(stem + rest) ? stem + rest : stem + rest + ".gz");
+    return load_idx(is_file(stem + rest) ? stem + rest : stem + rest + ".gz", options);
   };
   ImageSet set{.images = load("images-idx3-ubyte"), .labels = load("labels-idx1-ubyte")};
   const bool fits = set.images.rank() == 3 && set.labels.rank() == 1 && set.images.dim(0) == set.labels.dim(0);
   if (!fits || set.images.dtype() != DType::uint8 || set.labels.dtype() != DType::uint8) {
     throw IoError(
         Message("load_mnist", "images and labels do not fit each other.")
-            .line("files {}*", stem)
+            .line("files {}*", io::printable(stem))
             .expected("uint8 images [N, H, W] and uint8 labels [N]")
-            .got("{} {} and {} {}", set.images.dtype(), set.images.shape(), set.labels.dtype(), set.labels.shape()));
+            .got("{} {} and {} {}", set.images.dtype(), set.images.shape(), set.labels.dtype(), set.labels.shape())
+            .fix("take both files from one set"));
   }
   set.labels = raw::cast(set.labels, DType::int64);
   return set;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <new>
 
 #include <dygrad/core/io/fail.h>
@@ -23,13 +24,19 @@ void FileSource::finish() {
 
 namespace {
 
+/// A sparse file may claim to be so large that the product does not fit.
+std::uint64_t most_from(std::uint64_t compressed) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+  return compressed > kMost / kLargestExpansion ? kMost : compressed * kLargestExpansion;
+}
+
 class InflateSource final : public ByteSource {
  public:
   InflateSource(std::unique_ptr<ByteSource> compressed, Compression format)
       : ByteSource(compressed->place()),
         compressed_(std::move(compressed)),
         gzip_(format == Compression::gzip),
-        most_left_(compressed_->most_left() * kLargestExpansion) {
+        most_left_(most_from(compressed_->most_left())) {
     // Window bits: negative for a bare deflate stream, plus 16 for gzip.
     if (inflateInit2(&stream_, gzip_ ? MAX_WBITS + 16 : -MAX_WBITS) != Z_OK) throw std::bad_alloc();
   }
@@ -64,6 +71,8 @@ class InflateSource final : public ByteSource {
         ended_ = !another;
       } else if (status == Z_BUF_ERROR && stream_.avail_in == 0 && compressed_->most_left() == 0) {
         fail(place(), "the compressed data ends early.");
+      } else if (status == Z_MEM_ERROR) {
+        throw std::bad_alloc();
       } else if (status != Z_OK && status != Z_BUF_ERROR) {
         fail(place(), "the compressed data is damaged: {}.", stream_.msg ? stream_.msg : "unexpected end");
       }

@@ -34,7 +34,9 @@ class FileSource final : public ByteSource {
  public:
   explicit FileSource(const InputFile& file) : FileSource(file, 0, file.num_bytes()) {}
   FileSource(const InputFile& file, std::uint64_t begin, std::uint64_t num_bytes)
-      : ByteSource(file.place()), file_(file), position_(begin), end_(begin + num_bytes) {}
+      : FileSource(file, file.place(), begin, num_bytes) {}
+  FileSource(const InputFile& file, Place place, std::uint64_t begin, std::uint64_t num_bytes)
+      : ByteSource(std::move(place)), file_(file), position_(begin), end_(begin + num_bytes) {}
   void read(std::span<std::byte> bytes) override;
   std::uint64_t most_left() const override { return end_ - position_; }
   void finish() override;

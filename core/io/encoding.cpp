@@ -118,21 +118,29 @@ Encoding encoding_of(DType dtype) {
   return Encoding::f32;
 }
 
-std::uint64_t stored_bytes_of(const Place& place, const Shape& shape, Encoding encoding) {
+namespace {
+std::uint64_t bytes_of_elements(const Place& place, const Shape& shape, std::size_t element_bytes) {
   try {
-    return static_cast<std::uint64_t>(num_bytes(shape, size_of(encoding)));
+    return static_cast<std::uint64_t>(num_bytes(shape, element_bytes));
   } catch (const ShapeError&) {
     fail(place, "shape {} is negative or does not fit into 64 bits.", shape);
   }
 }
+}  // namespace
 
-Tensor read_tensor(ByteSource& source, const Shape& shape, Encoding encoding, std::endian order) {
+std::uint64_t stored_bytes_of(const Place& place, const Shape& shape, Encoding encoding) {
+  return bytes_of_elements(place, shape, size_of(encoding));
+}
+
+Tensor read_tensor(ByteSource& source, LoadBudget& budget, const Shape& shape, Encoding encoding, std::endian order) {
   const std::uint64_t stored_bytes = stored_bytes_of(source.place(), shape, encoding);
   if (stored_bytes > source.most_left()) {
     fail(source.place(), "the file is too short: shape {} needs {} bytes, at most {} are there.", shape, stored_bytes,
          source.most_left());
   }
-  const Tensor result = Tensor::empty(shape, dtype_of(encoding));
+  const DType dtype = dtype_of(encoding);
+  budget.take(source.place(), bytes_of_elements(source.place(), shape, dygrad::size_of(dtype)));
+  const Tensor result = Tensor::empty(shape, dtype);
   switch (encoding) {
     case Encoding::f16: read_widened<Half, float>(source, result, order); break;
     case Encoding::bf16: read_widened<BFloat16, float>(source, result, order); break;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include <dygrad/core/io/byte_source.h>
+#include <dygrad/core/io/load_budget.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad::io {
@@ -24,9 +25,10 @@ Encoding encoding_of(DType dtype);
 /// Bytes that a tensor takes in the file. Throws IoError if an extent is negative or the product overflows.
 std::uint64_t stored_bytes_of(const Place& place, const Shape& shape, Encoding encoding);
 
-/// Reads a row-major tensor. Throws IoError if the source cannot hold as many bytes (before memory is asked for), if it
-/// ends early, or if a bool is neither 0 nor 1.
-Tensor read_tensor(ByteSource& source, const Shape& shape, Encoding encoding, std::endian order = std::endian::little);
+/// Reads a row-major tensor. Throws IoError if the source cannot hold as many bytes or the budget does not allow them
+/// (both before memory is asked for), if it ends early, or if a bool is neither 0 nor 1.
+Tensor read_tensor(ByteSource& source, LoadBudget& budget, const Shape& shape, Encoding encoding,
+                   std::endian order = std::endian::little);
 
 /// The tensor itself if it is dense in row-major order, else such a copy.
 Tensor dense_form(const Tensor& tensor);

@@ -1,5 +1,6 @@
 #include <dygrad/core/io/npy.h>
 
+#include <algorithm>
 #include <array>
 #include <unordered_set>
 
@@ -12,10 +13,31 @@ namespace dygrad {
 
 namespace {
 constexpr std::string_view kSuffix = ".npy";
+constexpr const char* kRemedyNpy = "read a file that save_npy or numpy.save wrote, whole and unchanged";
+constexpr const char* kRemedyNpz =
+    "read a file that save_npz, numpy.savez or numpy.savez_compressed wrote, whole and unchanged";
 
 void check_defined(const char* op, const Tensor& tensor, std::string_view name = {}) {
   if (!tensor.defined())
-    throw InvalidArgument(Message(op, "a tensor is undefined.").line("name {}", io::in_quotes(name)));
+    throw InvalidArgument(Message(op, "a tensor is undefined.")
+                              .line("name {}", io::in_quotes(name))
+                              .fix("give it values, or leave it out"));
+}
+
+void check_names(const NamedTensors& tensors) {
+  std::unordered_set<std::string_view> names;
+  for (const auto& [name, tensor] : tensors) {
+    check_defined("save_npz", tensor, name);
+    if (!names.insert(name).second) {
+      throw InvalidArgument(Message("save_npz", "two tensors have one name.")
+                                .line("name {}", io::in_quotes(name))
+                                .fix("give each its own"));
+    }
+    if (name.find('\0') != std::string::npos) {
+      throw InvalidArgument(
+          Message("save_npz", "a name contains a zero byte.").line("name {}", io::in_quotes(name)).fix("leave it out"));
+    }
+  }
 }
 }  // namespace
 
@@ -28,21 +50,17 @@ void save_npy(const std::string& path, const Tensor& tensor) {
   file.commit();
 }
 
-Tensor load_npy(const std::string& path) {
-  const io::InputFile file({"load_npy", path});
+Tensor load_npy(const std::string& path, const LoadOptions& options) {
+  const io::InputFile file({.op = "load_npy", .path = path, .remedy = kRemedyNpy});
+  io::LoadBudget budget(file.place(), options, file.num_bytes(), /*is_compressed=*/false);
   io::FileSource source(file);
-  Tensor tensor = io::read_npy(source);
+  Tensor tensor = io::read_npy(source, budget);
   source.finish();
   return tensor;
 }
 
 void save_npz(const std::string& path, const NamedTensors& tensors) {
-  std::unordered_set<std::string_view> names;
-  for (const auto& [name, tensor] : tensors) {
-    check_defined("save_npz", tensor, name);
-    if (!names.insert(name).second)
-      throw InvalidArgument(Message("save_npz", "two tensors have one name.").line("name {}", io::in_quotes(name)));
-  }
+  check_names(tensors);
   io::AtomicFileWriter file({"save_npz", path});
   io::ZipWriter zip(file);
   for (const auto& [name, tensor] : tensors) {
@@ -55,15 +73,18 @@ void save_npz(const std::string& path, const NamedTensors& tensors) {
   file.commit();
 }
 
-NamedTensors load_npz(const std::string& path) {
-  const io::InputFile file({"load_npz", path});
+NamedTensors load_npz(const std::string& path, const LoadOptions& options) {
+  const io::InputFile file({.op = "load_npz", .path = path, .remedy = kRemedyNpz});
+  const std::vector<io::ZipMember> members = io::read_zip_directory(file);
+  const bool is_compressed = std::ranges::any_of(members, &io::ZipMember::is_deflated);
+  io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
   NamedTensors tensors;
-  for (const io::ZipMember& member : io::read_zip_directory(file)) {
+  for (const io::ZipMember& member : members) {
     if (!member.name.ends_with(kSuffix)) {
       io::fail(file.place(), "member {} is no array: its name does not end in .npy.", io::in_quotes(member.name));
     }
     const std::unique_ptr<io::ByteSource> source = io::open_zip_member(file, member);
-    Tensor tensor = io::read_npy(*source);
+    Tensor tensor = io::read_npy(*source, budget);
     source->finish();
     tensors.emplace_back(member.name.substr(0, member.name.size() - kSuffix.size()), std::move(tensor));
   }

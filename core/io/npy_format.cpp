@@ -129,10 +129,10 @@ class HeaderParser {
                                     [&](const Descr& d) { return !text.empty() && d.text == text.substr(1); });
     const bool ordered = order == '<' || order == '>';
     if (known == kDescrs.end() || !(ordered || (order == '|' && size_of(known->encoding) == 1))) {
-      throw IoError(Message(place_.op, "the array has a type that dygrad cannot hold.")
-                        .line("file {}", place_.path)
+      throw IoError(about(place_, "the array has a type that dygrad cannot hold.")
                         .expected("f2, f4, f8, i1, i2, i4, i8, u1, u2, u4 or b1")
-                        .got("{}", in_quotes(text)));
+                        .got("{}", in_quotes(text))
+                        .fix("convert it first, in numpy with astype"));
     }
     header.encoding = known->encoding;
     header.order = order == '>' ? std::endian::big : std::endian::little;
@@ -182,14 +182,14 @@ std::string make_npy_header(const Tensor& tensor) {
          text;
 }
 
-Tensor read_npy(ByteSource& source) {
+Tensor read_npy(ByteSource& source, LoadBudget& budget) {
   const std::string text = read_header_text(source);
   const Header header = HeaderParser(source.place(), text).parse();
-  if (!header.fortran_order) return read_tensor(source, header.shape, header.encoding, header.order);
+  if (!header.fortran_order) return read_tensor(source, budget, header.shape, header.encoding, header.order);
   // The first dimension is the densest: the same bytes are a row-major array of the reversed shape.
   Shape reversed = header.shape;
   std::reverse(reversed.begin(), reversed.end());
-  const Tensor x = read_tensor(source, reversed, header.encoding, header.order);
+  const Tensor x = read_tensor(source, budget, reversed, header.encoding, header.order);
   Axes order;
   for (int i = x.rank() - 1; i >= 0; --i) order.push_back(i);
   return dense_form(view::permute(x, order));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <dygrad/core/io/byte_source.h>
+#include <dygrad/core/io/load_budget.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad::io {
@@ -12,6 +13,6 @@ namespace dygrad::io {
 std::string make_npy_header(const Tensor& tensor);
 
 /// Header and elements. The caller still has to `finish` the source.
-Tensor read_npy(ByteSource& source);
+Tensor read_npy(ByteSource& source, LoadBudget& budget);
 
 }  // namespace dygrad::io

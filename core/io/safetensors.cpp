@@ -15,6 +15,7 @@ namespace dygrad {
 namespace {
 
 constexpr const char* kSave = "save_safetensors";
+constexpr const char* kRemedy = "read a file that save_safetensors or Python's safetensors wrote, whole and unchanged";
 constexpr std::size_t kLengthBytes = 8;  // of the number that a file begins with, little-endian
 
 /// `text` as a JSON string.
@@ -87,6 +88,13 @@ std::string make_header(const NamedTensors& tensors, const std::vector<std::size
   return text;
 }
 
+/// A sparse or foreign file is told before memory is taken for its header.
+void check_begins_with_brace(const io::InputFile& file, std::uint64_t header_bytes) {
+  char first = '\0';
+  if (header_bytes > 0) file.read_at(kLengthBytes, std::as_writable_bytes(std::span(&first, 1)));
+  if (first != '{') io::fail(file.place(), "the header does not begin with a brace.");
+}
+
 }  // namespace
 
 void save_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {
@@ -104,8 +112,8 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors, cons
   file.commit();
 }
 
-SafetensorsFile load_safetensors(const std::string& path) {
-  const io::InputFile file({"load_safetensors", path});
+SafetensorsFile load_safetensors(const std::string& path, const LoadOptions& options) {
+  const io::InputFile file({.op = "load_safetensors", .path = path, .remedy = kRemedy});
   const io::Place& place = file.place();
   if (file.num_bytes() < kLengthBytes) io::fail(place, "the file is too short: {} bytes.", file.num_bytes());
   std::uint64_t length = 0;
@@ -114,14 +122,16 @@ SafetensorsFile load_safetensors(const std::string& path) {
   if (length > io::kLargestHeader)
     io::fail(place, "the header is too long: {} bytes, at most {} are allowed.", length, io::kLargestHeader);
   if (length > rest) io::fail(place, "the header is longer than the file: {} bytes, {} are there.", length, rest);
+  check_begins_with_brace(file, length);
   std::string text(static_cast<std::size_t>(length), '\0');
   file.read_at(kLengthBytes, std::as_writable_bytes(std::span(text)));
   io::SafetensorsHeader header = io::parse_safetensors_header(place, text, rest - length);
 
+  io::LoadBudget budget(place, options, file.num_bytes(), /*is_compressed=*/false);
   SafetensorsFile result{.tensors = {}, .metadata = std::move(header.metadata)};
   for (const io::SafetensorsEntry& entry : header.entries) {
     io::FileSource data(file, kLengthBytes + length + entry.begin, entry.end - entry.begin);
-    result.tensors.emplace_back(entry.name, io::read_tensor(data, entry.shape, entry.encoding));
+    result.tensors.emplace_back(entry.name, io::read_tensor(data, budget, entry.shape, entry.encoding));
   }
   return result;
 }

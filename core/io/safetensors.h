@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <dygrad/core/io/load_options.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad {
@@ -27,7 +28,8 @@ DYGRAD_API void save_safetensors(const std::string& path, const NamedTensors& te
 
 /// Reads a whole file. F16 and BF16 become float32; I8, I16, U16, I32 and U32 become int64; both are exact.
 /// Throws IoError, naming file and reason, if the file cannot be read, is malformed in any way, or holds other types
-/// (U64, 8-bit floats) or more than six dimensions. Nothing is allocated on the word of a malformed header.
-DYGRAD_API SafetensorsFile load_safetensors(const std::string& path);
+/// (U64, 8-bit floats), more than six dimensions, or more than `options` allow. Nothing is allocated on the word of a
+/// malformed header.
+DYGRAD_API SafetensorsFile load_safetensors(const std::string& path, const LoadOptions& options = {});
 
 }  // namespace dygrad

@@ -59,11 +59,11 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
       const auto known =
           std::find_if(kNames.begin(), kNames.end(), [&](const auto& pair) { return pair.first == value; });
       if (known == kNames.end()) {
-        throw IoError(Message(place_.op, "a tensor has a type that dygrad cannot hold.")
-                          .line("file {}", place_.path)
+        throw IoError(about(place_, "a tensor has a type that dygrad cannot hold.")
                           .line("tensor {}", in_quotes(entry_.name))
                           .expected("F16, BF16, F32, F64, I8, U8, I16, U16, I32, U32, I64 or BOOL")
-                          .got("{}", in_quotes(value)));
+                          .got("{}", in_quotes(value))
+                          .fix("convert it to one of these where it was made"));
       }
       entry_.encoding = known->second;
       state_ = State::entry;

@@ -80,7 +80,7 @@ Directory find_directory(const InputFile& file) {
     }
     return directory;
   }
-  fail(file.place(), "this is no zip archive: its end record is missing.");
+  fail(file.place(), "this is no .npz file: the record that ends an archive is missing.");
 }
 
 /// Reads one directory record; `position` moves behind it. `begin` of the member is that of its local header.
@@ -137,27 +137,22 @@ std::uint64_t skip_local_header(const InputFile& file, ZipMember& member, std::u
 class CheckedSource final : public ByteSource {
  public:
   CheckedSource(std::unique_ptr<ByteSource> inner, const ZipMember& member)
-      : ByteSource(inner->place()),
-        inner_(std::move(inner)),
-        name_(member.name),
-        wanted_(member.checksum),
-        left_(member.num_bytes) {}
+      : ByteSource(inner->place()), inner_(std::move(inner)), wanted_(member.checksum), left_(member.num_bytes) {}
   void read(std::span<std::byte> bytes) override {
-    if (bytes.size() > left_) fail(place(), "member {} ends early.", in_quotes(name_));
+    if (bytes.size() > left_) fail(place(), "the array's data end early.");
     inner_->read(bytes);
     left_ -= bytes.size();
     checksum_ = crc32_z(checksum_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
   }
   std::uint64_t most_left() const override { return left_; }
   void finish() override {
-    if (left_ > 0) fail(place(), "member {} has {} bytes too many.", in_quotes(name_), left_);
+    if (left_ > 0) fail(place(), "{} bytes follow the array's data.", left_);
     inner_->finish();
-    if (checksum_ != wanted_) fail(place(), "member {} is damaged: its checksum does not fit.", in_quotes(name_));
+    if (checksum_ != wanted_) fail(place(), "the array is damaged: its checksum does not fit.");
   }
 
  private:
   std::unique_ptr<ByteSource> inner_;
-  std::string name_;
   std::uint32_t wanted_;
   std::uint64_t left_;
   uLong checksum_ = 0;
@@ -190,7 +185,10 @@ std::vector<ZipMember> read_zip_directory(const InputFile& file) {
 }
 
 std::unique_ptr<ByteSource> open_zip_member(const InputFile& file, const ZipMember& member) {
-  std::unique_ptr<ByteSource> bytes = std::make_unique<FileSource>(file, member.begin, member.compressed_bytes);
+  Place place = file.place();
+  place.member = member.name;
+  std::unique_ptr<ByteSource> bytes =
+      std::make_unique<FileSource>(file, std::move(place), member.begin, member.compressed_bytes);
   if (member.is_deflated) bytes = inflate(std::move(bytes), Compression::deflate);
   return std::make_unique<CheckedSource>(std::move(bytes), member);
 }
@@ -207,10 +205,13 @@ void ZipWriter::add(const std::string& name, std::span<const std::span<const std
   constexpr std::uint64_t kLimit = kZip64Mark - kLargestDirectory;
   if (begin + num_bytes > kLimit || name.size() > 65535 || count_ == 65534 ||
       directory_.size() > kLargestDirectory - 2 * 65536) {
-    throw InvalidArgument(Message("zip", "the archive would become larger than its format allows.")
-                              .expected("at most {} bytes, 65534 members, names of 65535 bytes", kLimit)
-                              .got("{} bytes, {} members", begin + num_bytes, count_ + 1)
-                              .fix("save as safetensors"));
+    Place place = file_.place();
+    place.member = name;
+    throw InvalidArgument(
+        about(place, "the file would become larger than its format allows.")
+            .expected("at most {} bytes, 65534 arrays, names of 65535 bytes", kLimit)
+            .got("{} bytes, {} arrays, a name of {} bytes", begin + num_bytes, count_ + 1, name.size())
+            .fix("save as safetensors"));
   }
   // The part that the member's own header and its directory record have in common.
   std::string common;

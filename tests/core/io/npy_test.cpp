@@ -6,6 +6,7 @@
 #include <dygrad/core/print.h>
 #include <dygrad/core/random.h>
 #include <dygrad/core/view.h>
+#include <dygrad/tests/core/io/zip_bytes.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/python.h>
 
@@ -14,12 +15,12 @@
 #include <limits>
 #include <random>
 
-#include <zlib.h>
-
 using namespace dygrad;
 using namespace std::string_literals;
 using dygrad::testing::Says;
 using dygrad::testing::TemporaryFolder;
+using dygrad::testing::u16;
+using dygrad::testing::u32;
 
 namespace {
 
@@ -71,9 +72,6 @@ NamedTensors load_archive(const TemporaryFolder& folder, const std::string& byte
   return load_npz(folder.file("x.npz"));
 }
 
-std::string u16(std::size_t v) { return {static_cast<char>(v), static_cast<char>(v >> 8)}; }
-std::string u32(std::size_t v) { return u16(v & 0xffff) + u16(v >> 16); }
-
 /// A zip archive of one member, made field by field.
 struct Zip {
   std::string name = "x.npy";
@@ -85,35 +83,14 @@ struct Zip {
   std::uint32_t checksum_error = 0;
   std::string comment = {};
 
-  std::string packed() const {
-    if (!deflated) return plain;
-    std::string out(compressBound(plain.size()) + 16, '\0');
-    z_stream stream{};
-    deflateInit2(&stream, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-    stream.avail_in = static_cast<uInt>(plain.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    return out;
-  }
   std::string bytes() const {
-    const std::string data = packed();
     const auto crc =
         static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(plain.data()), plain.size())) ^
         checksum_error;
-    const std::string common = u16(20) + u16(flags) +
-                               u16(method != std::string::npos ? method
-                                   : deflated                  ? 8
-                                                               : 0) +
-                               u32(0) + u32(crc) + u32(data.size()) +
-                               u32(claimed != std::string::npos ? claimed : plain.size()) + u16(name.size()) + u16(0);
-    const std::string local = "PK\x03\x04" + common + name + data;
-    const std::string central = "PK\x01\x02" + u16(20) + common + std::string(10, '\0') + u32(0) + name;
-    return local + central + "PK\x05\x06" + u32(0) + u16(1) + u16(1) + u32(central.size()) + u32(local.size()) +
-           u16(comment.size()) + comment;
+    const std::size_t default_method = deflated ? 8 : 0;
+    return testing::zip_bytes(name, deflated ? testing::deflate_bytes(plain) : plain,
+                              method != std::string::npos ? method : default_method,
+                              claimed != std::string::npos ? claimed : plain.size(), crc, flags, comment);
   }
 };
 
