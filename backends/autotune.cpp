@@ -66,6 +66,22 @@ std::string_view next_word(std::string_view& line) {
   return word;
 }
 
+/// The text of the file, whose size is judged before memory is taken for it.
+std::string read_table(const std::string& path) {
+  const io::InputFile file({"load_autotune", path});
+  constexpr std::uint64_t kLargest = std::uint64_t{64} << 20;  // bytes; a line takes about a hundred
+  if (file.num_bytes() > kLargest) {
+    throw IoError(Message("load_autotune", "not a table of choices: the file is too large.")
+                      .line("file {}", path)
+                      .expected("at most {} bytes", kLargest)
+                      .got("{}", file.num_bytes())
+                      .fix("write the file with save_autotune"));
+  }
+  std::string text(static_cast<std::size_t>(file.num_bytes()), '\0');
+  file.read_at(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
 }  // namespace
 
 std::uint64_t autotune::generation() { return table().generation.load(std::memory_order_acquire); }
@@ -129,9 +145,7 @@ void save_autotune(const std::string& path) {
 }
 
 std::size_t load_autotune(const std::string& path) {
-  const io::InputFile file({"load_autotune", path});
-  std::string text(file.num_bytes(), '\0');
-  file.read_at(0, std::as_writable_bytes(std::span(text)));
+  const std::string text = read_table(path);
   std::map<std::string, Choice, std::less<>> loaded;
   std::string_view rest = text;
   for (std::size_t number = 1; number == 1 || !rest.empty(); ++number) {

@@ -4,10 +4,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include <unistd.h>
+
 #include <dygrad/core/error.h>
 #include <dygrad/core/execution.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/tests/backends/conv_support.h>
+#include <dygrad/tests/support/temporary_folder.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -30,7 +33,11 @@ struct CleanTable {
   CleanTable& operator=(const CleanTable&) = delete;
 };
 
-std::string scratch_file() { return (std::filesystem::temp_directory_path() / "dygrad_autotune_test.txt").string(); }
+/// One for each process: tests run side by side.
+std::string scratch_file() {
+  const std::string name = "dygrad_autotune_test_" + std::to_string(::getpid()) + ".txt";
+  return (std::filesystem::temp_directory_path() / name).string();
+}
 
 void write(const std::string& path, std::string_view text) { std::ofstream(path) << text; }
 
@@ -115,4 +122,28 @@ TEST_CASE("algorithms that this build lacks are left out, files of another kind 
   }
   std::filesystem::remove(scratch_file());
   CHECK_THROWS_AS(load_autotune(scratch_file()), IoError);
+}
+
+TEST_CASE("a table that no save_autotune wrote is refused before memory is taken for it") {
+  const CleanTable clean;
+  for (const std::uintmax_t num_bytes : {std::uintmax_t{1} << 40, std::uintmax_t{1} << 30}) {
+    write(scratch_file(), "dygrad autotune 1\n");
+    std::filesystem::resize_file(scratch_file(), num_bytes);  // sparse: it takes no room on the disk
+    CHECK_THROWS_MATCHES(load_autotune(scratch_file()), IoError,
+                         Says("load_autotune", scratch_file(), "too large", "save_autotune"));
+  }
+  std::filesystem::resize_file(scratch_file(), 1 << 20);
+  CHECK_THROWS_AS(load_autotune(scratch_file()), IoError);
+  std::filesystem::remove(scratch_file());
+}
+
+TEST_CASE("a table is saved under any name that a file can have, and under no other") {
+  const CleanTable clean;
+  const TemporaryFolder folder;
+  save_autotune(folder.file(std::string(255, 'n')));
+  CHECK(load_autotune(folder.file(std::string(255, 'n'))) == 0);
+  CHECK(folder.num_files() == 1);
+  const std::string zero = folder.file("a") + std::string(1, '\0') + "b";
+  CHECK_THROWS_MATCHES(save_autotune(zero), IoError, Says("save_autotune", "zero byte"));
+  CHECK_THROWS_MATCHES(load_autotune(zero), IoError, Says("load_autotune", "zero byte"));
 }
