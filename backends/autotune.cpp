@@ -13,6 +13,7 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/io/file.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/verbose.h>
 
@@ -22,9 +23,11 @@ namespace {
 
 constexpr std::string_view kHeader = "dygrad autotune 1";
 
+using Choices = std::map<std::string, Choice, std::less<>>;
+
 struct Table {
   std::mutex mutex;
-  std::map<std::string, Choice, std::less<>> choices;
+  Choices choices;
   std::atomic<std::uint64_t> generation{0};
 };
 // Never destroyed: kernels may run from other static objects' destructors.
@@ -82,6 +85,31 @@ std::string read_table(const std::string& path) {
   return text;
 }
 
+/// The choices among algorithms that this build has.
+Choices parse_table(const std::string& path, std::string_view text) {
+  Choices choices;
+  std::string_view rest = text;
+  for (std::size_t number = 1; number == 1 || !rest.empty(); ++number) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (number == 1 ? line != kHeader : std::count(line.begin(), line.end(), ' ') != 4) {
+      throw IoError(Message("load_autotune", "not a table of choices.")
+                        .line("path {}, line {}", path, number)
+                        .expected("{}", number == 1 ? kHeader : "op problem threads backend algorithm")
+                        .got("\"{}\"", line.substr(0, 80))
+                        .fix("write the file with save_autotune"));
+    }
+    if (number == 1) continue;
+    const std::string_view whole = line;
+    for (int word = 0; word < 3; ++word) next_word(line);
+    const std::string_view problem = whole.substr(0, whole.size() - line.size() - 1);
+    const std::string_view backend_name = next_word(line);
+    if (const auto choice = find_choice(backend_name, line)) choices.insert_or_assign(std::string(problem), *choice);
+  }
+  return choices;
+}
+
 }  // namespace
 
 std::uint64_t autotune::generation() { return table().generation.load(std::memory_order_acquire); }
@@ -132,44 +160,31 @@ void clear_autotune() {
 }
 
 void save_autotune(const std::string& path) {
-  std::string text = std::string(kHeader) + "\n";
-  {
-    const std::scoped_lock lock(table().mutex);
-    for (const auto& [problem, choice] : table().choices) {
-      text += fmt::format("{} {} {}\n", problem, choice.backend->name(), choice.algorithm->name());
+  detail::with_out_of_memory("save_autotune", [&] {
+    std::string text = std::string(kHeader) + "\n";
+    {
+      const std::scoped_lock lock(table().mutex);
+      for (const auto& [problem, choice] : table().choices) {
+        text += fmt::format("{} {} {}\n", problem, choice.backend->name(), choice.algorithm->name());
+      }
     }
-  }
-  io::AtomicFileWriter file({"save_autotune", path});
-  file.write(text);
-  file.commit();
+    io::AtomicFileWriter file({"save_autotune", path});
+    file.write(text);
+    file.commit();
+  });
 }
 
 std::size_t load_autotune(const std::string& path) {
-  const std::string text = read_table(path);
-  std::map<std::string, Choice, std::less<>> loaded;
-  std::string_view rest = text;
-  for (std::size_t number = 1; number == 1 || !rest.empty(); ++number) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (number == 1 ? line != kHeader : std::count(line.begin(), line.end(), ' ') != 4) {
-      throw IoError(Message("load_autotune", "not a table of choices.")
-                        .line("path {}, line {}", path, number)
-                        .expected("{}", number == 1 ? kHeader : "op problem threads backend algorithm")
-                        .got("\"{}\"", line.substr(0, 80))
-                        .fix("write the file with save_autotune"));
-    }
-    if (number == 1) continue;
-    const std::string_view whole = line;
-    for (int word = 0; word < 3; ++word) next_word(line);
-    const std::string_view problem = whole.substr(0, whole.size() - line.size() - 1);
-    const std::string_view backend_name = next_word(line);
-    if (const auto choice = find_choice(backend_name, line)) loaded.insert_or_assign(std::string(problem), *choice);
-  }
-  const std::scoped_lock lock(table().mutex);
-  for (auto& [problem, choice] : loaded) table().choices.insert_or_assign(problem, choice);
-  table().generation.fetch_add(1, std::memory_order_acq_rel);
-  return loaded.size();
+  return detail::with_out_of_memory("load_autotune", [&] {
+    Choices loaded = parse_table(path, read_table(path));
+    const std::size_t count = loaded.size();
+    const std::scoped_lock lock(table().mutex);
+    Choices all = table().choices;
+    for (auto& [problem, choice] : loaded) all.insert_or_assign(problem, choice);
+    table().choices.swap(all);
+    table().generation.fetch_add(1, std::memory_order_acq_rel);
+    return count;
+  });
 }
 
 }  // namespace dygrad

@@ -8,6 +8,7 @@
 #include <dygrad/core/io/byte_source.h>
 #include <dygrad/core/io/encoding.h>
 #include <dygrad/core/io/fail.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -61,31 +62,35 @@ bool is_gzip(const io::InputFile& file) {
 }  // namespace
 
 Tensor load_idx(const std::string& path, const LoadOptions& options) {
-  const io::InputFile file({.op = "load_idx", .path = path, .remedy = kRemedy});
-  const bool is_compressed = is_gzip(file);
-  io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
-  std::unique_ptr<io::ByteSource> source = std::make_unique<io::FileSource>(file);
-  if (is_compressed) source = io::inflate(std::move(source), io::Compression::gzip);
-  return read_idx(*source, budget);
+  return detail::with_out_of_memory("load_idx", [&] {
+    const io::InputFile file({.op = "load_idx", .path = path, .remedy = kRemedy});
+    const bool is_compressed = is_gzip(file);
+    io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
+    std::unique_ptr<io::ByteSource> source = std::make_unique<io::FileSource>(file);
+    if (is_compressed) source = io::inflate(std::move(source), io::Compression::gzip);
+    return read_idx(*source, budget);
+  });
 }
 
 ImageSet load_mnist(const std::string& folder, Split split, const LoadOptions& options) {
-  const std::string stem = folder + (split == Split::train ? "/train-" : "/t10k-");
-  const auto load = [&](const char* rest) {
-    return load_idx(is_file(stem + rest) ? stem + rest : stem + rest + ".gz", options);
-  };
-  ImageSet set{.images = load("images-idx3-ubyte"), .labels = load("labels-idx1-ubyte")};
-  const bool fits = set.images.rank() == 3 && set.labels.rank() == 1 && set.images.dim(0) == set.labels.dim(0);
-  if (!fits || set.images.dtype() != DType::uint8 || set.labels.dtype() != DType::uint8) {
-    throw IoError(
-        Message("load_mnist", "images and labels do not fit each other.")
-            .line("files {}*", io::printable(stem))
-            .expected("uint8 images [N, H, W] and uint8 labels [N]")
-            .got("{} {} and {} {}", set.images.dtype(), set.images.shape(), set.labels.dtype(), set.labels.shape())
-            .fix("take both files from one set"));
-  }
-  set.labels = raw::cast(set.labels, DType::int64);
-  return set;
+  return detail::with_out_of_memory("load_mnist", [&] {
+    const std::string stem = folder + (split == Split::train ? "/train-" : "/t10k-");
+    const auto load = [&](const char* rest) {
+      return load_idx(is_file(stem + rest) ? stem + rest : stem + rest + ".gz", options);
+    };
+    ImageSet set{.images = load("images-idx3-ubyte"), .labels = load("labels-idx1-ubyte")};
+    const bool fits = set.images.rank() == 3 && set.labels.rank() == 1 && set.images.dim(0) == set.labels.dim(0);
+    if (!fits || set.images.dtype() != DType::uint8 || set.labels.dtype() != DType::uint8) {
+      throw IoError(
+          Message("load_mnist", "images and labels do not fit each other.")
+              .line("files {}*", io::printable(stem))
+              .expected("uint8 images [N, H, W] and uint8 labels [N]")
+              .got("{} {} and {} {}", set.images.dtype(), set.images.shape(), set.labels.dtype(), set.labels.shape())
+              .fix("take both files from one set"));
+    }
+    set.labels = raw::cast(set.labels, DType::int64);
+    return set;
+  });
 }
 
 std::optional<std::string> find_fashion_mnist() {

@@ -8,6 +8,7 @@
 #include <dygrad/core/io/fail.h>
 #include <dygrad/core/io/npy_format.h>
 #include <dygrad/core/io/zip.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -42,53 +43,61 @@ void check_names(const NamedTensors& tensors) {
 }  // namespace
 
 void save_npy(const std::string& path, const Tensor& tensor) {
-  check_defined("save_npy", tensor);
-  const Tensor dense = io::dense_form(tensor);
-  io::AtomicFileWriter file({"save_npy", path});
-  file.write(io::make_npy_header(dense));
-  file.write(io::bytes_of(dense));
-  file.commit();
+  detail::with_out_of_memory("save_npy", [&] {
+    check_defined("save_npy", tensor);
+    const Tensor dense = io::dense_form(tensor);
+    io::AtomicFileWriter file({"save_npy", path});
+    file.write(io::make_npy_header(dense));
+    file.write(io::bytes_of(dense));
+    file.commit();
+  });
 }
 
 Tensor load_npy(const std::string& path, const LoadOptions& options) {
-  const io::InputFile file({.op = "load_npy", .path = path, .remedy = kRemedyNpy});
-  io::LoadBudget budget(file.place(), options, file.num_bytes(), /*is_compressed=*/false);
-  io::FileSource source(file);
-  Tensor tensor = io::read_npy(source, budget);
-  source.finish();
-  return tensor;
+  return detail::with_out_of_memory("load_npy", [&] {
+    const io::InputFile file({.op = "load_npy", .path = path, .remedy = kRemedyNpy});
+    io::LoadBudget budget(file.place(), options, file.num_bytes(), /*is_compressed=*/false);
+    io::FileSource source(file);
+    Tensor tensor = io::read_npy(source, budget);
+    source.finish();
+    return tensor;
+  });
 }
 
 void save_npz(const std::string& path, const NamedTensors& tensors) {
-  check_names(tensors);
-  io::AtomicFileWriter file({"save_npz", path});
-  io::ZipWriter zip(file);
-  for (const auto& [name, tensor] : tensors) {
-    const Tensor dense = io::dense_form(tensor);
-    const std::string header = io::make_npy_header(dense);
-    const std::array pieces{std::as_bytes(std::span(header)), io::bytes_of(dense)};
-    zip.add(name + std::string(kSuffix), pieces);
-  }
-  zip.finish();
-  file.commit();
+  detail::with_out_of_memory("save_npz", [&] {
+    check_names(tensors);
+    io::AtomicFileWriter file({"save_npz", path});
+    io::ZipWriter zip(file);
+    for (const auto& [name, tensor] : tensors) {
+      const Tensor dense = io::dense_form(tensor);
+      const std::string header = io::make_npy_header(dense);
+      const std::array pieces{std::as_bytes(std::span(header)), io::bytes_of(dense)};
+      zip.add(name + std::string(kSuffix), pieces);
+    }
+    zip.finish();
+    file.commit();
+  });
 }
 
 NamedTensors load_npz(const std::string& path, const LoadOptions& options) {
-  const io::InputFile file({.op = "load_npz", .path = path, .remedy = kRemedyNpz});
-  const std::vector<io::ZipMember> members = io::read_zip_directory(file);
-  const bool is_compressed = std::ranges::any_of(members, &io::ZipMember::is_deflated);
-  io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
-  NamedTensors tensors;
-  for (const io::ZipMember& member : members) {
-    if (!member.name.ends_with(kSuffix)) {
-      io::fail(file.place(), "member {} is no array: its name does not end in .npy.", io::in_quotes(member.name));
+  return detail::with_out_of_memory("load_npz", [&] {
+    const io::InputFile file({.op = "load_npz", .path = path, .remedy = kRemedyNpz});
+    const std::vector<io::ZipMember> members = io::read_zip_directory(file);
+    const bool is_compressed = std::ranges::any_of(members, &io::ZipMember::is_deflated);
+    io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
+    NamedTensors tensors;
+    for (const io::ZipMember& member : members) {
+      if (!member.name.ends_with(kSuffix)) {
+        io::fail(file.place(), "member {} is no array: its name does not end in .npy.", io::in_quotes(member.name));
+      }
+      const std::unique_ptr<io::ByteSource> source = io::open_zip_member(file, member);
+      Tensor tensor = io::read_npy(*source, budget);
+      source->finish();
+      tensors.emplace_back(member.name.substr(0, member.name.size() - kSuffix.size()), std::move(tensor));
     }
-    const std::unique_ptr<io::ByteSource> source = io::open_zip_member(file, member);
-    Tensor tensor = io::read_npy(*source, budget);
-    source->finish();
-    tensors.emplace_back(member.name.substr(0, member.name.size() - kSuffix.size()), std::move(tensor));
-  }
-  return tensors;
+    return tensors;
+  });
 }
 
 }  // namespace dygrad

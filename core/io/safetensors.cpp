@@ -9,6 +9,7 @@
 
 #include <dygrad/core/io/fail.h>
 #include <dygrad/core/io/safetensors_header.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -98,42 +99,46 @@ void check_begins_with_brace(const io::InputFile& file, std::uint64_t header_byt
 }  // namespace
 
 void save_safetensors(const std::string& path, const NamedTensors& tensors, const Metadata& metadata) {
-  check_tensors(tensors);
-  const std::vector<std::size_t> order = data_order(tensors);
-  const std::string header = make_header(tensors, order, metadata);
-  const std::uint64_t length = header.size();
-  io::AtomicFileWriter file({kSave, path});
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(header);
-  for (std::size_t i : order) {
-    const Tensor dense = io::dense_form(tensors[i].second);
-    file.write(io::bytes_of(dense));
-  }
-  file.commit();
+  detail::with_out_of_memory("save_safetensors", [&] {
+    check_tensors(tensors);
+    const std::vector<std::size_t> order = data_order(tensors);
+    const std::string header = make_header(tensors, order, metadata);
+    const std::uint64_t length = header.size();
+    io::AtomicFileWriter file({kSave, path});
+    file.write(std::as_bytes(std::span(&length, 1)));
+    file.write(header);
+    for (std::size_t i : order) {
+      const Tensor dense = io::dense_form(tensors[i].second);
+      file.write(io::bytes_of(dense));
+    }
+    file.commit();
+  });
 }
 
 SafetensorsFile load_safetensors(const std::string& path, const LoadOptions& options) {
-  const io::InputFile file({.op = "load_safetensors", .path = path, .remedy = kRemedy});
-  const io::Place& place = file.place();
-  if (file.num_bytes() < kLengthBytes) io::fail(place, "the file is too short: {} bytes.", file.num_bytes());
-  std::uint64_t length = 0;
-  file.read_at(0, std::as_writable_bytes(std::span(&length, 1)));
-  const std::uint64_t rest = file.num_bytes() - kLengthBytes;
-  if (length > io::kLargestHeader)
-    io::fail(place, "the header is too long: {} bytes, at most {} are allowed.", length, io::kLargestHeader);
-  if (length > rest) io::fail(place, "the header is longer than the file: {} bytes, {} are there.", length, rest);
-  check_begins_with_brace(file, length);
-  std::string text(static_cast<std::size_t>(length), '\0');
-  file.read_at(kLengthBytes, std::as_writable_bytes(std::span(text)));
-  io::SafetensorsHeader header = io::parse_safetensors_header(place, text, rest - length);
+  return detail::with_out_of_memory("load_safetensors", [&] {
+    const io::InputFile file({.op = "load_safetensors", .path = path, .remedy = kRemedy});
+    const io::Place& place = file.place();
+    if (file.num_bytes() < kLengthBytes) io::fail(place, "the file is too short: {} bytes.", file.num_bytes());
+    std::uint64_t length = 0;
+    file.read_at(0, std::as_writable_bytes(std::span(&length, 1)));
+    const std::uint64_t rest = file.num_bytes() - kLengthBytes;
+    if (length > io::kLargestHeader)
+      io::fail(place, "the header is too long: {} bytes, at most {} are allowed.", length, io::kLargestHeader);
+    if (length > rest) io::fail(place, "the header is longer than the file: {} bytes, {} are there.", length, rest);
+    check_begins_with_brace(file, length);
+    std::string text(static_cast<std::size_t>(length), '\0');
+    file.read_at(kLengthBytes, std::as_writable_bytes(std::span(text)));
+    io::SafetensorsHeader header = io::parse_safetensors_header(place, text, rest - length);
 
-  io::LoadBudget budget(place, options, file.num_bytes(), /*is_compressed=*/false);
-  SafetensorsFile result{.tensors = {}, .metadata = std::move(header.metadata)};
-  for (const io::SafetensorsEntry& entry : header.entries) {
-    io::FileSource data(file, kLengthBytes + length + entry.begin, entry.end - entry.begin);
-    result.tensors.emplace_back(entry.name, io::read_tensor(data, budget, entry.shape, entry.encoding));
-  }
-  return result;
+    io::LoadBudget budget(place, options, file.num_bytes(), /*is_compressed=*/false);
+    SafetensorsFile result{.tensors = {}, .metadata = std::move(header.metadata)};
+    for (const io::SafetensorsEntry& entry : header.entries) {
+      io::FileSource data(file, kLengthBytes + length + entry.begin, entry.end - entry.begin);
+      result.tensors.emplace_back(entry.name, io::read_tensor(data, budget, entry.shape, entry.encoding));
+    }
+    return result;
+  });
 }
 
 }  // namespace dygrad

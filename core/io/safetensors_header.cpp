@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <unordered_set>
+#include <set>
 
 #include <dygrad/core/io/fail.h>
 
@@ -170,7 +170,7 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   SafetensorsEntry entry_{.name = {}, .encoding = Encoding::f32, .shape = {}, .begin = 0, .end = 0};
   int num_offsets_ = 0;
   bool has_dtype_ = false, has_shape_ = false, has_offsets_ = false;
-  std::unordered_set<std::string> names_;
+  std::set<std::string> names_;  // a hash table could be filled with names that collide
 };
 
 void check_coverage(const Place& place, const std::vector<SafetensorsEntry>& entries, std::uint64_t num_data_bytes) {

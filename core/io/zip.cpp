@@ -6,7 +6,7 @@
 #include <array>
 #include <limits>
 #include <optional>
-#include <unordered_set>
+#include <set>
 
 #include <dygrad/core/io/fail.h>
 
@@ -165,7 +165,7 @@ std::vector<ZipMember> read_zip_directory(const InputFile& file) {
   const std::vector<std::byte> bytes = read_part(file, directory.begin, directory.num_bytes);
   std::vector<ZipMember> members;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> extents;  // of header and data, in the file
-  std::unordered_set<std::string> names;
+  std::set<std::string> names;                                   // a hash table could be filled with names that collide
   std::size_t position = 0;
   for (std::uint64_t i = 0; i < directory.count; ++i) {
     ZipMember member = read_record(file.place(), bytes, position);

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <stdexcept>
 #include <thread>
 
 namespace dygrad::testing {
@@ -34,6 +35,42 @@ int exit_status_of_child(const F& f) {
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : kKilled;
 }
+
+/// A fork that runs `f` and ends with what it returns; 99 if it throws. Killed at the latest when this object goes.
+class Child {
+ public:
+  template <class F>
+  explicit Child(F&& f) : pid_(::fork()) {
+    if (pid_ < 0) throw std::runtime_error("cannot fork");
+    if (pid_ > 0) return;
+    int status = 99;
+    try {
+      status = f();
+    } catch (const std::exception&) {
+    }
+    ::_exit(status);
+  }
+  ~Child() {
+    if (pid_ > 0) kill();
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  void kill() {
+    ::kill(pid_, SIGKILL);
+    (void)wait();
+  }
+  /// What it returned, or 98 if a signal ended it.
+  int wait() {
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
+  }
+
+ private:
+  pid_t pid_;
+};
 
 }  // namespace dygrad::testing
 

@@ -8,7 +8,7 @@
 #include <dygrad/core/io/npy.h>
 #include <dygrad/core/io/safetensors.h>
 #include <dygrad/tests/support/catch.h>
-#include <dygrad/tests/support/child.h>
+#include <dygrad/tests/support/child_process.h>
 #include <dygrad/tests/support/temporary_folder.h>
 
 #include <filesystem>
@@ -22,7 +22,6 @@
 
 using namespace dygrad;
 using namespace std::string_literals;
-using dygrad::testing::Child;
 using dygrad::testing::Says;
 using dygrad::testing::TemporaryFolder;
 namespace fs = std::filesystem;
@@ -191,16 +190,15 @@ TEST_CASE("a replaced file keeps owner and group where they may be given") {
   // A process of another user, which may write into the folder, and into the file only by the bits for all.
   REQUIRE(::chmod(folder.path().c_str(), 0777) == 0);
   const auto save_as = [&](gid_t group) {
-    return Child([&] {
-             if (::setgroups(1, &group) != 0 || ::setgid(kSaver) != 0 || ::setuid(kSaver) != 0) return 2;
-             try {
-               save(path, "newer");
-             } catch (const IoError& error) {
-               return std::string_view(error.what()).find("Permission denied") != std::string_view::npos ? 1 : 3;
-             }
-             return 0;
-           })
-        .wait();
+    return testing::exit_status_of_child([&] {
+      if (::setgroups(1, &group) != 0 || ::setgid(kSaver) != 0 || ::setuid(kSaver) != 0) return 2;
+      try {
+        save(path, "newer");
+      } catch (const IoError& error) {
+        return std::string_view(error.what()).find("Permission denied") != std::string_view::npos ? 1 : 3;
+      }
+      return 0;
+    });
   };
   prepare(0664);
   CHECK(save_as(kSaver) == 1);

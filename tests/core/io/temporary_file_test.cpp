@@ -4,7 +4,7 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/io/file.h>
 #include <dygrad/tests/support/catch.h>
-#include <dygrad/tests/support/child.h>
+#include <dygrad/tests/support/child_process.h>
 #include <dygrad/tests/support/file_size_limit.h>
 #include <dygrad/tests/support/temporary_folder.h>
 
@@ -36,7 +36,7 @@ void save(const std::string& path, std::string_view text) {
 bool enter(const TemporaryFolder& folder) { return ::chroot(folder.path().c_str()) == 0 && ::chdir("/") == 0; }
 
 bool can_enter() {
-  if (Child([] { return ::chroot("/"); }).wait() == 0) return true;
+  if (testing::exit_status_of_child([] { return ::chroot("/") == 0 ? 0 : 1; }) == 0) return true;
   WARN("skipped: only the superuser can hide /proc");
   SUCCEED();
   return false;
@@ -114,7 +114,7 @@ TEST_CASE("where a temporary file needs a name, the next save removes what a kil
 TEST_CASE("a temporary file with a name ends as the target, or not at all") {
   if (!can_enter()) return;
   const TemporaryFolder folder;
-  const auto inside = [&](auto&& f) { return Child([&] { return enter(folder) ? f() : 1; }).wait(); };
+  const auto inside = [&](auto&& f) { return testing::exit_status_of_child([&] { return enter(folder) ? f() : 1; }); };
   const std::string long_name(255, 'n');
   CHECK(inside([&] { return save("/" + long_name, "named"), 0; }) == 0);
   CHECK(testing::read_file(folder.file(long_name)) == "named");
@@ -174,23 +174,23 @@ TEST_CASE("after kills at any time the file is a whole one, and the next save le
 TEST_CASE("on a disk that is full the old file stays, alone") {
   const TemporaryFolder folder;
   const std::string path = folder.file("a");
-  const int status = Child([&] {
-                       // A small disk that only this process sees.
-                       if (::unshare(CLONE_NEWNS) != 0) return 77;
-                       if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 77;
-                       if (::mount("none", folder.path().c_str(), "tmpfs", 0, "size=64k") != 0) return 77;
-                       save(path, "old");
-                       try {
-                         save(path, std::string(100000, 'x'));
-                         return 1;
-                       } catch (const IoError& error) {
-                         if (!Says("No space left", path, "fix").match(error)) return 2;
-                       }
-                       if (testing::read_file(path) != "old") return 3;
-                       if (folder.num_files() != 1) return 4;
-                       save(path, std::string(50000, 'y'));  // what failed takes no room
-                       return testing::read_file(path).size() == 50000 ? 0 : 5;
-                     }).wait();
+  const int status = testing::exit_status_of_child([&] {
+    // A small disk that only this process sees.
+    if (::unshare(CLONE_NEWNS) != 0) return 77;
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 77;
+    if (::mount("none", folder.path().c_str(), "tmpfs", 0, "size=64k") != 0) return 77;
+    save(path, "old");
+    try {
+      save(path, std::string(100000, 'x'));
+      return 1;
+    } catch (const IoError& error) {
+      if (!Says("No space left", path, "fix").match(error)) return 2;
+    }
+    if (testing::read_file(path) != "old") return 3;
+    if (folder.num_files() != 1) return 4;
+    save(path, std::string(50000, 'y'));  // what failed takes no room
+    return testing::read_file(path).size() == 50000 ? 0 : 5;
+  });
   if (status == 77) WARN("skipped: this process may not mount a disk of its own");
   else CHECK(status == 0);
 }
