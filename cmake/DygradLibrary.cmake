@@ -23,12 +23,22 @@ if(DYGRAD_BLAS)
 endif()
 set_target_properties(dygrad PROPERTIES VERSION ${PROJECT_VERSION}
                                         SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
-                                        LINKER_LANGUAGE CXX INSTALL_RPATH_USE_LINK_PATH ON)
-# Templates of std, fmt and json instantiated here are not ours to show.
-if(BUILD_SHARED_LIBS AND NOT APPLE)
+                                        LINKER_LANGUAGE CXX)
+# dygrad_shared_library(TARGET): what the linker makes of our objects, in the library and where tests look at it.
+function(dygrad_shared_library target)
+  # The path that is installed from the start: CMake would make room for it by empty entries, which stand for the
+  # current folder of whoever runs the program.
+  set_target_properties(${target} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON BUILD_WITH_INSTALL_RPATH ON)
+  if(APPLE)
+    return()
+  endif()
+  # Templates of std, fmt and json instantiated here are not ours to show.
   set(map ${PROJECT_SOURCE_DIR}/cmake/dygrad.map)
-  target_link_options(dygrad PRIVATE LINKER:--version-script=${map} LINKER:-Bsymbolic-functions)
-  set_target_properties(dygrad PROPERTIES LINK_DEPENDS ${map})
+  target_link_options(${target} PRIVATE LINKER:--version-script=${map} LINKER:-Bsymbolic-functions)
+  set_target_properties(${target} PROPERTIES LINK_DEPENDS ${map})
+endfunction()
+if(BUILD_SHARED_LIBS)
+  dygrad_shared_library(dygrad)
 endif()
 
 install(TARGETS dygrad EXPORT dygradTargets)
