@@ -1,7 +1,7 @@
 # What a newcomer needs: `make demo` and `make test`. Everything here is a short way to the presets of CMakePresets.json.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build packages dev asan tsan minimal bench install format clean
+.PHONY: help demo test build packages dev asan tsan minimal fuzz fuzz-packages bench install format clean
 
 ARGS ?=
 CMAKE_ARGS ?=
@@ -42,6 +42,13 @@ tsan: build/tsan/build.ninja ## the unit tests under the thread sanitizer
 minimal: build/minimal/build.ninja ## the tests with the reference backend alone: no oneDNN, no BLAS
 	@cmake --build build/minimal
 	@cmake/run-tests.sh minimal $(ARGS)
+
+fuzz: fuzz-packages build/fuzz/build.ninja ## run each fuzz target for a minute; ARGS='600 npz' for ten of npz alone
+	@cmake --build build/fuzz
+	@tests/fuzz/run.sh $(ARGS)
+
+fuzz-packages:
+	@cmake/install-packages.sh fuzz
 
 bench: build/benchmarks/build.ninja ## time everything: tables here, JSON in build/bench; with libtorch too where it is found
 	@cmake --build --preset benchmarks

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what the build needs is installed. With apt: names the missing packages, then installs them (sudo if not
 # root). DYGRAD_NO_INSTALL=1 only prints the line to run. Without apt: names what is missing and stops.
+#   install-packages.sh [fuzz]     with fuzz: also clang and the library of its fuzzer
 set -euo pipefail
 
 required=(g++ cmake ninja-build libdnnl-dev libopenblas-openmp-dev libfmt-dev catch2 nlohmann-json3-dev zlib1g-dev
@@ -58,6 +59,24 @@ has_candidate() { [[ $(apt-cache policy "$1" 2>/dev/null) =~ Candidate:\ [^\(] ]
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   check_without_apt
   exit 0
+fi
+
+# The fuzzer's library comes with clang's other ones: under a name without a version where the distribution has it.
+fuzz_packages() {
+  local version
+  version=$(apt-cache depends clang 2>/dev/null | sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+  local name
+  for name in libclang-rt-dev "libclang-rt-$version-dev" "libclang-common-$version-dev"; do
+    if has_candidate "$name"; then
+      printf '%s\n' clang "$name"
+      return
+    fi
+  done
+  printf 'clang\n'
+}
+if [[ ${1:-} == fuzz ]]; then
+  mapfile -t fuzz < <(fuzz_packages)
+  required+=("${fuzz[@]}")
 fi
 
 mapfile -t missing < <(not_installed "${required[@]}")
