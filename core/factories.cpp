@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <dygrad/core/convert.h>
 #include <dygrad/core/copy.h>
@@ -115,8 +116,25 @@ Tensor full_like(const Tensor& x, double value) {
 Tensor zeros_like(const Tensor& x) { return full_like(x, 0); }
 Tensor ones_like(const Tensor& x) { return full_like(x, 1); }
 
-Tensor arange(double start, double stop, double step, DType dtype) {
+namespace {
+
+bool is_whole(double number) { return number == std::trunc(number); }
+
+/// How many values start + i step lie before stop. The quotient is rounded, so the last value is looked at, too: nearer
+/// to stop than the arguments' own rounding it counts as stop.
+double count_before(double start, double stop, double step) {
   const double count = std::ceil((stop - start) / step);
+  const double last = start + (count - 1) * step;
+  const double rounding = 2 * std::numeric_limits<double>::epsilon() * std::max(std::abs(start), std::abs(stop));
+  const double tolerance = std::min(rounding, std::abs(step) / 2);
+  const bool is_stop = (step > 0 ? stop - last : last - stop) <= tolerance;
+  return count > 0 && is_stop ? count - 1 : count;
+}
+
+}  // namespace
+
+Tensor arange(double start, double stop, double step, DType dtype) {
+  const double count = count_before(start, stop, step);
   if (step == 0 || !(std::abs(count) < 0x1p62)) {
     throw InvalidArgument(Message("arange", "needs finite bounds, a step other than 0, and fewer than 2^62 values.")
                               .got("start {}, stop {}, step {}", start, stop, step));
@@ -126,6 +144,13 @@ Tensor arange(double start, double stop, double step, DType dtype) {
                               .got("start {}, stop {}, step {}", start, stop, step)
                               .fix("change the sign of step"));
   }
+  if (!is_floating(dtype) && !(is_whole(start) && is_whole(step))) {
+    throw DtypeError(Message("arange", "the dtype would lose the fractions.")
+                         .line("start {}, stop {}, step {}", start, stop, step)
+                         .expected("float32 or float64")
+                         .got("{}", dtype)
+                         .fix("leave the dtype out, or pass float32"));
+  }
   const Shape shape(static_cast<std::int64_t>(count));
   Tensor result = Tensor::empty(shape, dtype);
   dispatch_numeric(dtype, "arange", [&]<class T>() {
@@ -133,6 +158,10 @@ Tensor arange(double start, double stop, double step, DType dtype) {
     for (std::int64_t i = 0; i < shape[0]; ++i) out[i] = raw::convert<T>(start + static_cast<double>(i) * step);
   });
   return result;
+}
+
+Tensor arange(double start, double stop, double step) {
+  return arange(start, stop, step, is_whole(start) && is_whole(step) ? DType::int64 : DType::float32);
 }
 
 Tensor linspace(double start, double stop, std::int64_t count, DType dtype) {

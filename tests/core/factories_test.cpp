@@ -97,6 +97,35 @@ TEST_CASE("arange counts from start to before stop") {
   CHECK_THROWS_AS(arange(0, 3, 1, boolean), DtypeError);
 }
 
+TEST_CASE("arange does not pass its stop for the rounding of its arguments") {
+  CHECK(arange(1, 1.6, .1, float64).to_vector<double>() ==
+        std::vector<double>{1, 1 + .1, 1 + 2 * .1, 1 + 3 * .1, 1 + 4 * .1, 1 + 5 * .1});
+  CHECK(arange(1.6, 1, -.1, float64).num_elements() == 6);
+  CHECK(arange(-1.6, -1, .1, float64).num_elements() == 6);
+  CHECK(arange(0, .3, .1, float64).num_elements() == 3);
+  CHECK(arange(1, 1.3, .1, float64).num_elements() == 3);
+  CHECK(arange(5, 5.6, .2).num_elements() == 3);
+  CHECK(arange(0, 1.05, .1, float64).num_elements() == 11);
+  // A thousand grids that end on their stop, all of which are rounded somehow.
+  for (int n = 1; n <= 1000; ++n) {
+    const double step = n / 7.;
+    CAPTURE(n);
+    CHECK(arange(3, 3 + 100 * step, step, float64).num_elements() == 100);
+    CHECK(arange(3, 3 + 99.5 * step, step, float64).num_elements() == 100);
+  }
+  CHECK(arange(0x1p52, 0x1p52 + 3).num_elements() == 3);
+  CHECK(arange(0, 1e6 + .5, 1, float32).num_elements() == 1'000'001);
+}
+
+TEST_CASE("arange keeps fractions") {
+  CHECK(arange(0, 1, .25).to_vector<float>() == std::vector<float>{0, .25, .5, .75});
+  CHECK(arange(.5, 3).dtype() == float32);
+  CHECK(arange(0, 2.5).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1, 2});
+  CHECK_THROWS_MATCHES(arange(0, 1, .25, int64), DtypeError,
+                       Says("arange", "fractions", "float32", "got int64", "fix"));
+  CHECK_THROWS_AS(arange(.5, 3, 1, uint8), DtypeError);
+}
+
 TEST_CASE("linspace includes both ends") {
   CHECK(linspace(0, 1, 5, float64).to_vector<double>() == std::vector<double>{0, 0.25, 0.5, 0.75, 1});
   const Tensor thirds = linspace(0.1, 0.3, 7, float64);
