@@ -19,6 +19,9 @@ namespace dygrad {
 
 namespace {
 
+/// A NaN without its sign, which says nothing.
+double printed(double number) { return std::isnan(number) ? std::abs(number) : number; }
+
 constexpr std::size_t kMostReported = 20;
 
 Tensor as_variable(Tensor x) { return x.set_stop_gradient(false); }
@@ -214,8 +217,9 @@ class Checker {
         disagreements_, report_.checked, report_.worst_error, "order", "input", "element", "analytic", "numeric",
         "error");
     for (const GradMismatch& m : report_.mismatches) {
-      report_.text += fmt::format("\n  {:<6}{:<32}{:<16}{:>16.8g}{:>16.8g}{:>12.2e}", m.order, m.input,
-                                  to_string(Dims(m.element)), m.analytic, m.numeric, std::abs(m.analytic - m.numeric));
+      report_.text +=
+          fmt::format("\n  {:<6}{:<32}{:<16}{:>16.8g}{:>16.8g}{:>12.2e}", m.order, m.input, to_string(Dims(m.element)),
+                      printed(m.analytic), printed(m.numeric), std::abs(m.analytic - m.numeric));
     }
     if (static_cast<std::size_t>(disagreements_) > report_.mismatches.size()) report_.text += "\n  ...";
     report_.text += "\n  fix: compare the op's vjp with its formula; at a kink or a jump no finite difference agrees";

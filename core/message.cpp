@@ -1,11 +1,30 @@
 #include <dygrad/core/message.h>
 
+#include <cctype>
+
 namespace dygrad {
+
+namespace {
+
+bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+/// "-nan" becomes "nan": a NaN's sign is an accident of the instruction that made it.
+std::string without_signed_nans(std::string text) {
+  constexpr std::string_view nan = "-nan";
+  for (std::size_t at = text.find(nan); at != std::string::npos; at = text.find(nan, at + 1)) {
+    const bool begins = at == 0 || !is_word(text[at - 1]);
+    const bool ends = at + nan.size() == text.size() || !is_word(text[at + nan.size()]);
+    if (begins && ends) text.erase(at, 1);
+  }
+  return text;
+}
+
+}  // namespace
 
 Message::Message(std::string_view op, std::string_view problem) : text_(op) { text_.append(": ").append(problem); }
 
 void Message::append(std::string_view lead, fmt::string_view format, fmt::format_args args) {
-  text_.append(lead).append(fmt::vformat(format, args));
+  text_.append(lead).append(without_signed_nans(fmt::vformat(format, args)));
 }
 
 }  // namespace dygrad

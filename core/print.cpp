@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <ostream>
 #include <vector>
 
@@ -51,6 +52,7 @@ using Cells = std::vector<std::string>;
 /// The double whose decimal form is as short as the value's own: 0.1F becomes 0.1, not 0.100000001490116.
 template <class T>
 double shortest(T value) {
+  if (std::isnan(value)) return std::numeric_limits<double>::quiet_NaN();  // a NaN's sign says nothing
   const std::string text = fmt::format("{}", value);
   double result = static_cast<double>(value);
   if (std::isfinite(value)) std::from_chars(text.data(), text.data() + text.size(), result);

@@ -1,5 +1,8 @@
 #include <dygrad/core/tensor.h>
 
+#include <cmath>
+#include <limits>
+
 #include <dygrad/core/convert.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
@@ -99,7 +102,8 @@ void check_one_element(const Tensor& tensor) {
 
 double Tensor::item_as_double() const {
   check_one_element(*this);
-  return dispatch_all(dtype(), [&]<class T>() { return static_cast<double>(*data<T>()); });
+  const double value = dispatch_all(dtype(), [&]<class T>() { return static_cast<double>(*data<T>()); });
+  return std::isnan(value) ? std::numeric_limits<double>::quiet_NaN() : value;  // streams print a NaN's sign
 }
 
 std::int64_t Tensor::item_as_int64() const {

@@ -2,10 +2,12 @@
 
 #include <dygrad/core/factories.h>
 #include <dygrad/core/format.h>
+#include <dygrad/core/message.h>
 #include <dygrad/core/view.h>
 #include <dygrad/tests/support/catch.h>
 
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 using namespace dygrad;
@@ -94,4 +96,16 @@ TEST_CASE("odd print options do no harm") {
   CHECK(to_string(arange(100), {.precision = -5, .threshold = -1, .edge_items = 0}) ==
         "tensor([ 0, ..., 99], shape=[100], dtype=int64)");
   CHECK_FALSE(to_string(tensor({1.5}), {.precision = 1000, .line_width = 0}).empty());
+}
+
+TEST_CASE("a NaN is printed without its sign") {
+  const double negative = std::copysign(std::numeric_limits<double>::quiet_NaN(), -1);
+  const Tensor x = full({2}, negative, float64);
+  CHECK(to_string(x) == "tensor([nan, nan], shape=[2], dtype=float64)");
+  CHECK(to_string(tensor({negative, 1e9}, float32)).find("-nan") == std::string::npos);
+  CHECK_FALSE(std::signbit(full({}, negative, float64).item()));
+  CHECK_FALSE(std::signbit(x.at<float>({0})));
+  CHECK(std::string(Message("op", "problem.").got("{} and ({:.2f})", negative, negative)) ==
+        "op: problem., got nan and (nan)");
+  CHECK(std::string(Message("op", "problem.").line("{}", "x-nan, -nano")) == "op: problem.\n  x-nan, -nano");
 }
