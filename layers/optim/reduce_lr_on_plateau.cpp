@@ -59,7 +59,7 @@ struct ReduceLROnPlateau::Plateau final : Schedule::State {
   bool is_better(double loss) const {
     const bool smaller = options.mode == "min";
     if (std::isinf(best)) return smaller ? loss < best : loss > best;
-    const double margin = options.threshold_mode == "rel" ? best * options.threshold : options.threshold;
+    const double margin = options.threshold_mode == "rel" ? std::abs(best) * options.threshold : options.threshold;
     return smaller ? loss < best - margin : loss > best + margin;
   }
 

@@ -122,6 +122,21 @@ TEST_CASE("ReduceLROnPlateau waits, lowers, and cools down") {
   CHECK_THROWS_AS(plateau.step(ones({2})), ShapeError);
 }
 
+TEST_CASE("ReduceLROnPlateau's relative threshold fits losses of either sign") {
+  for (const double sign : {1., -1.}) {
+    for (const char* mode : {"min", "max"}) {
+      ReduceLROnPlateau plateau({.learning_rate = 1, .mode = mode, .patience = 0, .threshold = .1});
+      const double better = mode == std::string("min") ? -1 : 1;
+      CAPTURE(sign, mode);
+      plateau.step(sign * 100);
+      plateau.step(sign * 100 + 11 * better);  // by more than a tenth
+      CHECK(plateau.lr() == 1);
+      plateau.step(sign * 100 + 12 * better);  // by less
+      CHECK(plateau.lr() < 1);
+    }
+  }
+}
+
 TEST_CASE("ReduceLROnPlateau has modes, and its state resumes") {
   ReduceLROnPlateau rising(
       {.learning_rate = 1, .mode = "max", .patience = 0, .threshold = .1, .threshold_mode = "abs"});
