@@ -1,11 +1,15 @@
-// Norms over a whole gradient, the same for any number of threads. For the optimizers' .cpp files.
+// Norms over whole gradients, the same for any number of threads. For the optimizers' .cpp files.
 #pragma once
+
+#include <span>
 
 #include <dygrad/core/tensor.h>
 
 namespace dygrad::detail {
 
-/// Sum of the squares of a dense floating-point tensor, in float64.
-double sum_of_squares(const Tensor& dense);
+/// clip_norm / max(n, clip_norm), where n is the 2-norm of all elements of these dense floating-point tensors together.
+/// Squares are summed in float64, pairwise, so that the error grows with the logarithm of their number, and scaled
+/// where they would overflow or vanish: n may be anything that float64 holds.
+double clip_factor(std::span<const Tensor> gradients, double clip_norm);
 
 }  // namespace dygrad::detail

@@ -89,12 +89,14 @@ void Optimizer::apply_clip(std::vector<Ready>& ready) const {
   } else if (const auto* by_norm = clip.by_norm()) {
     for (Ready& one : ready) {
       if (!clipped(one)) continue;
-      one.rule.scale = by_norm->clip_norm / std::max(std::sqrt(detail::sum_of_squares(one.grad)), by_norm->clip_norm);
+      one.rule.scale = detail::clip_factor({&one.grad, 1}, by_norm->clip_norm);
     }
   } else if (const auto* by_global_norm = clip.by_global_norm()) {
-    double sum = 0;
-    for (const Ready& one : ready) sum += clipped(one) ? detail::sum_of_squares(one.grad) : 0;
-    const double scale = by_global_norm->clip_norm / std::max(std::sqrt(sum), by_global_norm->clip_norm);
+    std::vector<Tensor> together;
+    for (const Ready& one : ready) {
+      if (clipped(one)) together.push_back(one.grad);
+    }
+    const double scale = detail::clip_factor(together, by_global_norm->clip_norm);
     for (Ready& one : ready) one.rule.scale = clipped(one) ? scale : 1;
   }
 }

@@ -125,6 +125,33 @@ TEST_CASE("clipping by value, by norm and by global norm") {
   CHECK_THROWS_AS(GradientClip(GradientClipByValue{.max = -1}), InvalidArgument);
 }
 
+TEST_CASE("clipping by norm neither overflows nor loses small gradients") {
+  const auto clipped = [](double size, DType dtype, GradientClip clip) {
+    Parameter a(zeros({2}, dtype)), b(zeros({1}, dtype));
+    a.set_grad(tensor({-3., 4.}, dtype) * size);
+    b.set_grad(tensor({12.}, dtype) * size);
+    SGD({a, b}, {.learning_rate = 1, .grad_clip = clip}).step();
+    return std::vector<double>{-a.at({0}), -a.at({1}), -b.at({0})};
+  };
+  const auto near = [](const std::vector<double>& got, const std::vector<double>& expected, DType dtype) {
+    const double epsilon = dtype == float32 ? 0x1p-23 : 0x1p-52;
+    for (std::size_t i = 0; i < got.size(); ++i)
+      CHECK(std::abs(got[i] - expected[i]) <= 8 * epsilon * std::abs(expected[i]));
+  };
+  for (const double size : {1e-307, 1e-200, 1e-160, 1e-30, 1., 1e30, 1e150, 1e200, 1e306}) {
+    for (const DType dtype : {float32, float64}) {
+      if (dtype == float32 && (size < 1e-35 || size > 1e36)) continue;
+      CAPTURE(size, name_of(dtype));
+      near(clipped(size, dtype, GradientClipByGlobalNorm{6.5 * size}), {-1.5 * size, 2 * size, 6 * size}, dtype);
+      near(clipped(size, dtype, GradientClipByGlobalNorm{20 * size}), {-3 * size, 4 * size, 12 * size}, dtype);
+      near(clipped(size, dtype, GradientClipByNorm{size}), {-.6 * size, .8 * size, size}, dtype);
+    }
+  }
+  near(clipped(1e306, float64, GradientClipByGlobalNorm{1}), {-3. / 13, 4. / 13, 12. / 13}, float64);
+  CHECK(clipped(1e-320, float64, GradientClipByGlobalNorm{1}) == clipped(1e-320, float64, {}));
+  CHECK(clipped(0, float64, GradientClipByGlobalNorm{1}) == std::vector<double>{0, 0, 0});
+}
+
 TEST_CASE("clipping comes before decay and leaves out those that do not want it") {
   Parameter clipped = with_grad(2, 100), free_one = with_grad(0, 3, {.need_clip = false});
   SGD({clipped, free_one},
