@@ -14,6 +14,7 @@
 #include <dygrad/core/message.h>
 #include <dygrad/core/reduction.h>
 #include <dygrad/core/strided_loop.h>
+#include <dygrad/core/vector_math.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -49,15 +50,19 @@ struct Sum {
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {reduction.spread(g)}; }
 };
 
+/// Divides sums by the number of their terms, in place.
+void divide(const Tensor& sums, std::int64_t count) {
+  dispatch_float(sums.dtype(), "mean", [&]<class T>() {
+    raw::map_into<T, T>([n = static_cast<T>(count)](T v) { return v / n; }, sums, sums);
+  });
+}
+
 struct Mean {
   static constexpr std::string_view name = "mean";
   ReducedAxes reduction;
   Tensor forward(const Tensor& x) const {
     const Tensor sums = raw::reduce_sum(x, reduction.axes);
-    dispatch_float(x.dtype(), name, [&]<class T>() {
-      const T count = static_cast<T>(reduction.count());
-      raw::map_into<T, T>([count](T v) { return v / count; }, sums, sums);
-    });
+    divide(sums, reduction.count());
     return reduction.shaped(sums);
   }
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const {
@@ -137,11 +142,68 @@ Tensor arg_extremum(std::string_view op, const Tensor& x, int axis, bool keepdim
   return *view::reshape(index, without);
 }
 
+// The mean is rounded to the dtype, which for values far from 0 is as much as their distances. So what the rounding
+// left is taken off the distances, too.
+struct Var {
+  static constexpr std::string_view name = "var";
+  ReducedAxes reduction;
+  double freedom;
+
+  Tensor forward(const Tensor& x) const {
+    const auto means = [&](const Tensor& of) {
+      Tensor sums = raw::reduce_sum(of, reduction.axes);
+      divide(sums, reduction.count());
+      return view::expand(sums, x.shape());
+    };
+    const Tensor squares = raw::map(
+        name, [](auto v, auto m) { return v - m; }, x, means(x));
+    const Tensor left = means(squares);
+    return dispatch_float(x.dtype(), name, [&]<class T>() {
+      raw::map_into<T, T, T>([](T v, T m) { return (v - m) * (v - m); }, squares, squares, left);
+      const Tensor sums = raw::reduce_sum(squares, reduction.axes);
+      raw::map_into<T, T>([f = static_cast<T>(freedom)](T v) { return v / f; }, sums, sums);
+      return reduction.shaped(sums);
+    });
+  }
+  static Keep keep(Need) { return keep_input(0); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
+    const Tensor rough = saved[0] - mean(saved[0].detach(), reduction.axes, true);
+    const Tensor distance = rough - mean(rough, reduction.axes, true);
+    return {reduction.spread(g * (2 / freedom)) * distance};
+  }
+};
+
+/// exp(x) / sum(exp(x)) over the axes, zero where all x are -inf: softmax, and logsumexp's derivative. From x itself,
+/// since x less a rounded logarithm has lost what matters where x is large.
+struct ExpShares {
+  static constexpr std::string_view name = "exp_shares";
+  ReducedAxes reduction;
+
+  Tensor forward(const Tensor& x) const {
+    if (x.num_elements() == 0) return raw::empty_like(x, x.dtype());
+    // Infinity counts as the largest number, so that it leaves nothing to the others.
+    const auto shifted_exp = []<class T>(T v, T m) {
+      constexpr T kMost = std::numeric_limits<T>::max();
+      return vec::exp((v > kMost ? kMost : v) - (m > kMost ? kMost : m < -kMost ? 0 : m));
+    };
+    const auto share = []<class T>(T e, T sum) { return sum == 0 ? 0 : e / sum; };
+    const Tensor terms = raw::map(name, shifted_exp, x, view::expand(raw::reduce_max(x, reduction.axes), x.shape()));
+    const Tensor sums = view::expand(raw::reduce_sum(terms, reduction.axes), x.shape());
+    dispatch_float(x.dtype(), name, [&]<class T>() { raw::map_into<T, T, T>(share, terms, terms, sums); });
+    return terms;
+  }
+  static Keep keep(Need) { return keep_output(); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
+    const Tensor& y = saved.output();
+    return {y * (g - expand(sum(g * y, reduction.axes, /*keepdim=*/true), reduction.from))};
+  }
+};
+
 struct LogSumExp {
   static constexpr std::string_view name = "logsumexp";
   ReducedAxes reduction;
   Tensor forward(const Tensor& x) const {
-    const auto shifted_exp = [](auto v, auto m) { return std::exp(v - m); };
+    const auto shifted_exp = [](auto v, auto m) { return vec::exp(v - m); };
     const auto finite_or_zero = [](auto m) { return std::isinf(m) ? decltype(m){0} : m; };
     if (reduction.count() == 0)
       return reduction.shaped(full(reduction.kept, -std::numeric_limits<double>::infinity(), x.dtype()));
@@ -150,12 +212,9 @@ struct LogSumExp {
     return reduction.shaped(raw::map(
         name, [](auto s, auto m) { return std::log(s) + m; }, raw::reduce_sum(terms, reduction.axes), shift));
   }
-  static Keep keep(Need) { return keep_input(0) | keep_output(); }
-  // Rows of -inf alone: any finite shift gives them zero gradients instead of NaN.
+  static Keep keep(Need) { return keep_input(0); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
-    const Tensor& y = saved.output();
-    const Tensor nothing = y == -std::numeric_limits<double>::infinity();
-    return {reduction.spread(g) * exp(saved[0] - reduction.spread(where(nothing, zeros_like(y), y)))};
+    return {reduction.spread(g) * apply(ExpShares{reduction}, saved[0])};
   }
 };
 
@@ -193,10 +252,9 @@ Tensor argmin(const Tensor& x, int axis, bool keepdim) { return arg_extremum<fal
 Tensor var(const Tensor& x, const Axes& axes, bool keepdim, int correction) {
   check_floating(x, "var");
   const ReducedAxes reduction(x, axes, keepdim, "var");
-  const Tensor distance = x - mean(x, reduction.axes, true);
   // As numpy and torch: NaN (0 / 0) or infinity when there are no degrees of freedom left.
   const auto freedom = static_cast<double>(std::max<std::int64_t>(reduction.count() - correction, 0));
-  return sum(square(distance), reduction.axes, keepdim) / freedom;
+  return apply(Var{reduction, freedom}, x);
 }
 
 Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdim) {

@@ -18,9 +18,11 @@ DYGRAD_API Tensor min(const Tensor& x, const Axes& axes = {}, bool keepdim = fal
 /// Index of the first maximum along one axis; int64, no gradient.
 DYGRAD_API Tensor argmax(const Tensor& x, int axis, bool keepdim = false);
 DYGRAD_API Tensor argmin(const Tensor& x, int axis, bool keepdim = false);
-/// Mean of squared distances from the mean, times n / (n - correction). correction = 0 gives the biased variance.
+/// Mean of squared distances from the mean, times n / (n - correction). correction = 0 gives the biased variance. Two
+/// passes over the distances: as accurate, gradients too, for values far from 0.
 DYGRAD_API Tensor var(const Tensor& x, const Axes& axes = {}, bool keepdim = false, int correction = 1);
-/// log(sum(exp(x))), computed without overflow; -inf over an empty extent.
+/// log(sum(exp(x))), computed without overflow; -inf over an empty extent. Its gradient, softmax, sums to 1 whatever
+/// the size of x.
 DYGRAD_API Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdim = false);
 /// True if any / all elements are true. bool tensors, over all axes.
 DYGRAD_API bool any(const Tensor& x);

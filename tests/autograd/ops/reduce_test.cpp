@@ -1,7 +1,9 @@
+#include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/check_grads_matcher.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
+#include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/tests/autograd/ops/tensors.h>
 #include <dygrad/tests/support/catch.h>
@@ -78,6 +80,55 @@ TEST_CASE("variance and logsumexp agree with torch") {
 TEST_CASE("variance keeps its digits far from zero") {
   const Tensor x = tensor({1e6, 1e6 + 1, 1e6 + 2}, float32);
   CHECK(var(x).item() == 1);
+}
+
+TEST_CASE("variance and its gradients are right where the mean is much larger") {
+  // Distances of halves, which the mean of them is not a multiple of: exact in float32 at 2^22, and the mean is
+  // rounded.
+  const std::vector<double> distances{-1.5, -.5, 0, .5, .5, 2, 3.5};
+  double sum = 0, squares = 0;
+  for (const double d : distances) sum += d;
+  const double mean = sum / 7;
+  for (const double d : distances) squares += (d - mean) * (d - mean);
+  for (const DType dtype : {float32, float64}) {
+    const double centre = dtype == float32 ? 0x1p22 : 0x1p51;
+    const double rounding = 16 * (dtype == float32 ? kEpsilon32 : kEpsilon64) * 12;  // of squares up to 12
+    const Tensor x = leaf(raw::cast(from_vector(distances) + centre, dtype));
+    const Tensor y = var(x);
+    CHECK(std::abs(y.item() - squares / 6) <= rounding);
+    const Tensor first = grad(y, x, {.create_graph = true});
+    const Tensor v = raw::cast(from_vector(std::vector<double>{1, -2, 3, -4, 5, -6, 7}), dtype);
+    const Tensor second = grad((first * v).sum(), x);
+    const double v_mean = 4. / 7;
+    for (std::int64_t i = 0; i < 7; ++i) {
+      const double d = distances[static_cast<std::size_t>(i)];
+      CHECK(std::abs(first.at({i}) - (d - mean) / 3) <= rounding);
+      CHECK(std::abs(second.at({i}) - (v.at({i}) - v_mean) / 3) <= rounding);
+    }
+  }
+}
+
+TEST_CASE("logsumexp's gradients are those of softmax, whatever the size of its input") {
+  for (const DType dtype : {float32, float64}) {
+    const double rounding = 16 * (dtype == float32 ? kEpsilon32 : kEpsilon64);
+    for (const double size : {0., 1e-30, 1., 1e7, -1e7, 1e12, -1e12, 1e30, -1e30}) {
+      CAPTURE(name_of(dtype), size);
+      const Tensor x = leaf(full({100}, size, dtype));
+      const Tensor first = grad(logsumexp(x), x, {.create_graph = true});
+      CHECK(std::abs(first.sum().item() - 1) <= rounding);
+      for (const double p : first.detach().to_vector<double>()) CHECK(std::abs(p - .01) <= .01 * rounding);
+      // Of p_0: p_0 (1 - p_0) for x_0, and -p_0 p_i for the others.
+      const Tensor second = grad(first.select(0, 0), x);
+      CHECK(std::abs(second.at({0}) - .0099) <= .01 * rounding);
+      CHECK(std::abs(second.at({1}) + .0001) <= .0001 * rounding);
+    }
+  }
+}
+
+TEST_CASE("an infinite input takes all of logsumexp's gradient") {
+  const Tensor x = leaf(tensor({{kInfinity, 3., -kInfinity}, {-kInfinity, 2., 2.}}, float64));
+  sum(logsumexp(x, {1})).backward();
+  CHECK(same(x.grad(), tensor({{1., 0., 0.}, {0., .5, .5}}, float64)));
 }
 
 TEST_CASE("logsumexp does not overflow, and rows of minus infinity have zero gradients") {
