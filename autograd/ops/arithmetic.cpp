@@ -85,7 +85,26 @@ struct Mul {
   }
 };
 
-// y = a / b; dy/db = -y / b.
+// -g (y / b), what the divisor b gets of the gradient of y = a / b. y / b first: 1 / b alone may overflow.
+struct DivisorGrad {
+  static constexpr std::string_view name = "div_grad";
+  static Tensor forward(const Tensor& g, const Tensor& y, const Tensor& b) {
+    return raw::map(
+        name, [](auto gg, auto v, auto u) { return -gg * (v / u); }, g, y, b);
+  }
+  static Keep keep(Need need) { return keep_input(0, need[1] || need[2]) | keep_input(1) | keep_input(2); }
+  static Grads<3> vjp(const Tensor& h, const Saved& saved, Need need) {
+    const Tensor &y = saved[1], &b = saved[2];
+    Grads<3> grads;
+    if (need[0]) grads[0] = apply(DivisorGrad{}, h, y, b);
+    if (!need[1] && !need[2]) return grads;
+    const Tensor hg = mul(h, saved[0]);
+    if (need[1]) grads[1] = neg(div(hg, b));
+    if (need[2]) grads[2] = neg(div(apply(DivisorGrad{}, hg, y, b), b));
+    return grads;
+  }
+};
+
 struct Div {
   static constexpr std::string_view name = "div";
   static Tensor forward(const Tensor& a, const Tensor& b) {
@@ -94,8 +113,8 @@ struct Div {
   }
   static Keep keep(Need need) { return keep_input(1) | keep_output(need[1]); }
   static Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) {
-    const Tensor ga = div(g, saved[1]);
-    return {ga, need[1] ? neg(mul(ga, saved.output())) : Tensor()};
+    return {need[0] ? div(g, saved[1]) : Tensor(),
+            need[1] ? apply(DivisorGrad{}, g, saved.output(), saved[1]) : Tensor()};
   }
 };
 
@@ -138,7 +157,6 @@ struct DivByNumber {
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g / number}; }
 };
 
-// y = c / x; dy/dx = -y / x.
 struct NumberDiv {
   static constexpr std::string_view name = "div";
   double number;
@@ -148,7 +166,7 @@ struct NumberDiv {
   }
   static Keep keep(Need) { return keep_input(0) | keep_output(); }
   static Grads<1> vjp(const Tensor& g, const Saved& saved, Need) {
-    return {neg(mul(div(g, saved[0]), saved.output()))};
+    return {apply(DivisorGrad{}, g, saved.output(), saved[0])};
   }
 };
 

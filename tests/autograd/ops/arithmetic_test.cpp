@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/check_grads.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/shape.h>
@@ -100,6 +101,28 @@ TEST_CASE("Division follows IEEE at zero") {
   CHECK(y[0] == std::numeric_limits<float>::infinity());
   CHECK(y[1] == -std::numeric_limits<float>::infinity());
   CHECK(std::isnan(y[2]));
+}
+
+TEST_CASE("A divisor's gradient neither overflows nor vanishes on the way") {
+  struct Row {
+    double a, b;
+  };
+  for (const DType dtype : {float32, float64}) {
+    const bool is_single = dtype == float32;
+    const double epsilon = is_single ? 0x1p-23 : 0x1p-52;
+    const double tiny = is_single ? 0x1p-140 : 0x1p-1060, huge = is_single ? 0x1p126 : 0x1p1022;
+    const Row rows[] = {{0, tiny}, {tiny * 3, tiny * 2}, {0, huge}, {huge, huge}, {huge, 0x1p60}, {tiny, 0x1p-20}};
+    for (const Row& row : rows) {
+      Tensor a = full({1}, row.a, dtype), b = full({1}, row.b, dtype).set_stop_gradient(false);
+      CAPTURE(name_of(dtype), row.a, row.b);
+      const double quotient = row.a / row.b;
+      double exact = -quotient / row.b;
+      if (is_single) exact = static_cast<double>(static_cast<float>(exact));
+      const double allowed = 4 * (epsilon * std::abs(exact) + (is_single ? 0x1p-149 : 0x1p-1074));
+      for (const double slope : {grad(a / b, b).item(), grad(row.a / b, b).item()})
+        CHECK((slope == exact || std::abs(slope - exact) <= allowed));
+    }
+  }
 }
 
 }  // namespace dygrad::testing
