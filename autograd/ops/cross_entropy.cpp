@@ -1,5 +1,7 @@
 #include <array>
 #include <cmath>
+#include <limits>
+#include <type_traits>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise.h>
@@ -8,6 +10,7 @@
 #include <dygrad/autograd/ops/softmax.h>
 #include <dygrad/autograd/ops/softmax_kernel.h>
 #include <dygrad/core/copy.h>
+#include <dygrad/core/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
@@ -28,6 +31,25 @@ struct Labels {
   std::int64_t counted;
 };
 
+/// The sum of terms over the classes other than the label, which is all that a line's loss and the label's gradient
+/// consist of where the label has nearly all of the probability. There the whole sum has lost it, and the terms are
+/// added up again.
+template <class T, class Term>
+double sum_of_others(double sum, std::int64_t length, std::int64_t label, const Term& term) {
+  constexpr double kLost = std::is_same_v<T, float> ? 0x1p-4 : 0.5;
+  const double others = sum - static_cast<double>(term(label));
+  if (!(others < kLost)) return others;
+  raw::CompensatedSum parts;
+  raw::vectorize([&] {
+    for (std::int64_t begin = 0; begin < length; begin += raw::kBlockPart) {
+      const std::int64_t count = std::min(raw::kBlockPart, length - begin);
+      parts.add(static_cast<double>(raw::detail::fold_line<raw::Plus, T>(
+          count, [=](std::int64_t i) { return begin + i == label ? T{0} : term(begin + i); })));
+    }
+  });
+  return parts.total();
+}
+
 /// (softmax(x) - one_hot(label)) g, with g per line.
 struct CrossEntropyGrad {
   static constexpr std::string_view name = "softmax_with_cross_entropy_grad";
@@ -46,14 +68,19 @@ struct CrossEntropyGrad {
               weights[at[3] + j * loop.inner_stride(3)], out.data + j);
           }
         };
-        for_each_line([&](std::size_t j, std::int64_t, T weight, T*) {
-          scale[j] = static_cast<T>(static_cast<double>(weight) / exps.sum[j]);
+        std::array<T, raw::kBlockLines> at_label;
+        for_each_line([&](std::size_t j, std::int64_t label, T weight, T*) {
+          const double share = static_cast<double>(weight) / exps.sum[j];
+          scale[j] = static_cast<T>(share);
+          if (label == kIgnored) return;
+          const auto term = [from = out.data + j, step = out.step](std::int64_t i) { return from[i * step]; };
+          at_label[j] = static_cast<T>(-share * sum_of_others<T>(exps.sum[j], in.length, label, term));
         });
         raw::map_lines<T>({out.data, out.length, out.lines, out.step}, out, scale.data(),
                           [](T e, T factor) { return e * factor; });
-        for_each_line([&](std::size_t, std::int64_t label, T weight, T* line) {
+        for_each_line([&](std::size_t j, std::int64_t label, T, T* line) {
           if (label != kIgnored) {
-            line[label * out.step] -= weight;
+            line[label * out.step] = at_label[j];
           } else {
             for (std::int64_t i = 0; i < out.length; ++i) line[i * out.step] = 0;
           }
@@ -110,9 +137,17 @@ struct CrossEntropy {
           const auto line = static_cast<std::size_t>(j);
           const std::int64_t label = classes[at[2] + j * loop.inner_stride(2)];
           T& own = loss[at[3] + j * loop.inner_stride(3)];
-          own = label == kIgnored
-                    ? T{0}
-                    : exps.largest[line] - in.data[label * in.step + j] + static_cast<T>(std::log(exps.sum[line]));
+          own = T{0};
+          if (label == kIgnored) continue;
+          const T below = raw::below_largest(in.data[label * in.step + j], exps.largest[line]);
+          if (below < 0 || std::isnan(below)) {
+            own = static_cast<T>(std::log(exps.sum[line])) - below;
+            continue;
+          }
+          const auto term = [from = in.data + j, step = in.step, top = exps.largest[line]](std::int64_t i) {
+            return vec::exp(raw::below_largest(from[i * step], top));
+          };
+          own = static_cast<T>(std::log1p(sum_of_others<T>(exps.sum[line], in.length, label, term)));
         }
       };
       raw::for_each_block<T>(labels.axis, x, nullptr, {&labels.classes, &losses}, one_block);
@@ -166,6 +201,20 @@ Labels read_labels(const Tensor& logits, const Tensor& label, int axis, std::opt
   return labels;
 }
 
+/// A label times a logarithm of a probability, which may be -infinity where the label is 0: no cost.
+struct LabelTimesLog {
+  static constexpr std::string_view name = "label_times_log";
+  static Tensor forward(const Tensor& label, const Tensor& log) {
+    return raw::map(
+        name, []<class T>(T l, T p) { return l == 0 && p == -std::numeric_limits<T>::infinity() ? 0 : l * p; }, label,
+        log);
+  }
+  static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
+  static Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) {
+    return {need[0] ? g * saved[1] : Tensor(), need[1] ? g * saved[0] : Tensor()};
+  }
+};
+
 Tensor soft_cross_entropy(const Tensor& logits, const Tensor& label, int axis) {
   if (label.dtype() != logits.dtype()) {
     throw DtypeError(mismatch("soft labels need the dtype of the logits.", logits, label, axis)
@@ -179,7 +228,7 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& label, int axis) {
                          .got("{}", label.shape())
                          .fix("give one probability per class, or leave soft_label off for class indices"));
   }
-  return -sum(label * log_softmax(logits, axis), {axis});
+  return -sum(apply(LabelTimesLog{}, label, log_softmax(logits, axis)), {axis});
 }
 
 }  // namespace

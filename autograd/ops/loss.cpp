@@ -118,7 +118,7 @@ struct SmoothL1 {
         [b = beta](auto d) {
           const auto edge = static_cast<decltype(d)>(b);
           const auto size = std::abs(d);
-          return size < edge ? d * d / (2 * edge) : size - edge / 2;
+          return size < edge ? d * (d / edge) / 2 : size - edge / 2;  // d * d may overflow
         },
         difference);
   }
@@ -126,34 +126,39 @@ struct SmoothL1 {
   Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const { return {g * clip(saved[0] / beta, -1, 1)}; }
 };
 
-/// (sigmoid(x) - z) g, linear in both z and g.
+/// (sigmoid(x) - z) g, linear in both z and g. For positive x that is (1 - z) - sigmoid(-x), where neither term has
+/// lost what the other one is.
 struct BceWithLogitsGrad {
   static constexpr std::string_view name = "bce_with_logits_grad";
   Tensor forward(const Tensor& x, const Tensor& z, const Tensor& g) const {
     return raw::map(
-        name, [](auto v, auto t, auto c) { return (vec::sigmoid(v) - t) * c; }, x, z, g);
+        name,
+        [](auto v, auto t, auto c) {
+          const auto s = vec::sigmoid(-std::abs(v));
+          return (v > 0 ? (1 - t) - s : s - t) * c;
+        },
+        x, z, g);
   }
   static Keep keep(Need need) {
     return keep_input(0, need[0] || need[2]) | keep_input(1, need[2]) | keep_input(2, need[0] || need[1]);
   }
   Grads<3> vjp(const Tensor& h, const Saved& saved, Need need) const {
     Grads<3> grads;
-    if (need[0]) {
-      const Tensor s = sigmoid(saved[0]);
-      grads[0] = h * saved[2] * s * (1 - s);
-    }
+    if (need[0]) grads[0] = h * saved[2] * sigmoid(saved[0]) * sigmoid(-saved[0]);
     if (need[1]) grads[1] = -(h * saved[2]);
     if (need[2]) grads[2] = apply(BceWithLogitsGrad{}, saved[0], saved[1], h);
     return grads;
   }
 };
 
-/// log(1 + e^x) - x z, with x z taken off before the two parts of the first term meet.
+/// log(1 + e^x) - x z = |x| w + log(1 + e^-|x|), where w is 1 - z for positive x, else z. With w = 0 the limit for
+/// infinite x is 0.
 struct BceWithLogits {
   static constexpr std::string_view name = "bce_with_logits";
   static auto value(auto x, auto z) {
     using T = decltype(x);
-    return (x > 0 ? x : T{0}) - x * z + vec::softplus(-std::abs(x));
+    const T size = std::abs(x), weight = x > 0 ? 1 - z : z;
+    return (weight == 0 ? T{0} : size * weight) + vec::softplus(-size);
   }
   static Keep keep(Need need) { return keep_input(0) | keep_input(1, need[0]); }
   static Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) {

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -32,6 +34,7 @@ struct LineBlock {
 inline constexpr std::int64_t kBlockLines = 64;
 inline constexpr std::int64_t kBlockElements = 4096;
 inline constexpr std::int64_t kBlockPart = 1024;  // elements of a long line whose sum is put together in its own dtype
+inline constexpr std::int64_t kAddedRows = 64;    // of a block, before they are added to those before
 inline constexpr std::int64_t kLongLine = 32;    // elements; shorter ones are worth copying
 
 /// The tensor with only the first index along the axis.
@@ -105,7 +108,27 @@ void map_lines(const LineBlock<const T>& x, const LineBlock<T>& y, const T* numb
   });
 }
 
-/// The largest element of each line of a block, and the sum of exp(x - largest). float32 sums in float64.
+/// v - largest; 0 for the largest itself, even if that is infinite.
+template <class T>
+T below_largest(T v, T largest) {
+  return v == largest ? 0 : v - largest;
+}
+
+/// Sum of parts, with what each addition rounds off kept and added, too (Neumaier's variant of Kahan summation): as
+/// good as one rounding, however many parts there are.
+struct CompensatedSum {
+  double sum = 0, lost = 0;
+  void add(double part) {
+    const double next = sum + part;
+    lost += std::abs(sum) >= std::abs(part) ? (sum - next) + part : (part - next) + sum;
+    sum = next;
+  }
+  double total() const { return sum + lost; }
+};
+
+/// The largest element of each line of a block, and the sum of exp(x - largest), in float64 and blocked: its error is
+/// that of the sum of one part of a line, about 64 roundings, whatever the length. Where the largest is infinity, its
+/// term is 1 and the others are 0.
 template <class T>
 struct ExpSums {
   alignas(64) std::array<T, static_cast<std::size_t>(kBlockLines)> largest{};
@@ -118,44 +141,67 @@ struct ExpSums {
   }
 
  private:
+  static constexpr T kInfinity = std::numeric_limits<T>::infinity();
+  static T term(T v, T top) { return vec::exp(v - top); }
+  /// The same if top may be infinity.
+  static T any_term(T v, T top) { return v == top && top > 0 ? 1 : vec::exp(v - top); }
+
   void along(const T* x, std::int64_t length, T* y) {
     vectorize([this, x, length, y] {
       const T top = detail::fold_line<Larger, T>(length, [x](std::int64_t i) { return x[i]; });
-      double total = 0;
+      CompensatedSum total;
       std::array<T, kBlockPart> own;
       for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
         const std::int64_t count = std::min(kBlockPart, length - begin);
         T* exps = y ? y + begin : own.data();
         const T* from = x + begin;
-        DYGRAD_IVDEP
-        for (std::int64_t i = 0; i < count; ++i) exps[i] = vec::exp(from[i] - top);
-        total += static_cast<double>(detail::fold_line<Plus, T>(count, [exps](std::int64_t i) { return exps[i]; }));
+        if (top == kInfinity) {
+          for (std::int64_t i = 0; i < count; ++i) exps[i] = any_term(from[i], top);
+        } else {
+          DYGRAD_IVDEP
+          for (std::int64_t i = 0; i < count; ++i) exps[i] = term(from[i], top);
+        }
+        total.add(static_cast<double>(detail::fold_line<Plus, T>(count, [exps](std::int64_t i) { return exps[i]; })));
       }
       largest[0] = top;
-      sum[0] = total;
+      sum[0] = total.total();
     });
   }
 
   void across(const LineBlock<const T>& x, const LineBlock<T>& y) {
     vectorize([this, x, y] {
       T* const top = largest.data();
-      double* const total = sum.data();
       for (std::int64_t j = 0; j < x.lines; ++j) top[j] = x.data[j];
       for (std::int64_t i = 1; i < x.length; ++i) {
         const T* from = x.data + i * x.step;
         DYGRAD_IVDEP
         for (std::int64_t j = 0; j < x.lines; ++j) top[j] = Larger()(top[j], from[j]);
       }
-      for (std::int64_t j = 0; j < x.lines; ++j) total[j] = 0;
+      bool is_finite = true;
+      for (std::int64_t j = 0; j < x.lines; ++j) is_finite = is_finite && top[j] != kInfinity;
+
+      std::array<CompensatedSum, static_cast<std::size_t>(kBlockLines)> totals;
       std::array<T, static_cast<std::size_t>(kBlockLines)> own;
-      for (std::int64_t i = 0; i < x.length; ++i) {
-        const T* from = x.data + i * x.step;
-        T* const exps = y.data ? y.data + i * y.step : own.data();
-        DYGRAD_IVDEP
-        for (std::int64_t j = 0; j < x.lines; ++j) exps[j] = vec::exp(from[j] - top[j]);
-        DYGRAD_IVDEP
-        for (std::int64_t j = 0; j < x.lines; ++j) total[j] += static_cast<double>(exps[j]);
+      alignas(64) std::array<double, static_cast<std::size_t>(kBlockLines)> part;
+      for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
+        for (std::int64_t j = 0; j < x.lines; ++j) part[static_cast<std::size_t>(j)] = 0;
+        double* const sums = part.data();
+        for (std::int64_t i = begin; i < std::min(begin + kAddedRows, x.length); ++i) {
+          const T* from = x.data + i * x.step;
+          T* const exps = y.data ? y.data + i * y.step : own.data();
+          if (is_finite) {
+            DYGRAD_IVDEP
+            for (std::int64_t j = 0; j < x.lines; ++j) exps[j] = term(from[j], top[j]);
+          } else {
+            for (std::int64_t j = 0; j < x.lines; ++j) exps[j] = any_term(from[j], top[j]);
+          }
+          DYGRAD_IVDEP
+          for (std::int64_t j = 0; j < x.lines; ++j) sums[j] += static_cast<double>(exps[j]);
+        }
+        for (std::int64_t j = 0; j < x.lines; ++j) totals[static_cast<std::size_t>(j)].add(sums[j]);
       }
+      for (std::int64_t j = 0; j < x.lines; ++j)
+        sum[static_cast<std::size_t>(j)] = totals[static_cast<std::size_t>(j)].total();
     });
   }
 };

@@ -109,3 +109,57 @@ TEST_CASE("cross-entropy of an empty batch is empty") {
   CHECK(softmax_with_cross_entropy(x, zeros({0}, int64), {.reduction = Reduction::none}).shape() == Shape(0));
   CHECK(std::isnan(softmax_with_cross_entropy(x, zeros({0}, int64)).item()));
 }
+
+TEST_CASE("cross-entropy keeps the digits of small losses and gradients") {
+  for (const DType dtype : {float32, float64}) {
+    const double rounding = 16 * (dtype == float32 ? kEpsilon32 : kEpsilon64);
+    for (const double gap : {1., 5., 15., 20., 40., 80.}) {
+      // Many classes as one line, a few as neighbouring lines.
+      for (const std::int64_t classes : {3, 100}) {
+        std::vector<double> logits(static_cast<std::size_t>(classes), -gap);
+        logits[1] = 0;
+        const Tensor x = leaf(raw::cast(from_vector(logits, {1, classes}), dtype));
+        const Tensor loss = softmax_with_cross_entropy(x, tensor({1}));
+        const Tensor first = grad(loss, x);
+        const double others = static_cast<double>(classes - 1) * std::exp(-gap);
+        CAPTURE(name_of(dtype), gap, classes);
+        CHECK(std::abs(loss.item() / std::log1p(others) - 1) <= rounding);
+        CHECK(std::abs(first.at({0, 1}) / (-others / (1 + others)) - 1) <= rounding);
+        CHECK(std::abs(first.at({0, 0}) / (std::exp(-gap) / (1 + others)) - 1) <= rounding);
+      }
+    }
+  }
+}
+
+TEST_CASE("cross-entropy and softmax have their limits at infinite logits") {
+  for (const std::int64_t classes : {3, 100}) {
+    std::vector<double> logits(static_cast<std::size_t>(2 * classes), 0);
+    logits[0] = kInfinity;                                   // takes all
+    logits[static_cast<std::size_t>(classes)] = -kInfinity;  // has nothing
+    const Tensor x = leaf(from_vector(logits, {2, classes}));
+    const Tensor label = tensor({0, 1});
+    const Tensor loss = softmax_with_cross_entropy(x, label, {.reduction = Reduction::none});
+    const double rest = static_cast<double>(classes - 1);
+    CHECK(loss.at({0}) == 0);
+    CHECK(std::abs(loss.at({1}) - std::log(rest)) <= kTolerance);
+    const Tensor g = grad(loss.sum(), x);
+    for (const std::int64_t c : {0, 1, 2}) CHECK(g.at({0, c}) == 0);
+    CHECK(g.at({1, 0}) == 0);
+    CHECK(std::abs(g.at({1, 2}) - 1 / rest) <= kTolerance);
+
+    CHECK(softmax(x).at({0, 0}) == 1);
+    CHECK(softmax(x).at({0, 1}) == 0);
+    CHECK(log_softmax(x).at({0, 0}) == 0);
+    CHECK(log_softmax(x).at({0, 1}) == -kInfinity);
+
+    // The same with distributions, where the impossible classes are not expected.
+    Tensor expected = zeros({2, classes}, float64);
+    expected.write<double>()[0] = 1;
+    expected.write<double>()[static_cast<std::size_t>(classes) + 1] = 1;
+    const CrossEntropyOptions soft{.soft_label = true, .reduction = Reduction::none};
+    CHECK(distance(softmax_with_cross_entropy(x, expected, soft), loss) <= kTolerance);
+    CHECK(distance(grad(softmax_with_cross_entropy(x, expected, soft).sum(), x), g) <= kTolerance);
+  }
+  CHECK(softmax_with_cross_entropy(tensor({{kInfinity, 0.}}), tensor({1})).item() == kInfinity);
+  CHECK(same(softmax(tensor({kInfinity, 0., kInfinity})), tensor({.5, 0., .5})));
+}

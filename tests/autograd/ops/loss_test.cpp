@@ -66,6 +66,41 @@ TEST_CASE("bce_with_logits is finite for confident logits, and passes NaN on") {
   CHECK(same(y, tensor({1000., 1000., kNaN})));
 }
 
+TEST_CASE("bce_with_logits has its limits at infinite logits") {
+  const Tensor x = leaf(tensor({kInfinity, -kInfinity, kInfinity, -kInfinity}, float64));
+  const Tensor z = tensor({1., 0., 0., 1.}, float64);
+  const Tensor y = bce_with_logits(x, z, Reduction::none);
+  CHECK(same(y, tensor({0., 0., kInfinity, kInfinity}, float64)));
+  const Tensor first = grad(y.sum(), x, {.create_graph = true});
+  CHECK(same(first, tensor({0., 0., 1., -1.}, float64)));
+  CHECK(same(grad(first.sum(), x), zeros({4}, float64)));
+}
+
+TEST_CASE("bce_with_logits keeps the digits of small losses and gradients") {
+  for (const DType dtype : {float32, float64}) {
+    const double rounding = 8 * (dtype == float32 ? kEpsilon32 : kEpsilon64);
+    for (const double gap : {1., 5., 15., 20., 40., 80.}) {
+      const Tensor x = leaf(full({1}, gap, dtype));
+      const Tensor y = bce_with_logits(x, ones({1}, dtype));
+      const Tensor first = grad(y, x, {.create_graph = true});
+      const Tensor second = grad(first, x);
+      const double e = std::exp(-gap), share = e / (1 + e);
+      CAPTURE(name_of(dtype), gap);
+      CHECK(std::abs(y.item() / std::log1p(e) - 1) <= rounding);
+      CHECK(std::abs(first.item() / -share - 1) <= rounding);
+      CHECK(std::abs(second.item() / (share / (1 + e)) - 1) <= rounding);
+    }
+  }
+}
+
+TEST_CASE("smooth_l1_loss takes distances whose squares overflow or vanish") {
+  for (const double size : {1e-30, 1e30}) {
+    const auto loss = smooth_l1_loss(tensor({size, 3 * size}), zeros({2}), Reduction::none, 2 * size);
+    CHECK(std::abs(loss.at({0}) / (size / 4) - 1) <= 4 * kEpsilon32);
+    CHECK(std::abs(loss.at({1}) / (2 * size) - 1) <= 4 * kEpsilon32);
+  }
+}
+
 TEST_CASE("elementwise losses refuse what does not fit") {
   CHECK_THROWS_MATCHES(mse_loss(zeros({2, 3}), zeros({3})), ShapeError,
                        Says("mse_loss", "y of shape [2, 3]", "got [3]"));
