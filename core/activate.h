@@ -30,7 +30,8 @@ template <class F>
 decltype(auto) with_values(const FusedActivation& activation, const F& f) {
   switch (activation.kind) {
     case FusedActivation::Kind::relu: return f(Relu{});
-    case FusedActivation::Kind::leaky_relu: return f(LeakyRelu{activation.alpha});
+    case FusedActivation::Kind::leaky_relu:
+      return activation.alpha == 0 ? f(Relu{}) : f(LeakyRelu{activation.alpha});  // 0 times -infinity is none of them
     case FusedActivation::Kind::sigmoid: return f(Sigmoid{});
     case FusedActivation::Kind::tanh: return f(Tanh{});
     case FusedActivation::Kind::none: break;

@@ -40,6 +40,9 @@ struct Real<float> {
   static constexpr float kOneLost = 20;                  // beyond: 1 is nothing to e^x, nor is e^-x to 1
   // (e^r - 1 - r) / r^2 on |r| <= log(2) / 2; times r^2 right to 2^-28.
   static constexpr float kExp[] = {5.0e-1f, 1.666651219e-1f, 4.166618735e-2f, 8.369598538e-3f, 1.395169762e-3f};
+  // (x - tanh(x)) / x^3 in x^2 for |x| <= 1, right to 2^-27.
+  static constexpr float kTanhShrink[] = {3.333333316e-1f, -1.333331066e-1f, 5.396341475e-2f, -2.182954884e-2f,
+                                          8.697847593e-3f, -3.206803387e-3f, 9.235008463e-4f, -1.427931880e-4f};
   // (log(1 + f) - f + f^2 / 2) / f^3 on sqrt(1/2) <= 1 + f <= sqrt(2); times f^2 right to 2^-30.
   static constexpr float kLog[] = {3.333331048e-1f,  -2.499998510e-1f, 2.000224739e-1f,
                                    -1.666930914e-1f, 1.421823204e-1f,  -1.238300577e-1f,
@@ -60,6 +63,12 @@ struct Real<double> {
                                     8.33333333331538056e-03, 1.38888888888560229e-03, 1.98412699004517487e-04,
                                     2.48015873779939357e-05, 2.75572308243074105e-06, 2.75572300182200867e-07,
                                     2.51134357272135204e-08, 2.09279112906925434e-09};
+  // As above, right to 2^-55.
+  static constexpr double kTanhShrink[] = {
+      3.33333333333333329e-01, -1.33333333333330901e-01, 5.39682539680463759e-02, -2.18694885291290901e-02,
+      8.86323540457828249e-03, -3.59212667936634120e-03, 1.45582469209649420e-03, -5.89979294630005166e-04,
+      2.38957052287382252e-04, -9.64627774331318143e-05, 3.83896078931473331e-05, -1.46061316767153785e-05,
+      4.98776031752034667e-06, -1.37918144990833416e-06, 2.63307722329593346e-07, -2.51550236593821058e-08};
   // ((log(1 + s) - log(1 - s)) / s - 2) / s^2 in s^2, for the same f and s = f / (2 + f); times s^2 right to 2^-58.
   static constexpr double kLog[] = {6.66666666666673624e-01, 3.99999999994038236e-01, 2.85714287450301363e-01,
                                     2.22221982802087992e-01, 1.81835806186882804e-01, 1.53136078425797240e-01,
@@ -241,6 +250,13 @@ DYGRAD_INLINE T tanh(T x) {
   return std::copysign(z > R::kOneLost ? 1 : y, x);
 }
 
+/// x - tanh(x); near zero, where that cancels, a polynomial.
+template <class T>
+DYGRAD_INLINE T tanh_shrink(T x) {
+  const T xx = x * x, near_zero = x * xx * detail::polynomial(xx, detail::Real<T>::kTanhShrink);
+  return std::abs(x) < 1 ? near_zero : x - tanh(x);
+}
+
 /// y = 1 / (1 + e^-x), all times 2^-kUp to keep it in range. 1 + 2^n is rounded only if n is large, and then put right.
 template <class T>
 DYGRAD_INLINE T sigmoid(T x) {
@@ -252,6 +268,18 @@ DYGRAD_INLINE T sigmoid(T x) {
   const T y = kOne / (sum + (lost + power * (h.high + h.tail())));
   return detail::between(x, R::kExpLow, R::kOneLost, T(0), y, T(1));
 }
+
+/// sigmoid and its derivative. With e = e^-|x| that is e / (1 + e)^2, which keeps its digits where 1 - sigmoid(x) has
+/// none.
+template <class T>
+struct SigmoidAndSlope {
+  T value, slope;
+  DYGRAD_INLINE explicit SigmoidAndSlope(T x) {
+    const T e = detail::exp_of_negative(-std::abs(x)), larger = 1 / (1 + e), smaller = e * larger;
+    value = x > 0 ? larger : smaller;
+    slope = smaller * larger;
+  }
+};
 
 /// log(1 + e^x): with e = e^-|x|, log(1 + e), and x where that is positive.
 template <class T>
@@ -291,5 +319,44 @@ DYGRAD_INLINE float erf(float x) {
 }
 inline double erfc(double x) { return std::erfc(x); }
 inline double erf(double x) { return std::erf(x); }
+
+/// e^(-factor x^2), factor a power of two. The square is that of x's upper half, which is exact, and a rest r, whose
+/// e^-r is a polynomial.
+template <class T>
+DYGRAD_INLINE T exp_of_square(T x, T factor = 1) {
+  using R = detail::Real<T>;
+  using Bits = typename R::Bits;
+  constexpr Bits kHalf = Bits(1) << (R::kMantissaBits / 2), kUpper = ~(2 * kHalf - 1);
+  x = std::abs(x) > 40 ? 40 : x;
+  const T upper = std::bit_cast<T>((std::bit_cast<Bits>(x) + kHalf) & kUpper);
+  const T r = factor * ((x - upper) * (x + upper));
+  return detail::exp_of_negative(-factor * upper * upper) *
+         (1 - r * (1 - r * (T(0.5) - r * (T(1. / 6) - r * T(1. / 24)))));
+}
+
+// Phi, the normal distribution function, which with erfc keeps its digits far below zero, and the derivative of
+// x Phi(x), Phi(x) + x e^(-x^2 / 2) / sqrt(2 pi).
+namespace detail {
+inline constexpr double kSqrtHalf = std::numbers::sqrt2 / 2;
+inline constexpr double kNormalPeak = std::numbers::inv_sqrtpi * kSqrtHalf;
+}  // namespace detail
+
+DYGRAD_INLINE float normal_distribution(float x) {
+  const double tail = detail::erfc_of_positive(std::abs(static_cast<double>(x)) * detail::kSqrtHalf) / 2;
+  return static_cast<float>(x < 0 ? tail : 1 - tail);
+}
+inline double normal_distribution(double x) { return std::erfc(x * -detail::kSqrtHalf) / 2; }
+
+DYGRAD_INLINE float gelu_slope(float x) {
+  double v = static_cast<double>(x);
+  v = v > 15 ? 15 : v < -15 ? -15 : v;
+  const double z = std::abs(v) * detail::kSqrtHalf, e = exp(-z * z);
+  const double tail = e * detail::polynomial((z - 3) / (z + 3), detail::kErfc) / 2;
+  return static_cast<float>((v < 0 ? tail : 1 - tail) + v * (e * detail::kNormalPeak));
+}
+inline double gelu_slope(double x) {
+  x = x > 40 ? 40 : x < -40 ? -40 : x;
+  return normal_distribution(x) + x * (exp_of_square(x, 0.5) * detail::kNormalPeak);
+}
 
 }  // namespace dygrad::vec

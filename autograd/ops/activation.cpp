@@ -21,6 +21,18 @@ using detail::OfOutput;
 
 auto clipped(auto x, auto low, auto high) { return x <= low ? low : x >= high ? high : x; }
 
+// Note [Far from zero]
+// An infinite or huge factor that meets one which has become 0 would give NaN. So arguments that only occur together
+// with a factor that vanishes are clipped to where it has become 0 in either dtype; and x s is `gated`.
+constexpr double kSigmoidEnd = 800;  // e^-800 is 0
+constexpr double kNormalEnd = 40;    // so is e^(-40^2 / 2)
+
+/// x s, but 0 wherever s is 0.
+auto gated(auto x, auto s) { return s == 0 ? std::copysign(s, x) : x * s; }
+
+auto within(auto x, double end) { return clipped(x, like(x, -end), like(x, end)); }
+Tensor within(const Tensor& x, double end) { return clip(x, -end, end); }
+
 // Values outside (low, high) are cut off, and their derivative is 0 on the bounds too.
 struct Relu6 : OfOutput {
   static constexpr std::string_view name = "relu6";
@@ -57,20 +69,21 @@ struct Elu : OfInput {
   }
 };
 
-// dy/dx = 1 - e^y.
-struct LogSigmoid : OfOutput {
+/// The derivative of sigmoid; 1 - sigmoid(x) would lose its digits.
+Tensor sigmoid_slope(const Tensor& x) { return sigmoid(x) * sigmoid(-x); }
+
+struct LogSigmoid : OfInput {
   static constexpr std::string_view name = "logsigmoid";
   static auto value(auto x) { return -vec::softplus(-x); }
-  static auto pull(auto g, auto y) { return -g * vec::expm1(y); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return -(p * exp(y)); }
+  static auto pull(auto g, auto x) { return g * vec::sigmoid(-x); }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * sigmoid_slope(x)); }
 };
 
-// dy/dx = 1 - e^-y.
-struct Softplus : OfOutput {
+struct Softplus : OfInput {
   static constexpr std::string_view name = "softplus";
   static auto value(auto x) { return vec::softplus(x); }
-  static auto pull(auto g, auto y) { return -g * vec::expm1(-y); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * exp(-y); }
+  static auto pull(auto g, auto x) { return g * vec::sigmoid(x); }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return p * sigmoid_slope(x); }
 };
 
 struct SoftRelu : OfOutput {
@@ -88,53 +101,48 @@ struct SoftRelu : OfOutput {
 
 struct TanhShrink : OfInput {
   static constexpr std::string_view name = "tanh_shrink";
-  static auto value(auto x) { return x - vec::tanh(x); }
+  static auto value(auto x) { return vec::tanh_shrink(x); }
   static auto pull(auto g, auto x) {
     const auto t = vec::tanh(x);
     return g * t * t;
   }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
-    const Tensor t = tanh(x);
-    return 2 * p * t * (1 - square(t));
-  }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return 8 * p * tanh(x) * sigmoid_slope(2 * x); }
 };
 
-// With t = tanh(a x) and y = b t: dy/dx = a b (1 - t^2).
+// With t = tanh(a x) and y = b t: dy/dx = a b (1 - t^2), where 1 - t^2 is 4 times the slope of sigmoid at 2 a x.
 struct Stanh : OfInput {
   static constexpr std::string_view name = "stanh";
   double a, b;
   auto value(auto x) const { return like(x, b) * vec::tanh(like(x, a) * x); }
-  auto pull(auto g, auto x) const {
-    const auto t = vec::tanh(like(x, a) * x);
-    return g * like(g, a * b) * (1 - t * t);
-  }
+  auto pull(auto g, auto x) const { return g * like(g, 4 * a * b) * vec::SigmoidAndSlope(like(x, 2 * a) * x).slope; }
   Tensor bend(const Tensor& p, const Tensor& x) const {
-    const Tensor t = tanh(x * a);
-    return p * t * (1 - square(t)) * (-2 * a * a * b);
+    return p * tanh(x * a) * sigmoid_slope(x * (2 * a)) * (-8 * a * a * b);
   }
 };
 
-// With s = sigmoid(beta x): dy/dx = s (1 + beta x (1 - s)).
+// With s = sigmoid(beta x): dy/dx = s + beta x s (1 - s). See Note [Far from zero].
 struct Swish : OfInput {
   static constexpr std::string_view name = "swish";
   double beta;
-  auto value(auto x) const { return x * vec::sigmoid(like(x, beta) * x); }
+  auto value(auto x) const { return gated(x, vec::sigmoid(like(x, beta) * x)); }
   auto pull(auto g, auto x) const {
-    const auto z = like(x, beta) * x;
-    const auto s = vec::sigmoid(z);
-    return g * s * (1 + z * (1 - s));
+    const auto z = within(like(x, beta) * x, kSigmoidEnd);
+    const vec::SigmoidAndSlope s(z);
+    return g * (s.value + z * s.slope);
   }
   Tensor bend(const Tensor& p, const Tensor& x) const {
-    const Tensor z = x * beta;
-    const Tensor s = sigmoid(z);
-    return p * s * (1 - s) * (2 + z * (1 - 2 * s)) * beta;
+    const Tensor z = within(x * beta, kSigmoidEnd);
+    const Tensor s = sigmoid(z), rest = sigmoid(-z);
+    return p * s * rest * (2 + z * (rest - s)) * beta;
   }
 };
 
 struct HardSwish : OfInput {
   static constexpr std::string_view name = "hard_swish";
   double threshold, scale, offset;
-  auto value(auto x) const { return x * clipped(x + like(x, offset), like(x, 0), like(x, threshold)) / like(x, scale); }
+  auto value(auto x) const {
+    return gated(x, clipped(x + like(x, offset), like(x, 0), like(x, threshold)) / like(x, scale));
+  }
   auto pull(auto g, auto x) const {
     const auto shifted = x + like(x, offset);
     return shifted <= 0 ? 0 : shifted >= like(x, threshold) ? g : g * (x + shifted) / like(x, scale);
@@ -145,33 +153,40 @@ struct HardSwish : OfInput {
   }
 };
 
-// With n = e^x (e^x + 2): tanh(log(1 + e^x)) = n / (n + 2), which is 1 to the last digit from x = 20 on.
+// With n = e^x (e^x + 2): t = tanh(log(1 + e^x)) = n / (n + 2), which is 1 to the last digit from x = 22 on; and with
+// m = 1 - s = sigmoid(-x) instead: t = s (1 + m) / (1 + m^2), 1 - t^2 = (2 m / (1 + m^2))^2. See Note [Far from zero].
 struct Mish : OfInput {
   static constexpr std::string_view name = "mish";
   static auto value(auto x) {
-    const auto e = vec::exp(x > 20 ? 20 : x);
+    const auto e = vec::exp(x > 22 ? 22 : x);
     const auto n = e * (e + 2);
-    return x * (n / (n + 2));
+    return gated(x, n / (n + 2));
   }
   static auto pull(auto g, auto x) {
-    const auto e = vec::exp(x > 20 ? 20 : x);
+    const auto z = clipped(x, like(x, -kSigmoidEnd), like(x, 22));
+    const auto e = vec::exp(z);
     const auto n = e * (e + 2);
     const auto t = n / (n + 2);
-    return g * (t + x * (e / (1 + e)) * (1 + t) * 2 / (n + 2));
+    return g * (t + z * (e / (1 + e)) * (1 + t) * 2 / (n + 2));
   }
   static Tensor bend(const Tensor& p, const Tensor& x) {
-    const Tensor s = sigmoid(x);
-    const Tensor t = tanh(softplus(x));
-    return p * (1 - square(t)) * s * (2 + x * (1 - s - 2 * t * s));
+    const Tensor z = within(x, kSigmoidEnd);
+    const Tensor s = sigmoid(z), m = sigmoid(-z), d = 1 + square(m);
+    const Tensor t = s * (1 + m) / d;
+    return p * square(2 * m / d) * s * (2 + z * (m - 2 * t * s));
   }
 };
 
 struct Softsign : OfInput {
   static constexpr std::string_view name = "softsign";
-  static auto value(auto x) { return x / (1 + std::abs(x)); }
+  static auto value(auto x) {
+    const auto size = std::abs(x), most = std::numeric_limits<decltype(x)>::max();
+    const auto finite = size > most ? most : size;
+    return std::copysign(finite / (1 + finite), x);
+  }
   static auto pull(auto g, auto x) {
-    const auto d = 1 + std::abs(x);
-    return g / (d * d);
+    const auto r = 1 / (1 + std::abs(x));
+    return g * r * r;
   }
   static Tensor bend(const Tensor& p, const Tensor& x) { return p * sign(x) * -2 * pow(1 + abs(x), -3); }
 };
@@ -198,36 +213,38 @@ struct HardShrink : OfOutput {
   auto pull(auto g, auto y) const { return std::abs(y) > like(y, threshold) ? g : 0; }
 };
 
-// Phi, the normal distribution function, written with erfc keeps its digits far below zero.
+// x Phi(x), with Phi the normal distribution function.
 struct Gelu : OfInput {
   static constexpr std::string_view name = "gelu";
   static constexpr double peak = std::numbers::inv_sqrtpi * std::numbers::sqrt2 / 2;  // 1 / sqrt(2 pi)
-  static auto distribution(auto x) { return vec::erfc(x * like(x, -std::numbers::sqrt2 / 2)) / 2; }
-  static auto value(auto x) { return x * distribution(x); }
-  static auto pull(auto g, auto x) { return g * (distribution(x) + x * like(x, peak) * vec::exp(-x * x / 2)); }
+  static auto value(auto x) { return gated(x, vec::normal_distribution(x)); }
+  static auto pull(auto g, auto x) { return g * vec::gelu_slope(x); }
   static Tensor bend(const Tensor& p, const Tensor& x) {
-    const Tensor xx = square(x);
+    const Tensor xx = square(within(x, kNormalEnd));
     return p * (2 - xx) * exp(xx * -0.5) * peak;
   }
 };
 
-// x/2 (1 + tanh u) = x s with s = sigmoid(w), w = 2u = 2 sqrt(2/pi) (x + 0.044715 x^3).
+// x/2 (1 + tanh u) = x s with s = sigmoid(w), w = 2u = 2 sqrt(2/pi) (x + 0.044715 x^3). See Note [Far from zero].
 struct GeluTanh : OfInput {
   static constexpr std::string_view name = "gelu_tanh";
   static constexpr double linear = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
   static constexpr double cubic = linear * 0.044715;
+  static constexpr double end = 25;  // there w exceeds kSigmoidEnd
   static auto w(auto x) { return x * (like(x, linear) + like(x, cubic) * x * x); }
-  static auto value(auto x) { return x * vec::sigmoid(w(x)); }
+  static auto value(auto x) { return gated(x, vec::sigmoid(w(x))); }
   static auto pull(auto g, auto x) {
-    const auto s = vec::sigmoid(w(x));
-    const auto dw = like(x, linear) + like(x, 3 * cubic) * x * x;
-    return g * (s + x * s * (1 - s) * dw);
+    const auto z = within(x, end);
+    const vec::SigmoidAndSlope s(w(z));
+    const auto dw = like(z, linear) + like(z, 3 * cubic) * z * z;
+    return g * (s.value + z * s.slope * dw);
   }
   static Tensor bend(const Tensor& p, const Tensor& x) {
-    const Tensor xx = square(x);
-    const Tensor s = sigmoid(x * (linear + cubic * xx));
-    const Tensor dw = linear + 3 * cubic * xx;
-    return p * s * (1 - s) * (2 * dw + 6 * cubic * xx + x * square(dw) * (1 - 2 * s));
+    const Tensor z = within(x, end), zz = square(z);
+    const Tensor ww = z * (linear + cubic * zz);
+    const Tensor s = sigmoid(ww), rest = sigmoid(-ww);
+    const Tensor dw = linear + 3 * cubic * zz;
+    return p * s * rest * (2 * dw + 6 * cubic * zz + z * square(dw) * (rest - s));
   }
 };
 
@@ -261,7 +278,10 @@ Tensor stanh(const Tensor& x, double scale_a, double scale_b) { return apply_una
 Tensor hard_sigmoid(const Tensor& x, double slope, double offset) {
   return apply_unary(HardSigmoid{{}, slope, offset}, x);
 }
-Tensor swish(const Tensor& x, double beta) { return apply_unary(Swish{{}, beta}, x); }
+Tensor swish(const Tensor& x, double beta) {
+  if (beta == 0) return x * 0.5;  // infinity too
+  return apply_unary(Swish{{}, beta}, x);
+}
 Tensor silu(const Tensor& x) { return swish(x, 1); }
 Tensor hard_swish(const Tensor& x, double threshold, double scale, double offset) {
   check_not_negative("hard_swish", "threshold", threshold);

@@ -45,6 +45,7 @@ struct Tanh : OfOutput, raw::Tanh {
 
 Tensor relu(const Tensor& x) { return apply_unary(Relu{}, x); }
 Tensor leaky_relu(const Tensor& x, double alpha) {
+  if (alpha == 0) return relu(x);  // 0 times -infinity is none of its values
   if (alpha < 0) return apply_unary(LeakyRelu<OfInput>{{}, {alpha}}, x);
   return apply_unary(LeakyRelu<OfOutput>{{}, {alpha}}, x);
 }

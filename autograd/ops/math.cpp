@@ -1,5 +1,6 @@
 // Elementary functions: see Note [Value, pull, bend] in unary.h for how each is written.
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include <dygrad/autograd/ops/elementwise.h>
@@ -15,6 +16,13 @@ using detail::like;
 using detail::OfInput;
 using detail::OfOutput;
 
+/// x, with the dtype's largest number for infinity: a factor that meets one of 0.
+Tensor finite(const Tensor& x) {
+  const double most = x.dtype() == float32 ? static_cast<double>(std::numeric_limits<float>::max())
+                                           : std::numeric_limits<double>::max();
+  return clip(x, -most, most);
+}
+
 struct Exp : OfOutput {
   static constexpr std::string_view name = "exp";
   static auto value(auto x) { return vec::exp(x); }
@@ -26,14 +34,17 @@ struct Log : OfInput {
   static constexpr std::string_view name = "log";
   static auto value(auto x) { return vec::log(x); }
   static auto pull(auto g, auto x) { return g / x; }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p / square(x)); }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p / x / x); }
 };
 
 struct Log1p : OfInput {
   static constexpr std::string_view name = "log1p";
   static auto value(auto x) { return vec::log1p(x); }
   static auto pull(auto g, auto x) { return g / (1 + x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p / square(1 + x)); }
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const Tensor u = 1 + x;
+    return -(p / u / u);
+  }
 };
 
 // From the input: y + 1 would have lost e^x where x is far below zero.
@@ -47,14 +58,14 @@ struct Expm1 : OfInput {
 struct Sqrt : OfOutput {
   static constexpr std::string_view name = "sqrt";
   static auto value(auto x) { return std::sqrt(x); }
-  static auto pull(auto g, auto y) { return g / (2 * y); }
+  static auto pull(auto g, auto y) { return g / (2 * std::abs(y)); }  // sqrt(-0) is -0, beside which it rises
   static Tensor bend(const Tensor& p, const Tensor& y) { return p * -0.5 / square(y); }
 };
 
 struct Rsqrt : OfOutput {
   static constexpr std::string_view name = "rsqrt";
   static auto value(auto x) { return 1 / std::sqrt(x); }
-  static auto pull(auto g, auto y) { return g * y * y * y / -2; }
+  static auto pull(auto g, auto y) { return g * y * y * (y / -2); }
   static Tensor bend(const Tensor& p, const Tensor& y) { return p * square(y) * -1.5; }
 };
 
@@ -82,8 +93,12 @@ struct Erf : OfInput {
   static constexpr std::string_view name = "erf";
   static constexpr double slope_at_0 = 2 * std::numbers::inv_sqrtpi;
   static auto value(auto x) { return vec::erf(x); }
-  static auto pull(auto g, auto x) { return g * like(g, slope_at_0) * vec::exp(-x * x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * x * exp(-square(x)) * (-2 * slope_at_0); }
+  static constexpr double end = 30;  // e^(-30^2) is 0 in either dtype
+  static auto pull(auto g, auto x) { return g * like(g, slope_at_0) * vec::exp_of_square(x); }
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const Tensor z = clip(x, -end, end);
+    return p * z * exp(-square(z)) * (-2 * slope_at_0);
+  }
 };
 
 struct Sin : OfInput {
@@ -122,11 +137,19 @@ struct Acos : OfInput {
   static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * x * pow((1 - x) * (1 + x), -1.5)); }
 };
 
+// 1 / (1 + x^2), with both scaled where the square would overflow.
 struct Atan : OfInput {
   static constexpr std::string_view name = "atan";
   static auto value(auto x) { return std::atan(x); }
-  static auto pull(auto g, auto x) { return g / (1 + x * x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * x * -2 / square(1 + square(x)); }
+  static auto pull(auto g, auto x) {
+    const auto scale = std::abs(x) > like(x, 0x1p40) ? like(x, sizeof(x) == 4 ? 0x1p-66 : 0x1p-514) : 1;
+    const auto scaled = x * scale;
+    return g * scale / (scale * scale + scaled * scaled) * scale;
+  }
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const auto over_square = [&](const Tensor& t) { return apply(detail::UnaryGrad<Atan>{}, t, x); };
+    return over_square(over_square(p) * finite(x)) * -2;
+  }
 };
 
 struct Sinh : OfInput {
@@ -147,14 +170,22 @@ struct Asinh : OfInput {
   static constexpr std::string_view name = "asinh";
   static auto value(auto x) { return std::asinh(x); }
   static auto pull(auto g, auto x) { return g / std::hypot(x, like(x, 1)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * x * pow(1 + square(x), -1.5)); }
+  // -x / (1 + x^2)^(3/2)
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const auto over_root = [&](const Tensor& t) { return apply(detail::UnaryGrad<Asinh>{}, t, x); };
+    return -over_root(over_root(over_root(p) * finite(x)));
+  }
 };
 
 struct Acosh : OfInput {
   static constexpr std::string_view name = "acosh";
   static auto value(auto x) { return std::acosh(x); }
   static auto pull(auto g, auto x) { return g / (std::sqrt(x - 1) * std::sqrt(x + 1)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * x * pow((x - 1) * (x + 1), -1.5)); }
+  // -x / (x^2 - 1)^(3/2)
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const auto over_root = [&](const Tensor& t) { return apply(detail::UnaryGrad<Acosh>{}, t, x); };
+    return -over_root(over_root(over_root(p) * finite(x)));
+  }
 };
 
 struct Atanh : OfInput {

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include <dygrad/autograd/ops/broadcast.h>
 #include <dygrad/autograd/ops/elementwise.h>
@@ -22,8 +23,9 @@ struct PowNumber : detail::OfInput {
   }
 };
 
-// y = a^b: dy/da = b a^(b-1), dy/db = y log a. Where a = 0 these have limits that IEEE arithmetic misses as 0 * inf:
-// dy/da = 0 for b = 0, and dy/db = 0 for b >= 0. There the infinite factor is computed for other operands.
+// y = a^b: dy/da = b a^(b-1), dy/db = y log a. These have limits that IEEE arithmetic misses as 0 * inf: dy/da = 0 for
+// a = b = 0, and dy/db = 0 for a = 0, b >= 0 and for infinite a, b < 0. There the infinite factor is computed for other
+// operands.
 struct Pow {
   static constexpr std::string_view name = "pow";
   static Tensor forward(const Tensor& a, const Tensor& b) {
@@ -42,7 +44,8 @@ struct Pow {
       grads[0] = g * b * pow(a, exponent);
     }
     if (need[1]) {
-      const Tensor base = where(logical_and(at_zero, b >= 0), one, a);
+      const Tensor at_infinity = logical_and(a == std::numeric_limits<double>::infinity(), b < 0);
+      const Tensor base = where(logical_or(logical_and(at_zero, b >= 0), at_infinity), one, a);
       grads[1] = g * saved.output() * log(base);
     }
     return grads;

@@ -53,4 +53,13 @@ TEST_CASE("Derivatives of tensor powers at base 0 are the limits, not NaN") {
   CHECK(grads[1].to_vector<double>() == std::vector<double>{0, 0, 0, 0});
 }
 
+TEST_CASE("Derivatives of tensor powers at an infinite base are the limits, not NaN") {
+  const double inf = std::numeric_limits<double>::infinity();
+  Tensor a = full({4}, inf, float64).set_stop_gradient(false);
+  Tensor b = tensor({-2., -0.5, 0.5, 0.}, float64).set_stop_gradient(false);
+  const auto grads = grad({pow(a, b)}, {a, b});
+  CHECK(grads[0].to_vector<double>() == std::vector<double>{0, 0, 0, 0});
+  CHECK(grads[1].to_vector<double>() == std::vector<double>{0, 0, inf, inf});
+}
+
 }  // namespace dygrad::testing
