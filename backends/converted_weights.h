@@ -16,8 +16,9 @@
 
 namespace dygrad {
 
-/// Most conversions kept per storage: both directions, for two groups of shapes that want different layouts.
-inline constexpr std::size_t kConversionsPerStorage = 4;
+/// Most conversions kept per storage: both directions, for two groups of shapes that want different layouts, and how
+/// large the weights are.
+inline constexpr std::size_t kConversionsPerStorage = 5;
 
 /// What a conversion leads to. Algorithms derive from it and compare what they need.
 class Conversion : public RefCounted {

@@ -6,6 +6,8 @@
 #include <dygrad/backends/gemm/blas.h>
 #include <dygrad/backends/gemm/kernels.h>
 #include <dygrad/backends/image_result.h>
+#include <dygrad/backends/magnitude.h>
+#include <dygrad/backends/plain_sums.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/factories.h>
 
@@ -58,8 +60,11 @@ class Columns final : public Algorithm {
     if (problem.kind == Kind::deconv2d_weights) {
       const Tensor packed = compute(activations(a), activations(b), s.w_shape(),
                                     [&](auto... arrays) { gemm::deconv2d_weights(s, arrays...); });
+      if (!is_finite(packed)) return compute_plainly(problem, a, b, epilogue);  // see Note [Terms that are not there]
       return raw::clone(packed, MemoryFormat::row_major);  // the order parameters have
     }
+    if (problem.kind == Kind::deconv2d_data && !magnitude_of_weights(b).is_finite())
+      return compute_plainly(problem, a, b, epilogue);
     const Tensor result = compute(activations(a), packed_weights(b), result_shape(problem), [&](auto... arrays) {
       if (problem.kind == Kind::deconv2d) gemm::deconv2d(s, arrays...);
       else gemm::deconv2d_data(s, arrays...);

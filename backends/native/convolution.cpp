@@ -68,7 +68,7 @@ class Convolution final : public Algorithm {
     in_elements.o = s.groups * elements_for<T>(s.filters_in_group());
     std::vector<PatchPlan<T>> plans;
     for (std::int64_t group = 0; group < s.groups; ++group)
-      plans.emplace_back(patches_of_output(in_elements, group), pieces);
+      plans.emplace_back(patches_of_output(in_elements, group), pieces, weights->magnitude.is_finite());
     const Scratch<T> buffers(pieces, plans[0].scratch_size());
     for_each_piece(pieces, [&](std::int64_t piece) {
       for (std::int64_t group = 0; group < s.groups; ++group) {

@@ -61,10 +61,12 @@ std::vector<PatchGrid> parts_of(const PatchGrid& grid, std::int64_t depth) {
 }  // namespace
 
 template <class T>
-PatchPlan<T>::PatchPlan(PatchGrid grid, std::int64_t pieces) : grid_(std::move(grid)), regions_(regions_of(grid_)) {
+PatchPlan<T>::PatchPlan(PatchGrid grid, std::int64_t pieces, bool weights_are_finite)
+    : grid_(std::move(grid)), regions_(regions_of(grid_)) {
   constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
   constexpr std::int64_t kLine = 64 / kSize;
-  packed_ = grid_.position_step() * kSize % kAliasingBytes == 0 || !regions_pay(grid_, regions_, pieces);
+  packed_ = weights_are_finite &&
+            (grid_.position_step() * kSize % kAliasingBytes == 0 || !regions_pay(grid_, regions_, pieces));
   if (packed_) parts_ = parts_of(grid_, kPartBytes / kSize);
   std::int64_t deepest = 0;
   for (const PatchGrid& part : parts_) deepest = std::max(deepest, part.depth());

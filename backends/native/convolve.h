@@ -22,7 +22,8 @@ struct Piece {
 template <class T>
 class PatchPlan {
  public:
-  PatchPlan(PatchGrid grid, std::int64_t pieces);
+  /// Weights that are not finite must not meet the zeros of copied patches, see Note [Terms that are not there].
+  PatchPlan(PatchGrid grid, std::int64_t pieces, bool weights_are_finite);
 
   const PatchGrid& grid() const { return grid_; }
   /// Elements of scratch memory that each piece needs.

@@ -53,7 +53,7 @@ class Matmul final : public Algorithm {
     const double products = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
     const auto pieces =
         std::clamp<std::int64_t>(static_cast<std::int64_t>(std::min(products / kWorthAThread, 1e6)), 1, num_threads());
-    const PatchPlan<T> plan({1, 1, s.m, s.k, 0, s.k, 1, s.m, 1, 1, {0}, {0}}, pieces);
+    const PatchPlan<T> plan({1, 1, s.m, s.k, 0, s.k, 1, s.m, 1, 1, {0}, {0}}, pieces, true);
     const Scratch<T> buffers(pieces, plan.scratch_size());
     for (std::int64_t batch = 0; batch < s.batch; ++batch) {
       const Panels<T> panels =

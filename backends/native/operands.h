@@ -7,6 +7,7 @@
 
 #include <dygrad/backends/conv2d_sizes.h>
 #include <dygrad/backends/converted_weights.h>
+#include <dygrad/backends/magnitude.h>
 #include <dygrad/backends/native/panels.h>
 #include <dygrad/backends/work.h>
 #include <dygrad/core/block_cache.h>
@@ -18,6 +19,7 @@ struct PackedWeights final : Conversion {
   const Algorithm* algorithm;
   std::array<std::int64_t, 7> geometry;  ///< groups, stride, dilation, padding modulo the stride
   Tensor numbers;                        ///< as elements
+  Magnitude magnitude;                   ///< of what was packed
 
   PackedWeights(const Algorithm* a, const Conv2DSizes& s)
       : algorithm(a), geometry{s.groups, s.sh, s.sw, s.dh, s.dw, s.ph % s.sh, s.pw % s.sw} {}
@@ -39,6 +41,7 @@ Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes&
   Ref<PackedWeights> made = make_ref<PackedWeights>(&algorithm, s);
   made->numbers = memory_for<T>(size);
   const Tensor plain = std::is_same_v<From, Number<T>> ? numbers_of_weights<T>(w) : row_major(w);
+  made->magnitude = magnitude_of_weights(w);
   fill(plain.data<From>(), made->numbers.mutable_data<T>());
   keep_conversion(w, std::move(wanted), made);
   return made;

@@ -106,15 +106,15 @@ class Subpixel final : public Algorithm {
     const std::int64_t og = s.filters_in_group();
     std::int64_t panels_total = 0, scratch = 0;
     const std::vector<Part> parts = parts_of<T>(s, panels_total);
-    const std::int64_t pieces = num_native_pieces(s);
-    std::vector<PatchPlan<T>> plans;
-    for (const Part& part : parts) {
-      plans.emplace_back(part.phase.grid, pieces);
-      scratch = std::max(scratch, plans.back().scratch_size());
-    }
     const auto weights = packed_weights<T>(*this, s, w, panels_total, [&](const Number<T>* from, T* to) {
       for (const Part& part : parts) pack(s, part, from, to);
     });
+    const std::int64_t pieces = num_native_pieces(s);
+    std::vector<PatchPlan<T>> plans;
+    for (const Part& part : parts) {
+      plans.emplace_back(part.phase.grid, pieces, weights->magnitude.is_finite());
+      scratch = std::max(scratch, plans.back().scratch_size());
+    }
 
     const Tensor image = factors_of_channels<T>(x, s.groups);
     const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);

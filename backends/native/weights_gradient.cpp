@@ -6,6 +6,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/plain_sums.h>
 
 namespace dygrad::native {
 
@@ -87,7 +88,31 @@ class Sums {
     }
   }
 
-  /// Adds with copies of whole patches, so that taps fill up vectors that channels do not.
+  /// The same with copies of what each row tap reads, so that patches may consist of anything.
+  void add_by_regions(std::int64_t part, std::int64_t parts, T* scratch) {
+    const std::int64_t step = packed_step(grid_.depth()), channels = grid_.channels;
+    for (const Region& region : regions_) {
+      const std::int64_t per_image = region.rows.size() * region.columns.size();
+      const Range columns = region.column_taps;
+      for_each_block(part_of({0, s_.n * per_image}, part, parts), [&](Range block) {
+        for (std::int64_t i = region.row_taps.first; i < region.row_taps.last; ++i) {
+          find_pixels(region, block);
+          for (std::int64_t q = 0; q < block.size(); ++q) {
+            T* const copy = scratch + q * step;
+            for (std::int64_t j = columns.first; j < columns.last; ++j) {
+              const T* from = ys_[q] + (grid_.row_taps[i] * s_.ow + grid_.column_taps[j]) * s_.o;
+              std::copy_n(from, channels, copy + (j - columns.first) * channels);
+            }
+            ys_[q] = copy;
+          }
+          add_lanes(0, (i * s_.kw + columns.first) * channels, columns.size() * channels, block.size());
+        }
+      });
+    }
+  }
+
+  /// Adds with copies of whole patches, so that taps fill up vectors that channels do not. Their zeros must not meet
+  /// pixels that are not finite, see Note [Terms that are not there].
   void add_packed(std::int64_t part, std::int64_t parts, T* scratch) {
     const std::int64_t step = packed_step(grid_.depth());
     const Region everywhere{{0, grid_.rows}, {0, grid_.columns}, {}, {}};
@@ -281,27 +306,47 @@ class WeightsGradient final : public Algorithm {
     const Division division(s, num_native_pieces(s));
     const Tensor pixels = factors_of_batch<T>(x), image = factors_of_batch<T>(g);
     s.n = elements_for<T>(s.n);
+    const Patches patches = fits_in_place<T>(s, division) ? Patches::in_place : Patches::packed;
+    const Tensor w = sums_of<T>(problem, s, division, patches, pixels, image);
+    if (patches == Patches::in_place || is_finite(w)) return w;
+    return sums_of<T>(problem, s, division, Patches::by_regions, pixels, image);
+  }
+
+  /// How they are read.
+  enum class Patches : std::uint8_t { in_place, packed, by_regions };
+
+  template <class T>
+  static bool fits_in_place(const Conv2DSizes& s, const Division& division) {
+    bool fits = true;
+    for (std::int64_t part = 0; part < division.filters; ++part) {
+      const Range filters = part_of({0, s.filters_in_group()}, part, division.filters);
+      fits = fits && Sums<T>(s, 0, filters, nullptr, nullptr, nullptr).fits_in_place();
+    }
+    return fits;
+  }
+
+  template <class T>
+  static Tensor sums_of(const Problem& problem, const Conv2DSizes& s, const Division& division, Patches patches,
+                        const Tensor& pixels, const Tensor& image) {
     const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
     const std::int64_t lanes = s.taps() * ceil_div(og, division.filters);
     const Scratch<Sum<T>> sums(division.filters * division.positions, s.c * sums_step<Sum<T>>(lanes));
-    const auto sums_of = [&](const Division::Share& own, std::int64_t position_part, std::int64_t group) {
+    const auto part_of_sums = [&](const Division::Share& own, std::int64_t position_part, std::int64_t group) {
       const std::int64_t step = sums_step<Sum<T>>(s.taps() * own.filters.size());
       return sums.of_piece(own.filter_part * division.positions + position_part) + group * cg * step;
     };
-    bool in_place = true;
-    for (std::int64_t part = 0; part < division.filters; ++part) {
-      const Range filters = part_of({0, og}, part, division.filters);
-      in_place = in_place && Sums<T>(s, 0, filters, nullptr, nullptr, nullptr).fits_in_place();
-    }
-    const Scratch<T> buffers(in_place ? 0 : division.pieces(), Sums<T>::kMostPositions * Sums<T>::packed_step(lanes));
+    const Scratch<T> buffers(patches == Patches::in_place ? 0 : division.pieces(),
+                             Sums<T>::kMostPositions * Sums<T>::packed_step(lanes));
     for_each_piece(division.pieces(), [&](std::int64_t piece) {
       const Division::Share own = division.share(s, piece);
       for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {
-        Sum<T>* const to = sums_of(own, own.position_part, group);
+        Sum<T>* const to = part_of_sums(own, own.position_part, group);
         std::fill_n(to, cg * sums_step<Sum<T>>(s.taps() * own.filters.size()), Sum<T>{0});
         Sums<T> of_group(s, group, own.filters, pixels.data<T>(), image.data<T>(), to);
-        if (in_place) of_group.add_in_place(own.position_part, division.positions);
-        else of_group.add_packed(own.position_part, division.positions, buffers.of_piece(piece));
+        const std::int64_t part = own.position_part, parts = division.positions;
+        if (patches == Patches::in_place) of_group.add_in_place(part, parts);
+        else if (patches == Patches::packed) of_group.add_packed(part, parts, buffers.of_piece(piece));
+        else of_group.add_by_regions(part, parts, buffers.of_piece(piece));
       }
     });
 
@@ -311,7 +356,7 @@ class WeightsGradient final : public Algorithm {
       const Division::Share own = division.share(s, piece);
       for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {
         std::vector<const Sum<T>*> parts;
-        for (std::int64_t part = 0; part < division.positions; ++part) parts.push_back(sums_of(own, part, group));
+        for (std::int64_t part = 0; part < division.positions; ++part) parts.push_back(part_of_sums(own, part, group));
         add_and_transpose(s, part_of({0, cg}, own.position_part, division.positions), own.filters, parts,
                           weights + group * cg * og * s.taps());
       }

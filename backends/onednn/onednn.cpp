@@ -5,10 +5,12 @@
 #include <dygrad/backends/batched_matmul.h>
 #include <dygrad/backends/cost.h>
 #include <dygrad/backends/image_result.h>
+#include <dygrad/backends/magnitude.h>
 #include <dygrad/backends/onednn/convolution_cache.h>
 #include <dygrad/backends/onednn/runtime.h>
 #include <dygrad/backends/onednn/weights_cache.h>
 #include <dygrad/backends/onednn/weights_layout.h>
+#include <dygrad/backends/plain_sums.h>
 #include <dygrad/backends/problem_text.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/factories.h>
@@ -117,11 +119,14 @@ class Primitive final : public Algorithm {
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Convolution& c = onednn::cached_convolution(problem.kind, s);
+    // Some primitives multiply zeros beside the image, see Note [Terms that are not there].
+    if (problem.kind != Kind::deconv2d_weights && !magnitude_of_weights(b).is_finite())
+      return compute_plainly(problem, a, b, epilogue);
     try {
       if (problem.kind == Kind::deconv2d_weights) {
         Tensor w = Tensor::empty(s.w_shape());
         run_into_weights(c, a, b, w);
-        return w;
+        return is_finite(w) ? w : compute_plainly(problem, a, b, epilogue);
       }
       Tensor result = Tensor::empty(result_shape(problem), DType::float32, kChannelsLast);
       if (problem.kind == Kind::deconv2d) run_through_weights(c, a, c.x, b, result, c.y);
