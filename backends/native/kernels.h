@@ -107,8 +107,9 @@ struct Kernels : TileKernels<T> {
   void (*sum_over_pixels)(const PixelRun& run, const T* patches, const T* pixels, T* weights);
   /// to[i * step + j] = lines[j][i] for i in [0, count), j in [0, num_lines).
   void (*transpose)(const T* const* lines, std::int64_t num_lines, std::int64_t count, T* to, std::int64_t step);
-  /// Of tiles of [pixels / 2 - 1][taps - 2] along both axes, see transforms.h.
-  void (*transform[kTransforms][kTileSizes][kMostWinogradTaps - 1])(const TransformTile<T>&);
+  /// Of tiles of [pixels / 2 - 1][taps - 2] along both axes, see transforms.h. Those that read an image return the sum
+  /// of the squares of all that they read: infinite where these overflow, and not a number where one of them is none.
+  T (*transform[kTransforms][kTileSizes][kMostWinogradTaps - 1])(const TransformTile<T>&);
 };
 
 template <>

@@ -76,9 +76,11 @@ struct LineTransform {
   }
 };
 
-/// All rows of a tile, then all columns of that. What lies between stays in registers if it fits.
+/// All rows of a tile, then all columns of that. What lies between stays in registers if it fits. Adds the squares of
+/// what it reads of an image to two sums, as additions to one wait for each other.
 template <class T, class Line, bool kPlain, bool kWhole>
-[[gnu::always_inline]] inline void transform_vectors(const TransformTile<T>& tile, std::int64_t i, std::int64_t count) {
+[[gnu::always_inline]] inline void transform_vectors(const TransformTile<T>& tile, std::int64_t i, std::int64_t count,
+                                                     Vector<T> (&squares)[2]) {
   constexpr int kIn = Line::kIn, kOut = Line::kOut;
   Vector<T> half[kOut][kIn];
   for_each_line<kIn>([&](int r) __attribute__((always_inline)) {
@@ -89,6 +91,7 @@ template <class T, class Line, bool kPlain, bool kWhole>
       if constexpr (Line::kReadsImage) __builtin_prefetch(from + tile.ahead);
       if (!kPlain && (tile.in.outside >> (r * kIn + c) & 1)) in[c] = Vector<T>{};
       else in[c] = kWhole ? load(from) : load_part(from, count);
+      if constexpr (Line::kReadsImage) squares[c % 2] += in[c] * in[c];
     });
     Line::template apply<T>(in, out);
     unrolled<kOut>([&]<int c>() __attribute__((always_inline)) { half[c][r] = out[c]; });
@@ -140,22 +143,34 @@ inline void write_tail(const TransformTile<T>& tile, int rows, int columns, std:
   }
 }
 
+template <class T>
+inline T sum_of_lanes(Vector<T> v) {
+  T sum{0};
+  for (int i = 0; i < kLanes<T>; ++i) sum += v[i];
+  return sum;
+}
+
 template <class T, class Line, bool kPlain>
-[[gnu::noinline]] void transform_all(const TransformTile<T>& tile) {
+[[gnu::noinline]] T transform_all(const TransformTile<T>& tile) {
   constexpr int kIn = Line::kIn, kOut = Line::kOut;
+  Vector<T> squares[2]{};
+  T of_tail{0};
   std::int64_t i = 0;
-  for (; i + kLanes<T> <= tile.count; i += kLanes<T>) transform_vectors<T, Line, kPlain, true>(tile, i, kLanes<T>);
-  if (i == tile.count) return;
-  if constexpr (kVectorBytes == 64) {  // which can load and store a part
-    transform_vectors<T, Line, kPlain, false>(tile, i, tile.count - i);
-  } else {
-    TailBuffer<T> in, out;
-    read_tail(tile.in, kIn, kIn, i, tile.count - i, in.numbers);
-    const TileView<T> whole = in.view(kIn);
-    transform_all<T, Line, true>(
-        {.in = {whole.data, whole.row_step, whole.column_step}, .out = out.view(kOut), .count = kLanes<T>});
-    write_tail(tile, kOut, kOut, i, tile.count - i, out.numbers);
+  for (; i + kLanes<T> <= tile.count; i += kLanes<T>)
+    transform_vectors<T, Line, kPlain, true>(tile, i, kLanes<T>, squares);
+  if (i < tile.count) {
+    if constexpr (kVectorBytes == 64) {  // which can load and store a part
+      transform_vectors<T, Line, kPlain, false>(tile, i, tile.count - i, squares);
+    } else {
+      TailBuffer<T> in, out;
+      read_tail(tile.in, kIn, kIn, i, tile.count - i, in.numbers);
+      const TileView<T> whole = in.view(kIn);
+      of_tail = transform_all<T, Line, true>(
+          {.in = {whole.data, whole.row_step, whole.column_step}, .out = out.view(kOut), .count = kLanes<T>});
+      write_tail(tile, kOut, kOut, i, tile.count - i, out.numbers);
+    }
   }
+  return Line::kReadsImage ? of_tail + sum_of_lanes<T>(squares[0] + squares[1]) : T{0};
 }
 
 /// Weights are always whole and written over; the others have borders, overlaps and biases.
@@ -164,14 +179,12 @@ constexpr bool is_always_plain(Transform transform) {
 }
 
 template <class T, Transform kTransform, int kPixels, int kTaps>
-void transform(const TransformTile<T>& tile) {
+T transform(const TransformTile<T>& tile) {
   using Line = LineTransform<kPixels, kTaps, kTransform>;
   const TransformTile<T> copy = tile;  // which stores cannot change
-  if (is_always_plain(kTransform) || (!copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0)) {
-    transform_all<T, Line, true>(copy);
-  } else if constexpr (!is_always_plain(kTransform)) {
-    transform_all<T, Line, false>(copy);
-  }
+  const bool is_plain = !copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0;
+  if (is_always_plain(kTransform) || is_plain) return transform_all<T, Line, true>(copy);
+  return transform_all<T, Line, is_always_plain(kTransform)>(copy);
 }
 
 template <class T, Transform kTransform>

@@ -7,6 +7,8 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/winograd.h>
+#include <dygrad/backends/native/winograd_range.h>
+#include <dygrad/backends/plain_sums.h>
 #include <dygrad/core/activate.h>
 
 namespace dygrad::native {
@@ -154,6 +156,7 @@ class Winograd final : public Algorithm {
     const std::int64_t depth = forward() ? tiles.channels() : tiles.lanes();
     const std::int64_t lanes = forward() ? tiles.lanes() : tiles.channels();
     const TileWeights<T> weights(*this, s, tiles, w, forward());
+    if (!has_even_range(weights.magnitude())) return compute_plainly(problem, image, w, epilogue);
     const Blocking blocking = weights.kept() ? kWithKept : kWithoutKept;
 
     const Tensor source = channels_last(image);
@@ -177,6 +180,8 @@ class Winograd final : public Algorithm {
     const Scratch<T> element_buffers(kFactors<T> == 1 ? 0 : division.pieces(),
                                      points * height * element_step + weights.num_elements());
     const Scratch<N> buffers(division.pieces(), points * height * (depth_step + lane_step) + weights.num_numbers());
+    const double most = most_of_tile<N>(weights.magnitude(), depth);
+    std::vector<OutlyingTiles> outlying(static_cast<std::size_t>(division.tile_parts));
     for_each_piece(division.pieces(), [&](std::int64_t piece) {
       const Range units =
           part_of({0, ceil_div(tiles.count(), unit)}, piece / division.panel_parts, division.tile_parts);
@@ -188,11 +193,20 @@ class Winograd final : public Algorithm {
       const Tiles::Matrix<T> in_elements{element_buffers.of_piece(piece), height, element_step};
       T* const panel_elements = element_buffers.of_piece(piece) + points * height * element_step;
       const Tiles::Matrix<N> c{scratch + points * height * depth_step, height, lane_step};
+      std::vector<N> squares(static_cast<std::size_t>(height));
       for (std::int64_t group = 0; group < s.groups; ++group) {
+        TileLimits<N> limits(forward() ? PixelRange<N>::of_x(s, group, source) : PixelRange<N>::of_y(s, group, source),
+                             tiles.per_image(), most);
         for (std::int64_t first = own.first; first < own.last; first += height) {
           const Range block{first, std::min(first + height, own.last)};
-          if (forward()) tiles.gather_x(group, source.data<N>(), block, a);
-          else tiles.gather_y(group, source.data<N>(), block, {0, depth}, a);
+          if (forward()) tiles.gather_x(group, source.data<N>(), block, a, squares.data());
+          else tiles.gather_y(group, source.data<N>(), block, {0, depth}, a, squares.data());
+          for (std::int64_t i = 0; i < block.size(); ++i) {
+            if (limits.allow(first + i, squares[static_cast<std::size_t>(i)])) continue;
+            for (std::int64_t point = 0; point < points; ++point) std::fill_n(a.row(point, i), depth, N{0});
+            if (own_panels.first == 0)
+              outlying[static_cast<std::size_t>(piece / division.panel_parts)].push_back({group, first + i});
+          }
           const Tiles::Matrix<T> rows = as_elements<T>(a, points, block.size(), depth, in_elements);
           PointProduct<T> product(tiles, block);
           for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
@@ -214,6 +228,9 @@ class Winograd final : public Algorithm {
         }
       }
     });
+    const OutlyingTiles left_out = joined(outlying);
+    if (!left_out.empty() && forward()) add_plainly(problem, tiles, left_out, source, w, result);
+    else if (!left_out.empty()) write_plainly(problem, tiles, left_out, source, w, epilogue.bias, result);
     raw::activate(epilogue.activation, result);  // not before: tiles add to what their neighbours wrote
     return result;
   }
@@ -230,12 +247,14 @@ bool winograd_takes(const Problem& problem, const Precision& precision) {
   return precision.takes(problem) && problem.compute != Compute::direct && Tiles::suit(conv2d_sizes(problem));
 }
 
-/// Floating-point operations below which a problem keeps all its digits: large tiles would save too little.
-constexpr double kWorthDigits = 8e6;
+/// Floating-point operations below which a problem keeps all its digits: tiles would save too little, large ones up to
+/// a greater size.
+constexpr double kWorthTiles = 1e6, kWorthLargeTiles = 8e6;
 
 double winograd_estimate(const Problem& problem, const Precision& precision, TileSize pixels) {
   const Conv2DSizes s = conv2d_sizes(problem);
-  if (pixels == TileSize::four && cost::flop(s) < kWorthDigits) return std::numeric_limits<double>::infinity();
+  const double worth = pixels == TileSize::four ? kWorthLargeTiles : kWorthTiles;
+  if (cost::flop(s) < worth) return std::numeric_limits<double>::infinity();
   const Tiles tiles(s, pixels);
   const bool lanes_are_channels = problem.kind == Problem::Kind::deconv2d_data;
   const auto size = static_cast<double>(size_of(problem.dtype)), groups = static_cast<double>(s.groups);
@@ -262,9 +281,10 @@ double winograd_estimate(const Problem& problem, const Precision& precision, Til
   const std::int64_t unit = problem.kind == Problem::Kind::deconv2d ? tiles.per_image() : kernels<float>().rows();
   const std::int64_t units = shares_lanes_first ? 1 : ceil_div(tiles.count(), unit);
   const double balance = Division::of<float>(units, unit, panels.count(), num_threads(), true).balance;
+  constexpr double kStart = 3e-6;  // to find tiles and share them out
   constexpr double kMargin = 1.2;  // digits are only given up for a gain
   const double margin = pixels == TileSize::four ? kMargin : 1;
-  const double alone = margin * cost::seconds((products + copies + memory) / balance, 0);
+  const double alone = margin * (kStart + cost::seconds((products + copies + memory) / balance, 0));
   const double rounded = problem.kind == Problem::Kind::deconv2d_weights ? depth + lanes
                          : lanes_are_channels                            ? lanes
                                                                          : depth;

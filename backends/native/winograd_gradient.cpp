@@ -1,12 +1,15 @@
 // W with fewer products: tiles of x and of y at points, one product of matrices per point, and back into taps.
 // See Note [Winograd] in transforms.h and Note [Tiles of a transposed convolution] in winograd_tiles.h.
 #include <array>
+#include <atomic>
 #include <optional>
 
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/winograd.h>
+#include <dygrad/backends/native/winograd_range.h>
+#include <dygrad/backends/plain_sums.h>
 
 namespace dygrad::native {
 
@@ -111,8 +114,11 @@ class Gradient {
         std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels_.count(), panel_parts_)));
     lane_step_ = odd_lines<N>(at_once_ * panel_);
     height_ = keeps_x_ ? own_tiles : block_height<N>(points_ * (depth_step_ + lane_step_), own_tiles, kBlockBytes);
+    for (std::int64_t group = 0; group < s.groups; ++group) most_squares_.push_back(most_squares(group));
+    if (keeps_x_) kept_squares_.resize(static_cast<std::size_t>(tiles_.count()));
   }
 
+  /// Undefined where the range of a tile is too wide, see Note [Dynamic range of tiles].
   Tensor weights() {
     const std::int64_t pieces = tile_parts_ * panel_parts_, own_depth = keeps_x_ ? 0 : depth_step_;
     const std::int64_t tiles_size = points_ * height_ * (own_depth + lane_step_);
@@ -123,6 +129,7 @@ class Gradient {
     if (kRounds) element_buffers_.emplace(pieces, points_ * elements_for<T>(height_) * (own_depth + lane_step_));
     if (keeps_x_) bring_x_to_points(pieces);
     for_each_piece(pieces, [&](std::int64_t piece) { sum(piece); });
+    if (has_outlier_) return {};
 
     Tensor w = Tensor::empty(s_.w_shape(), dtype_of<N>());
     for (std::int64_t group = 0; group < s_.groups; ++group) {
@@ -166,10 +173,18 @@ class Gradient {
   N* taps_of_all() const { return memory_->of_piece(0); }
   N* buffer(std::int64_t piece) const { return taps_of_all() + tile_parts_ * taps_step_ + piece * buffer_step_; }
 
+  /// Largest product of the sums of squares of a tile of x and its tile of y.
+  double most_squares(std::int64_t group) const {
+    const std::int64_t cg = depth_, og = s_.filters_in_group();
+    const PixelRange<N> x{x_.data<N>() + group * cg, s_.n * s_.h * s_.w, s_.c, cg};
+    const PixelRange<N> y{g_.data<N>() + group * og, s_.n * s_.oh * s_.ow, s_.o, og};
+    return gradient_limit<N>(x.typical_square(), y.typical_square(), tiles_.count());
+  }
+
   void bring_x_to_points(std::int64_t pieces) {
     for_each_piece(pieces, [&](std::int64_t piece) {
       const Range some = part_of({0, tiles_.count()}, piece, pieces);
-      tiles_.gather_x(0, x_.data<N>(), some, x_numbers().from(some.first));
+      tiles_.gather_x(0, x_.data<N>(), some, x_numbers().from(some.first), kept_squares_.data() + some.first);
     });
     if constexpr (kRounds) {
       x_elements_.emplace(tile_parts_, points_ * elements_for<T>(height_) * depth_step_);
@@ -196,14 +211,18 @@ class Gradient {
       a_elements = {b_elements.row(points_, 0), half, depth_step_};
     }
     const Range points{0, points_};
+    std::vector<N> x_squares(static_cast<std::size_t>(keeps_x_ ? 0 : height_));
+    std::vector<N> y_squares(static_cast<std::size_t>(height_));
     PointSums<T> point_sums(tiles_);
     for (std::int64_t group = 0; group < s_.groups; ++group) {
       for (const Range some : panel_groups(piece % panel_parts_)) {
         const Range range{some.first * panel_, std::min(some.last * panel_, lanes_)};
         for (std::int64_t first = own.first; first < own.last; first += height_) {
           const Range block{first, std::min(first + height_, own.last)};
-          if (!keeps_x_) tiles_.gather_x(group, x_.data<N>(), block, a);
-          tiles_.gather_y(group, g_.data<N>(), block, range, b);
+          if (!keeps_x_) tiles_.gather_x(group, x_.data<N>(), block, a, x_squares.data());
+          tiles_.gather_y(group, g_.data<N>(), block, range, b, y_squares.data());
+          check_range(group, block, keeps_x_ ? kept_squares_.data() + block.first : x_squares.data(), y_squares.data());
+          if (has_outlier_) return;
           const Tiles::Matrix<T> as =
               keeps_x_ ? kept_x(part) : as_elements<T>(tiles_, block, points, a, depth_, a_elements);
           const Tiles::Matrix<T> bs = as_elements<T>(tiles_, block, points, b, range.size(), b_elements);
@@ -212,6 +231,14 @@ class Gradient {
         for (std::int64_t q = some.first; q < some.last; ++q)
           panel_to_taps(tiles_, sums + (q - some.first) * panel_ * points_ * depth_, q, taps_of(part, group));
       }
+    }
+  }
+
+  void check_range(std::int64_t group, Range block, const N* x_squares, const N* y_squares) {
+    const double most = most_squares_[static_cast<std::size_t>(group)];
+    for (std::int64_t i = 0; i < block.size(); ++i) {
+      const double product = static_cast<double>(x_squares[i]) * static_cast<double>(y_squares[i]);
+      if (!(product <= most)) has_outlier_.store(true, std::memory_order_relaxed);
     }
   }
 
@@ -228,6 +255,9 @@ class Gradient {
   std::int64_t taps_step_ = 0, buffer_step_ = 0;
   std::optional<Scratch<N>> memory_;
   std::optional<Scratch<T>> element_buffers_, x_elements_;
+  std::vector<double> most_squares_;  ///< of each group
+  std::vector<N> kept_squares_;       ///< of the tiles of x, where these are kept
+  std::atomic<bool> has_outlier_{false};
 };
 
 class WinogradGradient final : public Algorithm {
@@ -242,8 +272,9 @@ class WinogradGradient final : public Algorithm {
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_, pixels_); }
 
   Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
-    return precision_.dispatch(problem.dtype, name(),
-                               [&]<class T>() { return Gradient<T>(conv2d_sizes(problem), pixels_, x, g).weights(); });
+    const Tensor w = precision_.dispatch(
+        problem.dtype, name(), [&]<class T>() { return Gradient<T>(conv2d_sizes(problem), pixels_, x, g).weights(); });
+    return w.defined() ? w : compute_plainly(problem, x, g, {});
   }
 
  private:

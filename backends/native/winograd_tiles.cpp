@@ -134,26 +134,27 @@ TileView<T> Tiles::pixels_of(std::int64_t group, const Place& place, T* x) const
 }
 
 template <class T>
-void Tiles::gather_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to) const {
+void Tiles::gather_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to, T* squares) const {
   const auto map = transform<T>(Transform::x_to_points);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     const Place next = i + 1 < tiles.size() ? after(place) : place;
-    map({.in = pixels_of(group, place, x),
-         .out = points_of(to, i),
-         .count = channels(),
-         .ahead = first_pixel(next) - first_pixel(place)});
+    squares[i] = map({.in = pixels_of(group, place, x),
+                      .out = points_of(to, i),
+                      .count = channels(),
+                      .ahead = first_pixel(next) - first_pixel(place)});
   });
 }
 
 template <class T>
-void Tiles::gather_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to) const {
+void Tiles::gather_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to, T* squares) const {
   const auto map = transform<T>(Transform::y_to_points);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     const Place next = i + 1 < tiles.size() ? after(place) : place;
     const std::int64_t ahead = first_block(next, 0, 0) - first_block(place, 0, 0);
     TileView<T> out = points_of(to, i);
+    squares[i] = T{0};
     for_each_stretch(group, place, lanes, y, [&](std::int64_t, std::int64_t count, const TileView<const T>& in) {
-      map({.in = in, .out = out, .count = count, .ahead = ahead});
+      squares[i] += map({.in = in, .out = out, .count = count, .ahead = ahead});
       out.data += count;
     });
   });
@@ -195,8 +196,8 @@ void Tiles::scatter_y(std::int64_t group, const Matrix<const T>& from, Range til
 }
 
 #define DYGRAD_TILES_OF(T)                                                                                \
-  template void Tiles::gather_x(std::int64_t, const T*, Range, const Matrix<T>&) const;                   \
-  template void Tiles::gather_y(std::int64_t, const T*, Range, Range, const Matrix<T>&) const;            \
+  template void Tiles::gather_x(std::int64_t, const T*, Range, const Matrix<T>&, T*) const;               \
+  template void Tiles::gather_y(std::int64_t, const T*, Range, Range, const Matrix<T>&, T*) const;        \
   template void Tiles::scatter_x(std::int64_t, const Matrix<const T>&, Range, Range, const T*, T*) const; \
   template void Tiles::scatter_y(std::int64_t, const Matrix<const T>&, Range, Range, const T*, bool, T*) const;
 DYGRAD_TILES_OF(float)

@@ -123,12 +123,13 @@ class Tiles {
     Matrix from(std::int64_t first) const { return {row(0, first), height, step}; }
   };
 
-  /// All channels of a group. Images are channels-last.
+  /// All channels of a group. Images are channels-last. `squares` gets a number for each tile, the sum of the squares
+  /// of its pixels.
   template <class T>
-  void gather_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to) const;
+  void gather_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to, T* squares) const;
   /// These lanes of it; the matrix begins with the first of them.
   template <class T>
-  void gather_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to) const;
+  void gather_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to, T* squares) const;
   /// These channels; init is one number per channel of the range, or null.
   template <class T>
   void scatter_x(std::int64_t group, const Matrix<const T>& from, Range tiles, Range channels, const T* init,

@@ -56,6 +56,7 @@ class TileWeights {
   TileWeights(const Algorithm& algorithm, const Conv2DSizes& s, const Tiles& tiles, const Tensor& w, bool of_d);
 
   bool kept() const { return kept_; }
+  const Magnitude& magnitude() const { return packed_->magnitude; }
   /// Scratch memory that panel() needs.
   std::int64_t num_numbers() const { return kept_ ? 0 : tiles_.points() * depth_at_once_ * kFactors<T> * kMaxPanel; }
   std::int64_t num_elements() const { return kept_ || kFactors<T> == 1 ? 0 : num_numbers(); }
