@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include <dygrad/core/layout.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/reduction_kernels.h>
 #include <dygrad/core/vectorize.h>
@@ -289,7 +290,7 @@ ChannelPair channel_moments(const Tensor& x) {
 }
 
 ChannelPair channel_products(const Tensor& g, const Tensor& x, const Tensor& mean) {
-  assert(g.strides() == x.strides() || g.num_elements() <= 1);
+  assert(g.shape() == x.shape() && (x.num_elements() == 0 || is_same_layout(x.shape(), g.strides(), x.strides())));
   ChannelPair result = pair_for(x);
   dispatch_float(x.dtype(), "channel_products", [&]<class T>() {
     ChannelReduction<T, Products<T>>({g.data<T>(), x.data<T>()}, x, mean.data<T>())

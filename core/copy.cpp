@@ -1,10 +1,12 @@
 #include <dygrad/core/copy.h>
 
 #include <atomic>
-#include <cassert>
 
 #include <dygrad/core/convert.h>
 #include <dygrad/core/elementwise.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/layout.h>
+#include <dygrad/core/message.h>
 
 namespace dygrad::raw {
 
@@ -19,7 +21,13 @@ bool follows_channels_last(const Tensor& x) {
 }  // namespace
 
 void copy(const Tensor& source, const Tensor& destination) {
-  assert(source.shape() == destination.shape());
+  if (source.shape() != destination.shape()) {
+    throw ShapeError(Message("copy", "shapes differ.")
+                         .expected("a source of shape {}, as the destination", destination.shape())
+                         .got("{}", source.shape())
+                         .fix("reshape or expand the source first"));
+  }
+  if (overlaps(source, destination)) return copy(clone(source), destination);
   dispatch_all(destination.dtype(), [&]<class To>() {
     dispatch_all(source.dtype(),
                  [&]<class From>() { map_into<To, From>([](From v) { return convert<To>(v); }, destination, source); });

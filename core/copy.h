@@ -5,8 +5,8 @@
 
 namespace dygrad::raw {
 
-/// Writes source's elements, converted, into destination, whose shape must be equal (asserted). Does not bump the
-/// version.
+/// Writes source's elements, converted, into destination, whose shape must be equal (ShapeError). Both may lie in the
+/// same memory, in any way. Does not bump the version.
 DYGRAD_API void copy(const Tensor& source, const Tensor& destination);
 DYGRAD_API void fill(const Tensor& destination, double value);
 

@@ -21,7 +21,7 @@ class Window {
  public:
   Window(const Tensor& tensor, const PrintOptions& options)
       : tensor_(tensor),
-        edge_(std::max<std::int64_t>(options.edge_items, 1)),
+        edge_(std::clamp<std::int64_t>(options.edge_items, 1, std::int64_t{1} << 61)),  // twice it is a number, too
         summarised_(tensor.num_elements() > options.threshold) {}
 
   bool shortens(int dim) const { return summarised_ && extent(dim) > 2 * edge_; }

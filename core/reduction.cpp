@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cassert>
 #include <cstring>
 #include <memory>
 
 #include <dygrad/core/copy.h>
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/reduction_kernels.h>
 #include <dygrad/core/reduction_plan.h>
@@ -209,7 +210,13 @@ class Reduction {
 template <class Combine>
 Tensor reduce_extremum(std::string_view op, const Tensor& x, const Axes& axes) {
   Tensor result = Tensor::empty(reduced_shape(x.shape(), axes), x.dtype());
-  assert(x.num_elements() > 0 || result.num_elements() == 0);
+  if (x.num_elements() == 0 && result.num_elements() > 0) {
+    throw ShapeError(Message(op, "nothing to choose from.")
+                         .line("x {}, axes {}", x.shape(), axes)
+                         .expected("extents of at least 1 along the reduced axes")
+                         .got("0 elements")
+                         .fix("leave empty extents out, or concatenate a first value"));
+  }
   const ReductionKernels& kernels = dispatch_float(
       x.dtype(), op, []<class T>() -> const ReductionKernels& { return kReductionKernels<Combine, T, T>; });
   if (x.num_elements() > 0) Reduction(kernels, x, axes, result).run();

@@ -4,6 +4,9 @@
 #include <cassert>
 #include <cstdlib>
 
+#include <dygrad/core/error.h>
+#include <dygrad/core/layout.h>
+#include <dygrad/core/message.h>
 #include <dygrad/core/parallel.h>
 
 namespace dygrad::raw {
@@ -12,9 +15,16 @@ namespace {
 bool all_dense_alike(std::span<const Tensor* const> operands) {
   const Tensor& first = *operands.front();
   for (const Tensor* operand : operands) {
-    if (operand->strides() != first.strides()) return false;
+    if (!is_same_layout(first.shape(), operand->strides(), first.strides())) return false;
   }
   return first.is_contiguous() || first.is_contiguous(MemoryFormat::channels_last);
+}
+
+[[noreturn]] void fail_shapes(const Tensor& first, const Tensor& other) {
+  throw ShapeError(Message("elementwise", "the operands have different shapes.")
+                       .expected("{}, as the first", first.shape())
+                       .got("{}", other.shape())
+                       .fix("expand them to one shape first"));
 }
 }  // namespace
 
@@ -22,6 +32,9 @@ StridedLoop::StridedLoop(std::span<const Tensor* const> operands)
     : operands_(static_cast<int>(operands.size())), num_elements_(operands.front()->num_elements()) {
   assert(operands_ <= kMaxOperands);
   const Tensor& first = *operands.front();
+  for (const Tensor* operand : operands) {
+    if (operand->shape() != first.shape()) fail_shapes(first, *operand);
+  }
   extent_[0] = num_elements_;
   if (num_elements_ == 0) return;
   if (num_elements_ == 1 || all_dense_alike(operands)) {
@@ -51,7 +64,6 @@ StridedLoop::StridedLoop(std::span<const Tensor* const> operands)
     Offsets strides{};
     int k = 0;
     for (const Tensor* operand : operands) {
-      assert(operand->shape() == first.shape());
       strides[static_cast<std::size_t>(k++)] = operand->strides()[dim];
     }
     bool merges = rank_ > 0;

@@ -6,7 +6,9 @@
 #include <dygrad/core/convert.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
+#include <dygrad/core/layout.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -22,7 +24,15 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, MemoryFormat format) {
       make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape, layout.strides, 0, dtype));
 }
 
-std::int64_t Tensor::dim(int axis) const { return shape()[normalize_axis(axis, rank(), "dim")]; }
+std::int64_t Tensor::dim(int axis) const {
+  if (rank() == 0) {
+    throw ShapeError(Message("dim", "a tensor of rank 0 has no dimensions.")
+                         .expected("rank at least 1")
+                         .got("axis {}", axis)
+                         .fix("ask for rank() first"));
+  }
+  return shape()[normalize_axis(axis, rank(), "dim")];
+}
 
 std::int64_t Tensor::num_elements() const {
   std::int64_t product = 1;
@@ -59,8 +69,16 @@ void Tensor::set_value(const Tensor& source) {
                          .got("{}", source.dtype())
                          .fix("convert first: source.to(dygrad::{})", dtype()));
   }
+  if (detail::with_out_of_memory("set_value", [&] { return raw::has_shared_elements(*this); })) {
+    throw InvalidArgument(Message("set_value", "several elements of this tensor lie in one place in memory.")
+                              .line("shape {}, strides {}", shape(), strides())
+                              .expected("a place in memory for each element")
+                              .got("a view that repeats some, as expand() makes")
+                              .fix("set the tensor that was expanded, or a clone() of this one"));
+  }
+  const Tensor values = raw::overlaps(source, *this) ? raw::clone(source) : source;
   impl_->storage->bump_version();
-  raw::copy(source, *this);
+  raw::copy(values, *this);
 }
 
 void Tensor::fill(double value) {

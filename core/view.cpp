@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <dygrad/core/error.h>
+#include <dygrad/core/layout.h>
 #include <dygrad/core/message.h>
 
 namespace dygrad::view {
@@ -23,14 +24,12 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, s
                          .expected("step >= 1")
                          .got("{}", step)
                          .fix("give a step of 1 or more, and flip the result to go backwards"));
-  const std::int64_t extent = x.shape()[axis];
-  const auto clamp = [extent](std::int64_t i) { return std::clamp<std::int64_t>(i < 0 ? i + extent : i, 0, extent); };
-  start = clamp(start);
-  stop = std::max(clamp(stop), start);
+  const raw::Range range = raw::resolve_range(x.shape()[axis], start, stop);
   Shape shape = x.shape();
   Strides strides = x.strides();
-  shape[axis] = (stop - start) / step + ((stop - start) % step != 0 ? 1 : 0);
-  const std::int64_t offset = x.impl()->offset + (shape[axis] > 0 ? start * strides[axis] : 0);
+  const std::int64_t count = range.stop - range.start;
+  shape[axis] = count / step + (count % step != 0 ? 1 : 0);
+  const std::int64_t offset = x.impl()->offset + (shape[axis] > 0 ? range.start * strides[axis] : 0);
   if (shape[axis] > 1) strides[axis] *= step;
   return strided(x, shape, strides, offset);
 }
@@ -101,7 +100,7 @@ Tensor expand(const Tensor& x, const Shape& shape) {
                          .got("{}", shape)
                          .fix("add extents of 1 with unsqueeze or reshape where x is to be repeated"));
   }
-  (void)num_elements(shape);  // throws where the new shape is not sound
+  (void)num_bytes(shape, size_of(x.dtype()));  // throws where the new shape is not sound
   Strides strides = Strides::filled(shape.rank(), 0);
   for (int back = 1; back <= x.rank(); ++back) {
     const int from = x.rank() - back;

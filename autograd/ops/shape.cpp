@@ -7,13 +7,17 @@
 #include <dygrad/autograd/apply.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
+#include <dygrad/core/layout.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/reduction.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
 
 namespace {
+
+constexpr std::int64_t kMostEmptyPieces = 65536;  // of an extent of 0, which any number divides
 
 MemoryFormat format_of(const Tensor& x) {
   const bool channels_last = !x.is_contiguous() && x.is_contiguous(MemoryFormat::channels_last);
@@ -30,15 +34,16 @@ struct Reshape {
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {reshape(g, from)}; }
 };
 
+// Note [Arguments are brought into range once]
+// Ops hold axes, starts and sizes as their functions below have normalised them: inside [0, rank) and [0, extent]. A
+// vjp that met a raw one would have to count it from the back of another shape.
 struct Permute {
   static constexpr std::string_view name = "permute";
   Axes order;
   Tensor forward(const Tensor& x) const { return view::permute(x, order); }
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const {
     Axes inverse = order;
-    for (int i = 0; i < order.rank(); ++i) {
-      inverse[static_cast<int>(order[i] < 0 ? order[i] + order.rank() : order[i])] = i;
-    }
+    for (int i = 0; i < order.rank(); ++i) inverse[static_cast<int>(order[i])] = i;
     return {permute(g, inverse)};
   }
 };
@@ -78,7 +83,7 @@ Tensor fill_around(const Tensor& x, int axis, std::int64_t start, std::int64_t s
   return view::slice(x, axis, start, stop);
 }
 
-/// Elements start, start + step, ... of one dimension of `whole`.
+/// Elements start, start + step, ... before stop of one dimension of `whole`; 0 <= start <= stop <= its extent.
 struct Window {
   Shape whole;
   int axis;
@@ -101,8 +106,7 @@ struct SliceScatter {
   Tensor forward(const Tensor& source) const {
     Tensor result = Tensor::empty(window.whole, source.dtype(), format_of(source));
     if (window.step == 1) {
-      const std::int64_t stop = window.start + source.shape()[window.axis];
-      raw::copy(source, fill_around(result, window.axis, window.start, stop, 0));
+      raw::copy(source, fill_around(result, window.axis, window.start, window.stop, 0));
     } else {
       raw::fill(result, 0);
       raw::copy(source, view::slice(result, window.axis, window.start, window.stop, window.step));
@@ -153,30 +157,27 @@ struct Concat {
   }
 };
 
+/// Puts x into a tensor of shape `to`, element 0 of each dimension at `before`, which lies in [-from, to]: what falls
+/// outside is cropped, what is left free gets the value.
 struct Pad {
   static constexpr std::string_view name = "pad";
-  Shape shape;
-  std::array<PadAmount, kMaxRank> amounts;
+  Shape from, to;
+  std::array<std::int64_t, kMaxRank> before;
   double value;
   Tensor forward(const Tensor& x) const {
     Tensor source = x;
-    bool grows = false;
-    // Per dimension: the part of x that stays, and where it goes.
-    std::array<std::int64_t, kMaxRank> place{};
-    for (int i = 0; i < shape.rank(); ++i) {
-      const auto [before, after] = amounts[static_cast<std::size_t>(i)];
-      const std::int64_t extent = x.shape()[i];
-      const std::int64_t first = std::min(std::max<std::int64_t>(-before, 0), extent);
-      const std::int64_t last = std::max(std::min(extent, shape[i] - before), first);
-      source = view::slice(source, i, first, last);
-      place[static_cast<std::size_t>(i)] = std::max<std::int64_t>(before, 0);
-      grows = grows || before > 0 || after > 0;
+    bool fills = true;
+    for (int i = 0; i < to.rank(); ++i) {
+      const std::int64_t at = before[static_cast<std::size_t>(i)];
+      const std::int64_t first = std::max<std::int64_t>(-at, 0), place = std::max<std::int64_t>(at, 0);
+      source = view::slice(source, i, first, first + std::min(from[i] - first, to[i] - place));
+      fills = fills && source.shape()[i] == to[i];
     }
-    if (!grows) return source;
-    Tensor result = Tensor::empty(shape, x.dtype(), format_of(x));
+    if (fills) return source;
+    Tensor result = Tensor::empty(to, x.dtype(), format_of(x));
     Tensor window = result;
-    for (int i = 0; i < shape.rank(); ++i) {
-      const std::int64_t at = place[static_cast<std::size_t>(i)];
+    for (int i = 0; i < to.rank(); ++i) {
+      const std::int64_t at = std::max<std::int64_t>(before[static_cast<std::size_t>(i)], 0);
       window = fill_around(window, i, at, at + source.shape()[i], value);
     }
     raw::copy(source, window);
@@ -184,9 +185,9 @@ struct Pad {
   }
   // The adjoint of padding with zeros is cropping, and the other way round.
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const {
-    std::array<PadAmount, kMaxRank> opposite{};
-    for (std::size_t i = 0; i < kMaxRank; ++i) opposite[i] = {-amounts[i].before, -amounts[i].after};
-    return {pad(g, std::span<const PadAmount>(opposite.data(), shape.size()))};
+    std::array<std::int64_t, kMaxRank> opposite{};
+    for (std::size_t i = 0; i < kMaxRank; ++i) opposite[i] = -before[i];
+    return {apply(Pad{to, from, opposite, 0}, g)};
   }
 };
 
@@ -245,9 +246,9 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
 }
 
 Tensor flatten(const Tensor& x, int start_axis, int stop_axis) {
-  if (x.rank() == 0) return reshape(x, Shape(1));
   const int start = normalize_axis(start_axis, x.rank(), "flatten");
   const int stop = normalize_axis(stop_axis, x.rank(), "flatten");
+  if (x.rank() == 0) return reshape(x, Shape(1));
   if (start > stop) {
     throw ShapeError(Message("flatten", "the axes are in the wrong order.")
                          .line("x {}", x.shape())
@@ -262,9 +263,17 @@ Tensor flatten(const Tensor& x, int start_axis, int stop_axis) {
   return reshape(x, shape);
 }
 
-Tensor transpose(const Tensor& x, int axis_a, int axis_b) { return apply(Transpose{axis_a, axis_b}, x); }
+Tensor transpose(const Tensor& x, int axis_a, int axis_b) {
+  axis_a = normalize_axis(axis_a, x.rank(), "transpose");
+  axis_b = normalize_axis(axis_b, x.rank(), "transpose");
+  return apply(Transpose{axis_a, axis_b}, x);
+}
 
-Tensor permute(const Tensor& x, const Axes& order) { return apply(Permute{order}, x); }
+Tensor permute(const Tensor& x, const Axes& order) {
+  Axes normal = order;
+  for (std::int64_t& axis : normal) axis = normalize_axis(axis, x.rank(), "permute");
+  return apply(Permute{normal}, x);
+}
 
 Tensor expand(const Tensor& x, const Shape& shape) {
   if (shape == x.shape()) return x;
@@ -284,7 +293,9 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 }
 
 Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step) {
-  return apply(Slice{{x.shape(), normalize_axis(axis, x.rank(), "slice"), start, stop, step}}, x);
+  axis = normalize_axis(axis, x.rank(), "slice");
+  const raw::Range range = raw::resolve_range(x.rank() == 0 ? 0 : x.shape()[axis], start, stop);
+  return apply(Slice{{x.shape(), axis, range.start, range.stop, step}}, x);
 }
 
 Tensor select(const Tensor& x, int axis, std::int64_t index) {
@@ -362,14 +373,20 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
 std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {
   axis = normalize_axis(axis, x.rank(), "split");
   const std::int64_t extent = x.rank() == 0 ? 0 : x.shape()[axis];
-  if (x.rank() == 0 || pieces < 1 || extent % pieces != 0) {
+  const std::int64_t most = std::max(extent, kMostEmptyPieces);
+  if (x.rank() == 0 || pieces < 1 || pieces > most || extent % pieces != 0) {
     throw ShapeError(Message("split", "the dimension cannot be cut into equal pieces.")
                          .line("x {}, axis {}", x.shape(), axis)
-                         .expected("a positive number of pieces that divides {}", extent)
+                         .expected("a number of pieces in [1, {}] that divides {}", most, extent)
                          .got("{}", pieces)
                          .fix("give the sizes one by one"));
   }
-  return split(x, std::vector<std::int64_t>(static_cast<std::size_t>(pieces), extent / pieces), axis);
+  const std::int64_t size = extent / pieces;
+  return detail::with_out_of_memory("split", [&] {
+    std::vector<Tensor> result;
+    for (std::int64_t i = 0; i < pieces; ++i) result.push_back(slice(x, axis, i * size, (i + 1) * size));
+    return result;
+  });
 }
 
 Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value) {
@@ -377,20 +394,24 @@ Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value) {
     throw ShapeError(Message("pad", "there are more amounts than dimensions.")
                          .line("x {}", x.shape())
                          .expected("at most {} amounts", x.rank())
-                         .got("{}", amounts.size()));
+                         .got("{}", amounts.size())
+                         .fix("leave out the first {}", amounts.size() - x.shape().size()));
   }
-  Pad op{x.shape(), {}, value};
+  Pad op{x.shape(), x.shape(), {}, value};
   const std::size_t skipped = x.shape().size() - amounts.size();
   for (std::size_t i = 0; i < amounts.size(); ++i) {
-    const PadAmount& amount = op.amounts[skipped + i] = amounts[i];
-    std::int64_t& extent = op.shape[static_cast<int>(skipped + i)];
-    if (__builtin_add_overflow(extent, amount.before, &extent) ||
-        __builtin_add_overflow(extent, amount.after, &extent) || extent < 0) {
+    const auto [before, after] = amounts[i];
+    const int dim = static_cast<int>(skipped + i);
+    std::int64_t& extent = op.to[dim];
+    if (__builtin_add_overflow(extent, before, &extent) || __builtin_add_overflow(extent, after, &extent) ||
+        extent < 0) {
       throw ShapeError(Message("pad", "the padded extent is not sound.")
-                           .line("x {}, dimension {}", x.shape(), skipped + i)
+                           .line("x {}, dimension {}", x.shape(), dim)
                            .expected("x's extent + before + after >= 0, within 64 bits")
-                           .got("before {}, after {}", amount.before, amount.after));
+                           .got("before {}, after {}", before, after)
+                           .fix("crop less than there is, or pad less"));
     }
+    op.before[skipped + i] = std::clamp(before, -x.shape()[dim], extent);
   }
   return apply(op, x);
 }

@@ -1,7 +1,9 @@
 #include <dygrad/core/copy.h>
 
 #include <dygrad/core/convert.h>
+#include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/core/layout.h>
 #include <dygrad/core/print.h>
 #include <dygrad/core/random.h>
 #include <dygrad/core/view.h>
@@ -66,4 +68,64 @@ TEST_CASE("an expanded tensor is cloned to full size") {
   const Tensor y = raw::clone(x);
   CHECK(y.is_contiguous());
   CHECK(y.to_vector<float>() == std::vector<float>{1, 1, 1, 2, 2, 2});
+}
+
+TEST_CASE("copies between views of one memory are as if through a third") {
+  for (const std::int64_t n : {5, 400}) {  // more than a tile, too
+    CAPTURE(n);
+    const auto numbers = [n] { return view::strided(arange(n * n, float64), {n, n}, {n, 1}, 0); };
+    const auto check = [](const Tensor& to, const Tensor& from) {
+      const std::vector<double> expected = from.to_vector<double>();
+      CHECK(raw::overlaps(from, to));
+      Tensor(to).set_value(from);
+      CHECK(to.to_vector<double>() == expected);
+    };
+    Tensor x = numbers();
+    check(view::slice(x, 0, 1, n), view::slice(x, 0, 0, n - 1));
+    x = numbers();
+    check(view::slice(x, 1, 0, n - 1), view::slice(x, 1, 1, n));
+    x = numbers();
+    check(x, view::transpose(x, 0, 1));
+    x = numbers();
+    check(x, view::strided(x, {n, n}, {-n, -1}, n * n - 1));  // back to front
+    x = numbers();
+    check(x, view::expand(view::slice(x, 0, 1, 2), {n, n}));
+  }
+}
+
+TEST_CASE("views that lie apart, or element for element in one place, are copied as they are") {
+  const Tensor x = arange(12, float64), y = view::strided(x, {3, 4}, {4, 1}, 0);
+  CHECK_FALSE(raw::overlaps(y, y));
+  CHECK_FALSE(raw::overlaps(view::slice(y, 0, 0, 1), view::slice(y, 0, 1, 2)));
+  CHECK_FALSE(raw::overlaps(view::strided(y, {1, 12}, {99, 1}, 0), view::strided(y, {1, 12}, {-7, 1}, 0)));
+  CHECK_FALSE(raw::overlaps(view::slice(y, 0, 1, 1), y));  // nothing
+  std::vector<double> memory{1, 2, 3, 4};                  // the same bytes through two storages
+  Tensor a = from_memory(memory.data(), {3}, float64), b = from_memory(memory.data() + 1, {3}, float64);
+  b.set_value(a);
+  CHECK(memory == std::vector<double>{1, 1, 2, 3});
+}
+
+TEST_CASE("a view whose elements share a place cannot take values for each") {
+  const Tensor x = arange(12, float64);
+  CHECK(raw::has_shared_elements(view::expand(view::slice(x, 0, 0, 1), {3})));
+  CHECK(raw::has_shared_elements(view::strided(x, {5, 3}, {1, 1}, 0)));
+  CHECK_FALSE(raw::has_shared_elements(view::strided(x, {2, 3}, {3, 2}, 0)));  // 0 2 4, 3 5 7
+  CHECK_FALSE(raw::has_shared_elements(view::strided(x, {3, 1, 4}, {-4, 0, 1}, 8)));
+  Tensor repeated = view::expand(view::slice(x, 0, 0, 1), {3});
+  CHECK_THROWS_MATCHES(repeated.set_value(ones({3}, float64)), InvalidArgument,
+                       dygrad::testing::Says("set_value", "[3]", "[0]", "clone()"));
+  CHECK(x.version() == 0);
+  repeated.fill(7);
+  CHECK(x.to_vector<double>()[0] == 7);
+}
+
+TEST_CASE("copy and loops over several tensors refuse other shapes, whatever the build") {
+  CHECK_THROWS_MATCHES(raw::copy(zeros({2}), zeros({3})), ShapeError, dygrad::testing::Says("copy", "[3]", "[2]"));
+  CHECK_THROWS_AS(raw::copy(zeros({2}), zeros({2, 1})), ShapeError);
+  CHECK_THROWS_AS(raw::copy(zeros({0}), zeros({5})), ShapeError);
+}
+
+TEST_CASE("extents of 1 fit any stride") {
+  CHECK(raw::is_same_layout({2, 1, 3}, {3, 99, 1}, {3, -4, 1}));
+  CHECK_FALSE(raw::is_same_layout({2, 1, 3}, {3, 99, 1}, {1, 99, 2}));
 }

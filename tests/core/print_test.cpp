@@ -96,6 +96,9 @@ TEST_CASE("odd print options do no harm") {
   CHECK(to_string(arange(100), {.precision = -5, .threshold = -1, .edge_items = 0}) ==
         "tensor([ 0, ..., 99], shape=[100], dtype=int64)");
   CHECK_FALSE(to_string(tensor({1.5}), {.precision = 1000, .line_width = 0}).empty());
+  for (const std::int64_t edge : {std::numeric_limits<std::int64_t>::max(), std::int64_t{1} << 62}) {
+    CHECK(to_string(arange(3), {.threshold = 1, .edge_items = edge}) == "tensor([0, 1, 2], shape=[3], dtype=int64)");
+  }
 }
 
 TEST_CASE("a NaN is printed without its sign") {

@@ -122,3 +122,13 @@ TEST_CASE("map refuses dtypes by the op's name") {
   CHECK(raw::map_to_bool([](auto a, auto b) { return a < b; }, tensor({1, 5}), tensor({2, 3})).to_vector<bool>() ==
         std::vector<bool>{true, false});
 }
+
+TEST_CASE("loops over tensors of different shapes are refused, whatever the build") {
+  const auto add = [](const Tensor& a, const Tensor& b) {
+    return raw::map(
+        "add", [](auto u, auto v) { return u + v; }, a, b);
+  };
+  CHECK_THROWS_MATCHES(add(zeros({2}), zeros({3})), ShapeError,
+                       dygrad::testing::Says("different shapes", "[2]", "[3]"));
+  CHECK_THROWS_AS(add(zeros({2, 3}), zeros({3, 2})), ShapeError);
+}

@@ -116,3 +116,8 @@ TEST_CASE("dim counts from either end") {
   CHECK(x.dim(0) == 2);
   CHECK_THROWS_AS(x.dim(2), ShapeError);
 }
+
+TEST_CASE("a number has no extents to ask for") {
+  CHECK_THROWS_MATCHES(ones({}).dim(0), ShapeError, Says("dim", "rank 0", "rank()"));
+  CHECK_THROWS_AS(ones({}).dim(-1), ShapeError);
+}

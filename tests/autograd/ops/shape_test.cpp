@@ -170,3 +170,60 @@ TEST_CASE("ops that move elements have right derivatives to second order") {
   CHECK_THAT(check_squared([](const Tensor& t) { return flatten(clone(t), 1); }, x), GradsAgree());
   CHECK_THAT(check_squared([](const Tensor& t) { return contiguous(transpose(t, 0, 1)); }, x), GradsAgree());
 }
+
+TEST_CASE("axes, starts, stops and indices from the back have the derivatives of the same ones from the front") {
+  const Tensor x = spread_values({4, 5}, 3);
+  struct Slice {
+    std::int64_t start, stop, step;
+  };
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = -(kLeast + 1);
+  for (const Slice& s :
+       {Slice{-3, 5, 1}, {-7, -2, 1}, {-7, -2, 2}, {kLeast, kMost, 3}, {-1, kMost, kMost}, {1, -1, 1}, {3, -4, 1}}) {
+    CAPTURE(s.start, s.stop, s.step);
+    for (const int axis : {1, -1}) {
+      const auto f = [&](const Tensor& t) { return slice(t, axis, s.start, s.stop, s.step); };
+      CHECK_THAT(check_squared(f, x), GradsAgree());
+    }
+  }
+  Tensor line = arange(1, 6, 1, float64);
+  line.set_stop_gradient(false);
+  line.slice(0, -3, 5).sum().backward();
+  CHECK(same(line.grad(), tensor({0, 0, 1, 1, 1}, float64)));
+  CHECK_THAT(check_squared([](const Tensor& t) { return select(t, -1, -5); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return transpose(t, -1, -2); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return split(t, {2, 3}, -1)[1]; }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return unsqueeze(concat({t, t}, -2), -3); }, x), GradsAgree());
+}
+
+TEST_CASE("pad takes amounts as far as 64 bits go, and so do its derivatives") {
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = -(kLeast + 1);
+  const Tensor x = spread_values({3}, 4);
+  CHECK(same(pad(x, {{kLeast, kMost}}, 7), full({2}, 7, float64)));
+  CHECK(same(pad(x, {{-kMost, kMost}}, 7), full({3}, 7, float64)));
+  CHECK(pad(x, {{4, -7}}, 7).shape() == Shape(0));
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{kLeast, kMost}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{-kMost, kMost}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{2, -3}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THROWS_AS(pad(x, {{kMost, 1}}), ShapeError);
+  CHECK_THROWS_AS(pad(x, {{kLeast, 1}}), ShapeError);
+}
+
+TEST_CASE("split cuts nothing into many pieces, but not into more than memory has room for") {
+  CHECK(split(zeros({0}), 5).size() == 5);
+  CHECK_THROWS_MATCHES(split(zeros({0}), std::int64_t{1} << 40), ShapeError,
+                       Says("split", "divides 0", "1099511627776"));
+  CHECK_THROWS_AS(split(zeros({0}), -1), ShapeError);
+}
+
+TEST_CASE("a number has no axes but 0 and -1") {
+  const Tensor x = tensor(5.);
+  CHECK(flatten(x, -1, 0).shape() == Shape(1));
+  CHECK_THROWS_AS(flatten(x, 0, 1), ShapeError);
+  CHECK_THROWS_MATCHES(slice(x, 0, 0, 1), ShapeError, Says("slice", "rank 0", "fix"));
+  CHECK_THROWS_MATCHES(select(x, -1, 0), ShapeError, Says("select", "rank 0", "fix"));
+}
+
+TEST_CASE("a view is refused whose bytes could not be counted") {
+  CHECK_THROWS_AS(expand(tensor(1., float64), {std::int64_t{1} << 61}), ShapeError);
+  CHECK(expand(tensor(1., float64), {std::int64_t{1} << 40}).num_bytes() == std::int64_t{1} << 43);
+}
