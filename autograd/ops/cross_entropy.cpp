@@ -128,6 +128,7 @@ struct CrossEntropy {
   Labels labels;
   Tensor forward(const Tensor& x) const {
     Tensor losses = Tensor::empty(labels.classes.shape(), x.dtype());
+    if (x.num_elements() == 0) raw::fill(losses, 0);  // no classes, so that every label is ignored
     dispatch_float(x.dtype(), name, [&]<class T>() {
       T* loss = losses.mutable_data<T>();
       const std::int64_t* classes = labels.classes.data<std::int64_t>();

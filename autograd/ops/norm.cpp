@@ -109,7 +109,7 @@ struct BatchNorm {
     const bool is_free = raw::is_unshared(g);  // see Note [A gradient that nobody else holds]
     const Tensor source = dense(x), cotangent = dense_like(g, source);
     const auto [g_sum, distances] = raw::channel_products(cotangent, source, mean);
-    const Tensor gh_sum = product(distances, inverse_deviation);
+    const Tensor gh_sum = x.num_elements() == 0 ? distances : product(distances, inverse_deviation);  // not 0 * NaN
     Grads<3> grads;
     if (need[0]) {
       const Tensor factor = product(inverse_deviation, scale);

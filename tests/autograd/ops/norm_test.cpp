@@ -169,3 +169,33 @@ TEST_CASE("batch_norm refuses what does not fit") {
   CHECK_THROWS_MATCHES(batch_norm(x, c, c, -1), InvalidArgument, Says("epsilon", "got -1"));
   CHECK_THROWS_AS(batch_norm(zeros({2, 3}, int64), {}, {}), DtypeError);
 }
+
+TEST_CASE("batch_norm's gradients do not ask for strides of extents of 1") {
+  for (const Shape& shape : {Shape{3, 2, 1, 1}, {3, 1, 2, 2}, {1, 2, 2, 3}, {4, 2, 3, 1}, {4, 1, 1, 3}, {3, 1}}) {
+    for (const MemoryFormat format : {MemoryFormat::row_major, MemoryFormat::channels_last}) {
+      CAPTURE(shape[1], shape.back());
+      const Tensor values = spread_values(shape, 5);
+      const Tensor dense = raw::clone(values, format);
+      Strides odd = dense.strides(), other = odd;
+      for (int i = 0; i < shape.rank(); ++i) {
+        if (shape[i] == 1) odd[i] = 1000 + i, other[i] = -7 * i;
+      }
+      Tensor x = view::strided(dense, shape, odd, 0), expected = leaf(values);
+      x.set_stop_gradient(false);
+      const Tensor g = spread_values(shape, 6);
+      batch_norm(x, {}, {}).backward(view::strided(raw::clone(g, format), shape, other, 0));
+      batch_norm(expected, {}, {}).backward(g);
+      // Sums of at most 12 terms in another order, divided by a deviation that is not small.
+      CHECK(distance(x.grad(), expected.grad()) <= 512 * kEpsilon64);
+    }
+  }
+}
+
+TEST_CASE("batch_norm of nothing has gradients of zero for scale and shift, recorded or not") {
+  for (const bool recorded : {false, true}) {
+    Tensor x = leaf(zeros({0, 2, 3, 1}, float64)), a = leaf(scale()), b = leaf(shift());
+    const std::vector<Tensor> grads = grad({batch_norm(x, a, b)}, {a, b}, {.create_graph = recorded});
+    CHECK(same(grads[0], zeros({2}, float64)));
+    CHECK(same(grads[1], zeros({2}, float64)));
+  }
+}
