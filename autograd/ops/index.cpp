@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/core/long_sum.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/strided_loop.h>
@@ -14,6 +16,9 @@
 namespace dygrad {
 
 namespace {
+
+using raw::kShortSum;
+using raw::LongSum;
 
 /// A dense copy of `index` with its negative entries counted from the front; ops own it, so that later changes of the
 /// caller's tensor do not reach a recorded graph. Throws unless all entries are inside [-extent, extent).
@@ -85,9 +90,10 @@ struct IndexSelect {
   std::int64_t extent;  // of x along axis
 
   Tensor forward(const Tensor& x) const {
-    const Tensor dense = raw::contiguous(x);
     const std::int64_t count = index.num_elements();
     Tensor y = Tensor::empty(with_extent(x.shape(), axis, count), x.dtype());
+    if (y.num_elements() == 0) return y;
+    const Tensor dense = raw::contiguous(x);
     const Lanes lanes(x.shape(), axis);
     const std::int64_t* at = index.data<std::int64_t>();
     dispatch_all(x.dtype(), [&]<class T>() {
@@ -97,7 +103,7 @@ struct IndexSelect {
       parallel_for(lanes.outer * count, Lanes::grain_for(lanes.inner), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
           const std::int64_t source_row = row / count * extent + at[row % count];
-          if (row_bytes > 0) std::memcpy(to + row * lanes.inner, from + source_row * lanes.inner, row_bytes);
+          std::memcpy(to + row * lanes.inner, from + source_row * lanes.inner, row_bytes);
         }
       });
     });
@@ -106,20 +112,62 @@ struct IndexSelect {
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(IndexAdd{axis, index, extent}, g)}; }
 };
 
+// Note [Sums over equal indices]
+// Up to kShortSum terms are added where the result is. Places that get more are summed as LongSums, which take memory
+// of their own: index_add has a row of them for each such index, scatter_add one for each element of the result.
+template <class T>
+LongSum<T>* long_sums(const Tensor& workspace) {
+  return reinterpret_cast<LongSum<T>*>(workspace.mutable_data<double>());
+}
+Tensor workspace_for(std::int64_t sums, DType dtype) {
+  constexpr auto kDoubles = static_cast<std::int64_t>(sizeof(LongSum<double>) / sizeof(double));
+  return zeros(Shape(sums, dtype == DType::float32 ? 1 : kDoubles), float64);
+}
+
+/// Numbers the indices that occur more than kShortSum times, from 0; -1 for the others.
+struct LongRows {
+  Tensor row_of;  // int64, per index; undefined if there are none
+  std::int64_t count = 0;
+
+  LongRows(const Tensor& index, std::int64_t extent) {
+    if (index.num_elements() <= kShortSum) return;
+    row_of = zeros(Shape(extent), int64);
+    std::int64_t* times = row_of.mutable_data<std::int64_t>();
+    for (const std::int64_t i : index.read<std::int64_t>()) ++times[i];
+    for (std::int64_t i = 0; i < extent; ++i) times[i] = times[i] > kShortSum ? count++ : -1;
+    if (count == 0) row_of = Tensor();
+  }
+};
+
 Tensor IndexAdd::forward(const Tensor& source) const {
-  const Tensor dense = raw::contiguous(source);
   const std::int64_t count = index.num_elements();
   Tensor y = zeros(with_extent(source.shape(), axis, extent), source.dtype());
+  if (source.num_elements() == 0) return y;
+  const Tensor dense = raw::contiguous(source);
   const Lanes lanes(source.shape(), axis);
+  const LongRows rows(index, extent);
+  const Tensor workspace = workspace_for(lanes.outer * rows.count * lanes.inner, y.dtype());
   const std::int64_t* at = index.data<std::int64_t>();
+  const std::int64_t* row_of = rows.count > 0 ? rows.row_of.data<std::int64_t>() : nullptr;
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
+    LongSum<T>* sums = long_sums<T>(workspace);
     lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
+      const auto long_row = [&](std::int64_t i) { return sums + (o * rows.count + row_of[i]) * lanes.inner; };
       for (std::int64_t i = 0; i < count; ++i) {
         const T* from_row = from + (o * count + i) * lanes.inner;
-        T* to_row = to + (o * extent + at[i]) * lanes.inner;
-        for (std::int64_t k = begin; k < end; ++k) to_row[k] += from_row[k];
+        if (row_of && row_of[at[i]] >= 0) {
+          LongSum<T>* to_row = long_row(at[i]);
+          for (std::int64_t k = begin; k < end; ++k) to_row[k].add(from_row[k]);
+        } else {
+          T* to_row = to + (o * extent + at[i]) * lanes.inner;
+          for (std::int64_t k = begin; k < end; ++k) to_row[k] += from_row[k];
+        }
+      }
+      for (std::int64_t i = 0; row_of && i < extent; ++i) {
+        if (row_of[i] < 0) continue;
+        for (std::int64_t k = begin; k < end; ++k) to[(o * extent + i) * lanes.inner + k] = long_row(i)[k].value();
       }
     });
   });
@@ -146,8 +194,9 @@ struct Gather {
   std::int64_t extent;
 
   Tensor forward(const Tensor& x) const {
-    const Tensor dense = raw::contiguous(x);
     Tensor y = Tensor::empty(index.shape(), x.dtype());
+    if (y.num_elements() == 0) return y;
+    const Tensor dense = raw::contiguous(x);
     const Lanes lanes(index.shape(), axis);
     const std::int64_t count = index.shape()[axis];
     const std::int64_t* at = index.data<std::int64_t>();
@@ -166,21 +215,53 @@ struct Gather {
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(ScatterAdd{axis, index, extent}, g)}; }
 };
 
+/// True if more than kShortSum elements go to one place.
+bool has_long_sums(const Lanes& lanes, const Tensor& index, std::int64_t count, std::int64_t extent) {
+  if (count <= kShortSum) return false;
+  const Tensor times = zeros(Shape(lanes.outer, extent, lanes.inner), uint8);
+  std::uint8_t* own = times.mutable_data<std::uint8_t>();
+  const std::int64_t* at = index.data<std::int64_t>();
+  std::atomic<bool> found = false;
+  lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = 0; i < count && !found.load(std::memory_order_relaxed); ++i) {
+      const std::int64_t row = (o * count + i) * lanes.inner;
+      for (std::int64_t k = begin; k < end; ++k) {
+        std::uint8_t& number = own[(o * extent + at[row + k]) * lanes.inner + k];
+        if (++number > kShortSum) {
+          found.store(true, std::memory_order_relaxed);
+          break;
+        }
+      }
+    }
+  });
+  return found;
+}
+
 Tensor ScatterAdd::forward(const Tensor& source) const {
-  const Tensor dense = raw::contiguous(source);
   Tensor y = zeros(with_extent(source.shape(), axis, extent), source.dtype());
+  if (source.num_elements() == 0) return y;
+  const Tensor dense = raw::contiguous(source);
   const Lanes lanes(source.shape(), axis);
   const std::int64_t count = source.shape()[axis];
   const std::int64_t* at = index.data<std::int64_t>();
+  const bool is_long = has_long_sums(lanes, index, count, extent);
+  const Tensor workspace = workspace_for(is_long ? y.num_elements() : 0, y.dtype());
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
+    LongSum<T>* sums = long_sums<T>(workspace);
     lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t row = (o * count + i) * lanes.inner;
-        for (std::int64_t k = begin; k < end; ++k) to[(o * extent + at[row + k]) * lanes.inner + k] += from[row + k];
+        const auto place = [&](std::int64_t k) { return (o * extent + at[row + k]) * lanes.inner + k; };
+        if (is_long) {
+          for (std::int64_t k = begin; k < end; ++k) sums[place(k)].add(from[row + k]);
+        } else {
+          for (std::int64_t k = begin; k < end; ++k) to[place(k)] += from[row + k];
+        }
       }
     });
+    for (std::int64_t i = 0; is_long && i < y.num_elements(); ++i) to[i] = sums[i].value();
   });
   return y;
 }
@@ -197,8 +278,18 @@ int checked_axis(std::string_view op, const Tensor& x, int axis) {
   return normalize_axis(axis, x.rank(), op);
 }
 
-void check_extent(std::string_view op, std::int64_t extent) {
-  if (extent < 0) throw ShapeError(Message(op, "the extent is negative.").expected("extent >= 0").got("{}", extent));
+void check_extent(std::string_view op, std::string_view role, std::int64_t extent) {
+  if (extent < 0) {
+    throw ShapeError(Message(op, fmt::format("the {} is negative.", role))
+                         .expected("{} >= 0", role)
+                         .got("{}", extent)
+                         .fix("pass the number of places that indices count"));
+  }
+}
+
+void check_sum(std::string_view op, const Tensor& source, std::int64_t extent) {
+  if (!is_floating(source.dtype())) detail::fail_not_floating(op, source.dtype());
+  check_extent(op, "extent", extent);
 }
 
 void check_vector(std::string_view op, const Tensor& index) {
@@ -225,7 +316,7 @@ Tensor index_add(const Tensor& source, int axis, const Tensor& index, std::int64
   constexpr std::string_view op = IndexAdd::name;
   axis = checked_axis(op, source, axis);
   check_vector(op, index);
-  check_extent(op, extent);
+  check_sum(op, source, extent);
   if (index.num_elements() != source.shape()[axis]) {
     throw ShapeError(Message(op, "there must be one index per slice of the source.")
                          .line("source {}, axis {}, index {}", source.shape(), axis, index.shape())
@@ -252,7 +343,7 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index) {
 Tensor scatter_add(const Tensor& source, int axis, const Tensor& index, std::int64_t extent) {
   constexpr std::string_view op = ScatterAdd::name;
   axis = checked_axis(op, source, axis);
-  check_extent(op, extent);
+  check_sum(op, source, extent);
   if (index.shape() != source.shape()) {
     throw ShapeError(Message(op, "there must be one index per element of the source.")
                          .expected("index {}", source.shape())
@@ -262,7 +353,7 @@ Tensor scatter_add(const Tensor& source, int axis, const Tensor& index, std::int
 }
 
 Tensor one_hot(const Tensor& index, std::int64_t depth, DType dtype) {
-  check_extent("one_hot", depth);
+  check_extent("one_hot", "depth", depth);
   const Tensor checked = checked_index("one_hot", index, depth);
   Shape shape = index.shape();
   shape.push_back(depth);

@@ -1,5 +1,7 @@
 // Picking and scattering elements by int64 index tensors. Negative indices count from the back; others outside the
 // extent throw ShapeError before anything is computed. Differentiable in the values, not in the indices.
+// Sums over equal indices, here and in the gradients: up to 64 terms one by one; longer ones with an error of about one
+// rounding, whatever their number (float32 in float64, float64 with the sum of its roundings).
 #pragma once
 
 #include <dygrad/core/tensor.h>

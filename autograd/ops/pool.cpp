@@ -7,11 +7,14 @@
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/pool.h>
 #include <dygrad/autograd/ops/pool_geometry.h>
+#include <dygrad/autograd/ops/pool_sums.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/core/long_sum.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/parallel.h>
+#include <dygrad/core/reduction.h>
 #include <dygrad/core/strided_loop.h>
 #include <dygrad/core/strided_pack.h>
 #include <dygrad/core/vectorize.h>
@@ -23,6 +26,8 @@ namespace {
 using detail::neighbours;
 using detail::PoolGeometry;
 using detail::PoolWindow;
+using detail::sum_holders;
+using detail::sum_windows;
 
 // max_pool2d picks one cell of each window, by its tap; picking known cells is linear, and its adjoint puts values back
 // there. `taps` has y's order of elements; it is uint8 unless a window has more than 256 cells.
@@ -60,6 +65,28 @@ struct PutCells {
   Tensor taps;
   Tensor forward(const Tensor& g) const;
   Grads<1> vjp(const Tensor& h, const Saved&, Need) const;
+
+ private:
+  /// Where one cell may win many windows.
+  void put_long(const Tensor& g, const Tensor& x, const std::vector<std::int64_t>& offsets) const {
+    dispatch_float(g.dtype(), name, [&]<class T>() {
+      using Sum = raw::LongSum<T>;
+      const std::int64_t cells = x.num_elements();
+      const Tensor workspace = zeros(Shape(cells, sizeof(Sum) / sizeof(double)), float64);
+      Sum* sums = reinterpret_cast<Sum*>(workspace.mutable_data<double>());
+      const T* from = g.data<T>();
+      dispatch_taps(taps, [&](const auto* picked) {
+        geometry.for_each_row(
+            [&](std::int64_t job, std::int64_t oh) {
+              for_each_picked(geometry, picked, offsets, job, oh,
+                              [=](std::int64_t cell, std::int64_t i) { sums[cell].add(from[i]); });
+            },
+            /*with_overlap=*/true);
+      });
+      T* to = x.mutable_data<T>();
+      for (std::int64_t i = 0; i < cells; ++i) to[i] = sums[i].value();
+    });
+  }
 };
 
 struct PickCells {
@@ -91,6 +118,10 @@ Tensor PutCells::forward(const Tensor& g) const {
   const Tensor dense = raw::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
   const std::vector<std::int64_t> offsets = tap_offsets(p);
+  if (p.most_holders() > raw::kShortSum) {
+    put_long(dense, x, offsets);
+    return x;
+  }
   dispatch_float(g.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = x.mutable_data<T>();
@@ -182,6 +213,9 @@ struct AvgPool2DAdjoint {
   PoolGeometry geometry;
   Tensor forward(const Tensor& g) const;
   Grads<1> vjp(const Tensor& h, const Saved&, Need) const;
+
+ private:
+  Tensor of_large_windows(const Tensor& g) const;
 };
 
 /// What the windows of a row divide by: the cells that count along H, times those along W, the latter once per lane.
@@ -206,12 +240,24 @@ class Divisors {
   std::vector<T> along_w_;
 };
 
+/// Divides every window of `from`, which has y's shape and order, by what its mean divides by; `from` may be `to`.
+void divide_windows(const PoolGeometry& p, const Tensor& from, const Tensor& to) {
+  dispatch_float(to.dtype(), "avg_pool2d", [&]<class T>() {
+    const Divisors<T> divisors(p);
+    p.for_each_row([&](std::int64_t job, std::int64_t oh) {
+      const std::int64_t start = p.y_at(job, oh, 0);
+      divisors.divide(from.data<T>() + start, oh, to.mutable_data<T>() + start);
+    });
+  });
+}
+
 struct AvgPool2D {
   static constexpr std::string_view name = "avg_pool2d";
   PoolGeometry geometry;
 
   Tensor forward(const Tensor& x) const {
     const PoolGeometry& p = geometry;
+    if (p.most_cells() > raw::kShortSum) return of_large_windows(x);
     const Tensor dense = raw::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
     dispatch_float(x.dtype(), name, [&]<class T>() {
@@ -235,10 +281,32 @@ struct AvgPool2D {
     return y;
   }
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(AvgPool2DAdjoint{geometry}, g)}; }
+
+ private:
+  /// See Note [Sums of large windows].
+  Tensor of_large_windows(const Tensor& x) const {
+    const PoolGeometry& p = geometry;
+    Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
+    if (y.num_elements() == 0) return y;
+    if (p.out_height() == 1 && p.out_width() == 1) {
+      const auto [h_begin, h_end, w_begin, w_end] = p.window(0, 0);
+      const Tensor window = view::slice(view::slice(x, 2, h_begin, h_end), 3, w_begin, w_end);
+      raw::copy(raw::reduce_sum(window, {2, 3}), y);
+    } else {
+      Shape rows = p.x_shape;
+      rows[3] = p.out_width();
+      const Tensor along_w = Tensor::empty(rows, x.dtype(), p.format);
+      sum_windows(p.axis(1), x, along_w);
+      sum_windows(p.axis(0), along_w, y);
+    }
+    divide_windows(p, y, y);
+    return y;
+  }
 };
 
 Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
   const PoolGeometry& p = geometry;
+  if (p.most_holders() > raw::kShortSum) return of_large_windows(g);
   const Tensor dense = raw::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
   dispatch_float(g.dtype(), name, [&]<class T>() {
@@ -263,6 +331,20 @@ Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
         },
         /*with_overlap=*/true);
   });
+  return x;
+}
+
+Tensor AvgPool2DAdjoint::of_large_windows(const Tensor& g) const {
+  const PoolGeometry& p = geometry;
+  Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
+  if (x.num_elements() == 0) return x;
+  const Tensor shares = Tensor::empty(p.y_shape, g.dtype(), p.format);
+  divide_windows(p, raw::contiguous(g, p.format), shares);
+  Shape rows = p.y_shape;
+  rows[3] = p.width();
+  const Tensor along_w = Tensor::empty(rows, g.dtype(), p.format);
+  sum_holders(p.axis(1), shares, along_w);
+  sum_holders(p.axis(0), along_w, x);
   return x;
 }
 

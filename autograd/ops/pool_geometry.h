@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <dygrad/autograd/ops/pool.h>
+#include <dygrad/autograd/ops/pool_sums.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/strided_pack.h>
 #include <dygrad/core/tensor.h>
@@ -32,6 +33,20 @@ struct PoolGeometry {
   std::int64_t out_height() const { return y_shape[2]; }
   std::int64_t out_width() const { return y_shape[3]; }
   std::int64_t taps() const { return options.size[0] * options.size[1]; }
+  /// Most cells of the image in one window, and most windows that hold one cell; neither is more.
+  std::int64_t most_cells() const { return std::min(options.size[0], height()) * std::min(options.size[1], width()); }
+  std::int64_t most_holders() const {
+    const auto along = [&](std::size_t i) {
+      const std::int64_t windows = (options.size[i] + options.stride[i] - 1) / options.stride[i];
+      return std::min(windows, y_shape[2 + static_cast<int>(i)]);
+    };
+    return along(0) * along(1);
+  }
+  /// The windows' places along H (d = 0) or W (d = 1).
+  WindowAxis axis(int d) const {
+    const auto i = static_cast<std::size_t>(d);
+    return {2 + d, options.size[i], options.stride[i], options.padding[i]};
+  }
 
   PoolWindow window(std::int64_t oh, std::int64_t ow) const {
     const auto [kh, kw] = options.size;

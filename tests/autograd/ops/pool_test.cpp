@@ -114,3 +114,70 @@ TEST_CASE("Pools refuse images and windows that do not fit") {
 }
 
 }  // namespace dygrad::testing
+
+namespace dygrad::testing {
+
+TEST_CASE("Large windows have the means and derivatives of sums over their cells") {
+  struct Case {
+    Shape shape;
+    Pool2DOptions options;
+  };
+  const Case cases[] = {
+      {{2, 3, 9, 10}, {.size = {9, 10}}},
+      {{2, 3, 13, 12}, {.size = {9, 10}, .stride = {2, 1}}},
+      {{1, 2, 13, 12}, {.size = {12, 11}, .padding = {3, 5}, .ceil_mode = true}},
+      {{1, 2, 13, 12}, {.size = {12, 11}, .stride = {2, 3}, .padding = {3, 5}, .exclusive = false}},
+      {{1, 1, 2, 700}, {.size = {1, 100}}},  // many, short sums: by whole tensors
+      {{1, 1, 600, 3}, {.size = {70, 1}, .stride = {2, 1}, .padding = {5, 0}}},
+      {{1, 1, 3, 400}, {.size = {2, 65}, .stride = {1, 1}, .padding = {1, 0}}},
+  };
+  for (const Case& each : cases) {
+    const Shape& shape = each.shape;
+    const Pool2DOptions& options = each.options;
+    for (const MemoryFormat format : {MemoryFormat::row_major, MemoryFormat::channels_last}) {
+      const Tensor values = distinct(shape);
+      Tensor x = raw::clone(values, format);
+      x.set_stop_gradient(false);
+      const Tensor y = avg_pool2d(x, options);
+      const Tensor g = distinct(y.shape()) - 2.;
+      y.backward(g);
+      const std::vector<double> in = values.to_vector<double>(), out = y.to_vector<double>(),
+                                gs = g.to_vector<double>();
+      std::vector<double> grads(in.size());
+      const std::int64_t h = shape[2], w = shape[3], oh = y.shape()[2], ow = y.shape()[3];
+      double worst = 0;
+      for (std::int64_t i = 0; i < y.num_elements(); ++i) {
+        const std::int64_t plane = i / (oh * ow), top = i / ow % oh * options.stride[0] - options.padding[0],
+                           left = i % ow * options.stride[1] - options.padding[1];
+        double sum = 0, cells = 0;
+        const auto for_each_cell = [&](const auto& f) {
+          for (std::int64_t r = std::max<std::int64_t>(top, 0); r < std::min(top + options.size[0], h); ++r)
+            for (std::int64_t c = std::max<std::int64_t>(left, 0); c < std::min(left + options.size[1], w); ++c)
+              f(static_cast<std::size_t>((plane * h + r) * w + c));
+        };
+        for_each_cell([&](std::size_t at) { sum += in[at], cells += 1; });
+        if (!options.exclusive)
+          cells = static_cast<double>((std::min(top + options.size[0], h + options.padding[0]) - top) *
+                                      (std::min(left + options.size[1], w + options.padding[1]) - left));
+        const auto place = static_cast<std::size_t>(i);
+        worst = std::max(worst, std::abs(out[place] - sum / cells));
+        for_each_cell([&](std::size_t at) { grads[at] += gs[place] / cells; });
+      }
+      // Values up to 7, sums of at most 144 of them in another order; gradients of at most as many shares below 8.
+      CHECK(worst <= 144 * 7 * std::numeric_limits<double>::epsilon());
+      const std::vector<double> got = x.grad().to_vector<double>();
+      for (std::size_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::abs(got[i] - grads[i]));
+      CHECK(worst <= 144 * 8 * std::numeric_limits<double>::epsilon());
+      CHECK(x.grad().is_contiguous(format));
+    }
+  }
+  const auto report = check_grads(
+      [](const Tensor& t) {
+        return avg_pool2d(t * t, {.size = {7, 10}, .padding = {2, 1}});
+      },
+      distinct({1, 1, 8, 11}), {.order = 2, .full = false});
+  INFO(report.text);
+  CHECK(report.ok);
+}
+
+}  // namespace dygrad::testing
