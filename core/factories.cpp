@@ -120,13 +120,17 @@ namespace {
 
 bool is_whole(double number) { return number == std::trunc(number); }
 
+/// Of a difference of the two.
+double rounding_of(double start, double stop) {
+  return 2 * std::numeric_limits<double>::epsilon() * std::max(std::abs(start), std::abs(stop));
+}
+
 /// How many values start + i step lie before stop. The quotient is rounded, so the last value is looked at, too: nearer
 /// to stop than the arguments' own rounding it counts as stop.
 double count_before(double start, double stop, double step) {
   const double count = std::ceil((stop - start) / step);
   const double last = start + (count - 1) * step;
-  const double rounding = 2 * std::numeric_limits<double>::epsilon() * std::max(std::abs(start), std::abs(stop));
-  const double tolerance = std::min(rounding, std::abs(step) / 2);
+  const double tolerance = std::min(rounding_of(start, stop), std::abs(step) / 2);
   const bool is_stop = (step > 0 ? stop - last : last - stop) <= tolerance;
   return count > 0 && is_stop ? count - 1 : count;
 }
@@ -139,7 +143,7 @@ Tensor arange(double start, double stop, double step, DType dtype) {
     throw InvalidArgument(Message("arange", "needs finite bounds, a step other than 0, and fewer than 2^62 values.")
                               .got("start {}, stop {}, step {}", start, stop, step));
   }
-  if (count < 0) {
+  if ((step > 0 ? start - stop : stop - start) > rounding_of(start, stop)) {  // by less than a step, too
     throw InvalidArgument(Message("arange", "the step leads away from stop.")
                               .got("start {}, stop {}, step {}", start, stop, step)
                               .fix("change the sign of step"));

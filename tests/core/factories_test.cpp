@@ -90,6 +90,9 @@ TEST_CASE("arange counts from start to before stop") {
   CHECK(arange(0).num_elements() == 0);
   CHECK(arange(254, 258, 1, uint8).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{254, 255, 255, 255});
   CHECK_THROWS_MATCHES(arange(0, 3, -1), InvalidArgument, Says("leads away"));
+  CHECK_THROWS_AS(arange(5, 4, 3), InvalidArgument);
+  CHECK_THROWS_AS(arange(-1, 0, -2), InvalidArgument);
+  CHECK(arange(.1 + .2, .3, .1, float64).num_elements() == 0);  // a rounding beyond its stop
   CHECK_THROWS_AS(arange(0, 3, 0), InvalidArgument);
   CHECK_THROWS_AS(arange(0, INFINITY), InvalidArgument);
   CHECK_THROWS_AS(arange(0, 1e300), InvalidArgument);
