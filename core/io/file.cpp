@@ -46,6 +46,7 @@ void AtomicFileWriter::commit() { file_->replace_target(place_); }
 
 InputFile::InputFile(Place place) : place_(std::move(place)) {
   check_path(place_);
+  if (place_.remedy.empty()) place_.remedy = "write the file again; it is cut off, or of another kind";
   // Looked at before it is opened, since opening alone can have effects on a pipe or a device.
   struct stat facts {};
   if (::stat(place_.path.c_str(), &facts) != 0) fail_system(place_, "cannot open.", errno, kReadFix);

@@ -23,7 +23,10 @@ constexpr std::size_t kLengthBytes = 8;  // of the number that a file begins wit
 std::string json_string(const std::string& text) {
   std::optional<std::string> json = io::json_string(text);
   if (!json)
-    throw InvalidArgument(Message(kSave, "a name or a metadata text is not UTF-8.").got("{}", io::in_quotes(text)));
+    throw InvalidArgument(Message(kSave, "a name or a metadata text is not UTF-8.")
+                              .expected("UTF-8")
+                              .got("{}", io::in_quotes(text))
+                              .fix("convert it, or use other names"));
   return *std::move(json);
 }
 
@@ -31,9 +34,11 @@ void check_tensors(const NamedTensors& tensors) {
   std::unordered_set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.defined())
-      throw InvalidArgument(Message(kSave, "a tensor is undefined.").line("name {}", io::in_quotes(name)));
+      throw InvalidArgument(Message(kSave, "a tensor is undefined.")
+                                .line("name {}", io::in_quotes(name))
+                                .fix("give it values, or leave it out"));
     if (name == "__metadata__")
-      throw InvalidArgument(Message(kSave, "the name \"__metadata__\" belongs to the format."));
+      throw InvalidArgument(Message(kSave, "the name \"__metadata__\" belongs to the format.").fix("use another name"));
     if (!names.insert(name).second) {
       throw InvalidArgument(
           Message(kSave, "two tensors have one name.").line("name {}", io::in_quotes(name)).fix("give each its own"));

@@ -194,7 +194,7 @@ TEST_CASE("every malformed npy file is an error that names the file") {
   for (const auto& [what, bytes] : corpus) {
     INFO(what);
     testing::write_file(folder.file("x.npy"), bytes);
-    CHECK_THROWS_MATCHES(load_npy(folder.file("x.npy")), IoError, Says("load_npy", "x.npy"));
+    CHECK_THROWS_MATCHES(load_npy(folder.file("x.npy")), IoError, Says("load_npy", "x.npy", "fix: "));
   }
   CHECK(allocator_statistics().peak_bytes - live < 4096);
 }
@@ -246,9 +246,23 @@ TEST_CASE("every malformed archive is an error that names the file") {
   for (const auto& [what, bytes] : corpus) {
     INFO(what);
     testing::write_file(folder.file("x.npz"), bytes);
-    CHECK_THROWS_MATCHES(load_npz(folder.file("x.npz")), IoError, Says("load_npz", "x.npz"));
+    CHECK_THROWS_MATCHES(load_npz(folder.file("x.npz")), IoError, Says("load_npz", "x.npz", "fix: "));
   }
   CHECK(allocator_statistics().peak_bytes - live < 4096);
+}
+
+TEST_CASE("an error names the archive's file and the array, not the format that it is packed in") {
+  const TemporaryFolder folder;
+  const std::string plain = npy_of("|u1", "(3,)", "abc");
+  for (const Zip& zip :
+       {Zip{.plain = "hello"}, Zip{.plain = npy_of("|O", "(3,)", "abc")}, Zip{.plain = plain + "x"},
+        Zip{.checksum_error = 1}, Zip{.name = "x.npy.txt"}, Zip{.plain = npy_of("|u1", "(9,)", "abc")}})
+    CHECK_THROWS_MATCHES(load_archive(folder, zip.bytes()), IoError, Says("load_npz: ", folder.file("x.npz"), "x.npy"));
+  CHECK_THROWS_MATCHES(save_npz(folder.file("a.npz"), {{std::string(70000, 'x'), ones({1})}}), InvalidArgument,
+                       Says("save_npz: ", folder.file("a.npz"), "xxx", "65535", "70004", "fix: "));
+  CHECK_THROWS_MATCHES(save_npz(folder.file("a.npz"), {{"a\0b"s, ones({1})}}), InvalidArgument,
+                       Says("save_npz: ", "zero byte", "fix: "));
+  CHECK(folder.num_files() == 1);
 }
 
 TEST_CASE("members that share bytes are refused, for they could claim any amount of memory") {
