@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -14,6 +15,7 @@ namespace {
 
 // Several saves to one target may run at once: each takes the first name that is free.
 constexpr int kUsualSlots = 16;
+constexpr std::string_view kDiskFix = "make room on the disk, or save elsewhere";
 constexpr mode_t kNewMode = 0666;      // as the umask allows
 constexpr mode_t kPrivateMode = 0600;  // until the old file's permissions are known to hold
 
@@ -73,7 +75,7 @@ void TemporaryFile::remove_leftovers() const {
 mode_t TemporaryFile::first_mode() const { return target_.replaces ? kPrivateMode : kNewMode; }
 
 bool TemporaryFile::create_without_name() {
-  Descriptor file(::openat(target_.folder.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, first_mode()));
+  Descriptor file(::openat(target_.folder.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, first_mode()));
   if (!file) return false;
   // It gets its name through /proc later.
   if (::access(fmt::format("/proc/self/fd/{}", file.get()).c_str(), F_OK) != 0) return false;
@@ -98,25 +100,44 @@ void TemporaryFile::create_with_name(const Place& place) {
   }
 }
 
-void TemporaryFile::link_to_name(const Place& place) {
+/// False where the system does not let it have one.
+bool TemporaryFile::link_to_name() {
   const std::string file = fmt::format("/proc/self/fd/{}", file_.get());
   for (int slot = 0;; ++slot) {
     std::string name = name_of_slot(slot);
     if (::linkat(AT_FDCWD, file.c_str(), target_.folder.get(), name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
       name_.swap(name);
-      return;
+      return true;
     }
-    if (errno != EEXIST) fail_creation(place, errno);
+    if (errno != EEXIST) return false;
   }
 }
 
+void TemporaryFile::copy_to_name(const Place& place) {
+  const Descriptor content = std::move(file_);
+  create_with_name(place);
+  if (target_.replaces) keep_ownership(file_.get(), target_);
+  constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;
+  off_t position = 0;
+  for (ssize_t count = 1; count != 0;) {
+    count = ::sendfile(file_.get(), content.get(), &position, kLargestTransfer);
+    if (count < 0 && errno != EINTR) fail_system(place, "cannot write.", errno, kDiskFix);
+  }
+}
+
+void TemporaryFile::flush(const Place& place) const {
+  if (::fsync(file_.get()) != 0) fail_system(place, "cannot flush to the disk.", errno, kDiskFix);
+}
+
 void TemporaryFile::replace_target(const Place& place) {
-  constexpr std::string_view kFix = "make room on the disk, or save elsewhere";
-  if (::fsync(file_.get()) != 0) fail_system(place, "cannot flush to the disk.", errno, kFix);
-  if (name_.empty()) link_to_name(place);
+  flush(place);
+  if (name_.empty() && !link_to_name()) {
+    copy_to_name(place);
+    flush(place);
+  }
   const int folder = target_.folder.get();
   if (::renameat(folder, name_.c_str(), folder, target_.name.c_str()) != 0)
-    fail_system(place, "cannot move the finished file into place.", errno, kFix);
+    fail_system(place, "cannot move the finished file into place.", errno, kDiskFix);
   name_.clear();
   // The new name survives a power cut only once the folder is on the disk as well. Some file systems cannot do that.
   const Descriptor readable(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

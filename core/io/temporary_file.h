@@ -10,10 +10,10 @@ namespace dygrad::io {
 
 // Note [Temporary files of saves]
 // Where the file system can (O_TMPFILE), the file has no name while it is written, so nothing is left of a killed save;
-// it gets a temporary name only to be renamed over the target at once. Elsewhere it has that name from the start. The
-// name is short and made from the target's, so that the longest target works and so that the next save to the same
-// target finds what a killed one left. A save holds a lock (flock) on its file for as long as it lives: a file with
-// such a name and no lock belongs to nobody, and is removed.
+// it gets a temporary name only to be renamed over the target at once, or is copied to one where that is not allowed.
+// Elsewhere it has that name from the start. The name is short and made from the target's, so that the longest target
+// works and so that the next save to the same target finds what a killed one left. A save holds a lock (flock) on its
+// file for as long as it lives: a file with such a name and no lock belongs to nobody, and is removed.
 class TemporaryFile {
  public:
   /// Removes what killed saves to this target left, then creates. Throws IoError.
@@ -36,7 +36,9 @@ class TemporaryFile {
   mode_t first_mode() const;
   bool create_without_name();
   void create_with_name(const Place& place);
-  void link_to_name(const Place& place);
+  bool link_to_name();
+  void copy_to_name(const Place& place);
+  void flush(const Place& place) const;
 
   SaveTarget target_;
   Descriptor file_;

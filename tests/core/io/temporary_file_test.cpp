@@ -131,6 +131,23 @@ TEST_CASE("a temporary file with a name ends as the target, or not at all") {
   CHECK(folder.num_files() == 1);
 }
 
+TEST_CASE("a file without a name that may not get one is copied") {
+  if (!can_enter()) return;
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a");
+  for (const std::string& text : {std::string(300000, 'x'), "short"s}) {
+    CHECK(testing::exit_status_of_child([&] {
+            io::AtomicFileWriter file({"test", path});
+            file.write(text);
+            if (!enter(folder)) return 1;  // begun with /proc, and ended without
+            file.commit();
+            return 0;
+          }) == 0);
+    CHECK(testing::read_file(path) == text);
+    CHECK(folder.num_files() == 1);
+  }
+}
+
 TEST_CASE("saves to one file from several threads leave one of them, whole") {
   const TemporaryFolder folder;
   const std::string path = folder.file("a");
