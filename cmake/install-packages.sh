@@ -15,7 +15,9 @@ say() { printf 'dygrad: %s\n' "$*" >&2; }
 # Compiles nothing: one preprocessor run that reports each header it cannot see.
 check_without_apt() {
   local missing=() compiler=${CXX:-c++} command header
-  for command in "$compiler" cmake ninja; do
+  local commands=("$compiler" cmake ninja)
+  [[ ${1:-} == fuzz ]] && commands+=(clang++)
+  for command in "${commands[@]}"; do
     command -v "$command" >/dev/null || missing+=("$command (command)")
   done
   if command -v "$compiler" >/dev/null; then
@@ -57,7 +59,7 @@ not_installed() {
 has_candidate() { [[ $(apt-cache policy "$1" 2>/dev/null) =~ Candidate:\ [^\(] ]]; }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-  check_without_apt
+  check_without_apt "$@"
   exit 0
 fi
 
