@@ -39,16 +39,34 @@ class Conversions final : public RefCounted {
       entry.is_made = true;
       return;
     }
-    const std::uint64_t version = w.impl()->storage->version();
-    std::erase_if(entries_, [&](const Entry& old) { return old.version != version; });
-    if (entries_.size() == kConversionsPerStorage) entries_.erase(entries_.begin());
-    entries_.push_back({version, w.impl()->offset, w.shape(), w.strides(), std::move(wanted), false});
+    add(w, std::move(wanted), false);
+  }
+  void keep(const Tensor& w, Ref<Conversion> made) {
+    const std::scoped_lock lock(mutex_);
+    add(w, std::move(made), true);
   }
 
  private:
+  void add(const Tensor& w, Ref<Conversion> conversion, bool is_made) {
+    const std::uint64_t version = w.impl()->storage->version();
+    std::erase_if(entries_, [&](const Entry& old) { return old.version != version; });
+    if (entries_.size() == kConversionsPerStorage) entries_.erase(entries_.begin());
+    entries_.push_back({version, w.impl()->offset, w.shape(), w.strides(), std::move(conversion), is_made});
+  }
+
   mutable std::mutex mutex_;
   std::vector<Entry> entries_;  // oldest first
 };
+
+/// Made where there are none.
+Ref<Conversions> conversions_of(const Tensor& w) {
+  Storage& storage = *w.impl()->storage;
+  const Ref<RefCounted> slot = storage.backend_slot();
+  if (auto* cache = dynamic_cast<Conversions*>(slot.get())) return Ref<Conversions>(cache);
+  Ref<Conversions> made = make_ref<Conversions>();
+  storage.set_backend_slot(made);  // two threads may race here: the loser's conversion is merely made again
+  return made;
+}
 
 }  // namespace
 
@@ -59,15 +77,9 @@ Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted) {
 }
 
 void keep_conversion(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made) {
-  Storage& storage = *w.impl()->storage;
-  Ref<RefCounted> slot = storage.backend_slot();
-  auto* cache = dynamic_cast<Conversions*>(slot.get());
-  if (!cache) {
-    slot = make_ref<Conversions>();
-    cache = static_cast<Conversions*>(slot.get());
-    storage.set_backend_slot(slot);  // two threads may race here: the loser's conversion is merely made again
-  }
-  cache->note_or_keep(w, std::move(wanted), std::move(made));
+  conversions_of(w)->note_or_keep(w, std::move(wanted), std::move(made));
 }
+
+void keep_small_conversion(const Tensor& w, Ref<Conversion> made) { conversions_of(w)->keep(w, std::move(made)); }
 
 }  // namespace dygrad

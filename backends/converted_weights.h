@@ -31,5 +31,7 @@ class Conversion : public RefCounted {
 Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted);
 /// Keeps `made` if the same was wanted before; else keeps only `wanted`, as a note, which should hold no memory.
 void keep_conversion(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made);
+/// Keeps at once what takes no memory to speak of.
+void keep_small_conversion(const Tensor& w, Ref<Conversion> made);
 
 }  // namespace dygrad

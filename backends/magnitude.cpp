@@ -70,13 +70,12 @@ Magnitude magnitude_of(const Tensor& x) {
 }  // namespace
 
 Magnitude magnitude_of_weights(const Tensor& w) {
-  Ref<KnownMagnitude> wanted = make_ref<KnownMagnitude>();
-  if (const Ref<Conversion> found = find_conversion(w, *wanted))
+  Ref<KnownMagnitude> known = make_ref<KnownMagnitude>();
+  if (const Ref<Conversion> found = find_conversion(w, *known))
     return static_cast<const KnownMagnitude*>(found.get())->magnitude;
-  Ref<KnownMagnitude> made = make_ref<KnownMagnitude>();
-  made->magnitude = magnitude_of(raw::contiguous(w));
-  keep_conversion(w, std::move(wanted), made);
-  return made->magnitude;
+  known->magnitude = magnitude_of(raw::contiguous(w));
+  keep_small_conversion(w, known);
+  return known->magnitude;
 }
 
 bool is_finite(const Tensor& x) {

@@ -212,3 +212,25 @@ TEST_CASE("a few huge numbers do not take the digits of their neighbours") {
     }
   }
 }
+
+TEST_CASE("products of matrices are finite, infinite or undefined exactly where plain sums are") {
+  std::mt19937 engine(5);
+  for (const std::int64_t size : {1, 3, 17, 40, 65}) {
+    for (const DType dtype : {float32, float64}) {
+      // Zeros in both, which make infinities undefined.
+      const Tensor a = random_integers({size, size + 2}, dtype, 1), b = random_integers({size + 2, size + 1}, dtype, 2);
+      for (const bool left : {false, true}) {
+        const std::vector<double> values = {kInf, -kInf};
+        const Tensor x = left ? planted(a, values, engine) : a, w = left ? b : planted(b, values, engine);
+        const std::vector<double> expected = backend("reference").matmul(x, w).to_vector<double>();
+        for (const std::string_view name : backend_names()) {
+          const Problem problem{Kind::matmul, dtype, nullptr, x.shape(), w.shape(), {size, size + 1}};
+          if (!backend(name).supports(problem)) continue;
+          const std::vector<double> actual = backend(name).matmul(x, w).to_vector<double>();
+          INFO(name << ", " << name_of(dtype) << ", " << size);
+          CHECK(std::ranges::equal(actual, expected, [](double p, double q) { return state_of(p) == state_of(q); }));
+        }
+      }
+    }
+  }
+}
