@@ -5,11 +5,13 @@
 #include <dygrad/backends/image_result.h>
 #include <dygrad/backends/lru_cache.h>
 #include <dygrad/backends/problem_text.h>
+#include <dygrad/backends/reduced_conv2d.h>
 #include <dygrad/core/backend.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/format.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/verbose.h>
 
@@ -108,7 +110,8 @@ Choice choose_of(const Problem& problem, const Backend* forced) {
                 problem.x,
                 problem.w,
                 problem.y};
-  return choices().get(key, [&] { return make_choice(problem, forced); });
+  return detail::with_out_of_memory(name_of(problem.kind),
+                                    [&] { return choices().get(key, [&] { return make_choice(problem, forced); }); });
 }
 
 Tensor empty_sums(const Problem& problem, const Epilogue& epilogue) {
@@ -136,7 +139,8 @@ void tell_if_bfloat16_is_ignored(const Problem& problem, const Backend* forced) 
   detail::write_verbose_line("dygrad,bfloat16 is ignored: no backend in use multiplies it fast on this processor");
 }
 
-Tensor run(const Choice& choice, const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
+Tensor run_chosen(const Choice& choice, const Problem& problem, const Tensor& a, const Tensor& b,
+                  const Epilogue& epilogue) {
   const detail::VerboseCall call;
   const bool empty = is_empty(problem);
   Tensor result = empty ? empty_sums(problem, epilogue) : choice.algorithm->run(problem, a, b, epilogue);
@@ -148,6 +152,41 @@ Tensor run(const Choice& choice, const Problem& problem, const Tensor& a, const 
   return result;
 }
 
+/// What the reduced problem makes of operands, in the place where it belongs.
+template <class Run>
+Tensor run_reduced(const ReducedConv2D& reduced, const Problem& problem, const Tensor& a, const Tensor& b,
+                   const Epilogue& epilogue, const Run& run) {
+  if (reduced.nothing_meets()) return empty_sums(problem, epilogue);
+  const bool reads_x = problem.kind != Problem::Kind::deconv2d_data,
+             reads_w = problem.kind != Problem::Kind::deconv2d_weights;
+  const Problem smaller = reduced.problem();
+  const Tensor sums = run(smaller, reads_x ? reduced.inputs_of(a) : reduced.outputs_of(a),
+                          reads_w ? reduced.taps_of(b) : reduced.outputs_of(b));
+  if (sums.shape() == result_shape(problem)) return sums;
+  Tensor result = empty_sums(problem, epilogue);
+  reduced.put(sums, result);
+  return result;
+}
+
+/// run(problem, a, b), or the same of what the problem can be reduced to.
+template <class Run>
+Tensor reduce_and_run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue,
+                      const Run& run) {
+  return detail::with_out_of_memory(name_of(problem.kind), [&] {
+    if (problem.conv) {
+      if (const auto reduced = ReducedConv2D::of(problem)) return run_reduced(*reduced, problem, a, b, epilogue, run);
+    }
+    return run(problem, a, b);
+  });
+}
+
+Tensor run_on(const Backend& backend, const Problem& problem, const Tensor& a, const Tensor& b,
+              const Epilogue& epilogue) {
+  return reduce_and_run(problem, a, b, epilogue, [&](const Problem& p, const Tensor& first, const Tensor& second) {
+    return run_chosen(choose_of(p, &backend), p, first, second, epilogue);
+  });
+}
+
 }  // namespace
 
 Choice choose(const Problem& problem) { return choose_of(problem, forced_backend()); }
@@ -155,35 +194,37 @@ Choice choose(const Problem& problem) { return choose_of(problem, forced_backend
 const Backend& select_backend(const Problem& problem) { return *choose(problem).backend; }
 
 Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
-  if (execution_context().autotune && !autotune::find(problem)) autotune::learn(problem, a, b, epilogue);
-  if (verbose()) tell_if_bfloat16_is_ignored(problem, forced_backend());
-  return run(choose(problem), problem, a, b, epilogue);
+  return reduce_and_run(problem, a, b, epilogue, [&](const Problem& p, const Tensor& first, const Tensor& second) {
+    if (execution_context().autotune && !autotune::find(p)) autotune::learn(p, first, second, epilogue);
+    if (verbose()) tell_if_bfloat16_is_ignored(p, forced_backend());
+    return run_chosen(choose(p), p, first, second, epilogue);
+  });
 }
 
 Tensor Backend::deconv2d(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const {
   const Shape y{x.dim(0), w.dim(1) * p.groups, p.output_extent[0], p.output_extent[1]};
   const Problem problem{Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y};
-  return run(choose_of(problem, this), problem, x, w, epilogue);
+  return run_on(*this, problem, x, w, epilogue);
 }
 
 Tensor Backend::deconv2d_data(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const {
   const Shape x{g.dim(0), w.dim(0), p.input_extent[0], p.input_extent[1]};
   const Problem problem{Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape()};
-  return run(choose_of(problem, this), problem, g, w, epilogue);
+  return run_on(*this, problem, g, w, epilogue);
 }
 
 Tensor Backend::deconv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
                                  std::array<std::int64_t, 2> kernel) const {
   const Shape w{x.dim(1), g.dim(1) / p.groups, kernel[0], kernel[1]};
   const Problem problem{Problem::Kind::deconv2d_weights, x.dtype(), &p, x.shape(), w, g.shape()};
-  return run(choose_of(problem, this), problem, x, g, {});
+  return run_on(*this, problem, x, g, {});
 }
 
 Tensor Backend::matmul(const Tensor& a, const Tensor& b) const {
   Shape c = a.shape();
   c[c.rank() - 1] = b.shape()[b.rank() - 1];
   const Problem problem{Problem::Kind::matmul, a.dtype(), nullptr, a.shape(), b.shape(), c};
-  return run(choose_of(problem, this), problem, a, b, {});
+  return run_on(*this, problem, a, b, {});
 }
 
 }  // namespace dygrad

@@ -23,13 +23,14 @@ class LruCache {
       entries_.splice(entries_.begin(), entries_, found->second);
       return entries_.front().second;
     }
-    Value value = make();  // may throw: nothing has changed yet
+    Entries made;
+    made.emplace_front(key, make());
+    index_.emplace(key, made.begin());  // what may throw ends here: nothing has changed so far
     if (entries_.size() == capacity_) {
       index_.erase(entries_.back().first);
       entries_.pop_back();
     }
-    entries_.emplace_front(key, std::move(value));
-    index_.emplace(key, entries_.begin());
+    entries_.splice(entries_.begin(), made);
     return entries_.front().second;
   }
 

@@ -41,7 +41,7 @@ class Columns final : public Algorithm {
 
   bool supports(const Problem& problem) const override {
     return problem.kind != Kind::matmul && is_floating(problem.dtype) && num_elements(problem.w) <= kMostElements &&
-           problem.conv->groups * problem.w[1] <= kMostElements;
+           problem.conv->groups * problem.w[1] <= kMostElements && fits_offsets(conv2d_sizes(problem));
   }
 
   double estimate(const Problem& problem) const override {

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <vector>
+
+#include <dygrad/backends/conv2d_sizes.h>
 
 namespace dygrad::native {
 
@@ -46,19 +49,23 @@ inline std::vector<AxisRun> runs_of(const AxisTerms& axis, std::int64_t step) {
   return runs;
 }
 
-/// Of the transposed convolution: output = operand * stride + kernel * dilation - padding.
+/// Of the transposed convolution: output = operand * stride + kernel * dilation - padding. Looks at terms only.
 inline AxisTerms transposed_terms(std::int64_t outputs, std::int64_t inputs, std::int64_t kernel, std::int64_t stride,
                                   std::int64_t padding, std::int64_t dilation) {
   AxisTerms axis;
-  for (std::int64_t output = 0; output < outputs; ++output) {
+  const auto for_each_term = [&](const auto& f) {
     for (std::int64_t k = 0; k < kernel; ++k) {
-      const std::int64_t distance = output + padding - k * dilation;
-      if (distance >= 0 && distance % stride == 0 && distance / stride < inputs) {
-        axis.terms.push_back({distance / stride, k});
-      }
+      const TapRange range = tap_range(inputs, outputs, stride, k * dilation - padding);
+      for (std::int64_t operand = range.begin; operand < range.end; ++operand)
+        f(static_cast<std::size_t>(operand * stride + range.shift), AxisTerms::Term{operand, k});
     }
-    axis.ends.push_back(axis.terms.size());
-  }
+  };
+  axis.ends.resize(static_cast<std::size_t>(outputs));
+  std::size_t count = 0;
+  for_each_term([&](std::size_t output, const AxisTerms::Term&) { ++axis.ends[output], ++count; });
+  std::exclusive_scan(axis.ends.begin(), axis.ends.end(), axis.ends.begin(), std::size_t{0});  // where each one begins
+  axis.terms.resize(count);
+  for_each_term([&](std::size_t output, const AxisTerms::Term& term) { axis.terms[axis.ends[output]++] = term; });
   return axis;
 }
 
@@ -67,10 +74,8 @@ inline AxisTerms ordinary_terms(std::int64_t inputs, std::int64_t outputs, std::
                                 std::int64_t padding, std::int64_t dilation) {
   AxisTerms axis;
   for (std::int64_t input = 0; input < inputs; ++input) {
-    for (std::int64_t k = 0; k < kernel; ++k) {
-      const std::int64_t output = input * stride + k * dilation - padding;
-      if (output >= 0 && output < outputs) axis.terms.push_back({output, k});
-    }
+    const TapRange taps = tap_range(kernel, outputs, dilation, input * stride - padding);
+    for (std::int64_t k = taps.begin; k < taps.end; ++k) axis.terms.push_back({k * dilation + taps.shift, k});
     axis.ends.push_back(axis.terms.size());
   }
   return axis;

@@ -44,7 +44,7 @@ class Depthwise final : public Algorithm {
 
   bool supports(const Problem& problem) const override {
     return problem.kind != Kind::matmul && is_floating(problem.dtype) && problem.conv->groups == problem.w[0] &&
-           problem.w[1] == 1;
+           problem.w[1] == 1 && fits_offsets(conv2d_sizes(problem));
   }
 
   double estimate(const Problem& problem) const override {

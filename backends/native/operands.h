@@ -115,7 +115,7 @@ inline std::int64_t num_native_pieces(const Conv2DSizes& s) {
   constexpr double kWorthAThread = 4e5;  // products, about ten microseconds
   const double products =
       static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.c * s.filters_in_group() * s.taps());
-  return std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kWorthAThread), 1, num_threads());
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(std::min(products / kWorthAThread, 1e6)), 1, num_threads());
 }
 
 /// One thread's part of a matrix of results, cut between whole tiles: along panels where tiles are few, or where there

@@ -73,19 +73,6 @@ bool are_adjacent(const std::vector<std::int64_t>& taps) {
   return true;
 }
 
-/// The taps along one axis that touch outputs `residue` modulo the stride, in ascending order of the pixels they read.
-/// Output index q * stride + residue receives input index q + offset through kernel index i where
-/// offset * stride = residue + padding - i * dilation.
-void taps_of_phase(std::int64_t residue, std::int64_t kernel, std::int64_t stride, std::int64_t padding,
-                   std::int64_t dilation, std::vector<std::int64_t>& offsets, std::vector<std::int64_t>& indices) {
-  for (std::int64_t i = kernel - 1; i >= 0; --i) {
-    const std::int64_t distance = residue + padding - i * dilation;
-    if (distance % stride != 0) continue;
-    offsets.push_back(distance / stride);
-    indices.push_back(i);
-  }
-}
-
 /// Copies `count` numbers. Where a few are wanted and there is room up to `end`, moves a fixed number, which is faster;
 /// `to` must have room for kRoomBytes.
 constexpr std::int64_t kRoomBytes = 64;
@@ -125,12 +112,25 @@ PatchGrid patches_of_output(const Conv2DSizes& s, std::int64_t group) {
   return grid;
 }
 
-Phase phase_of_output(const Conv2DSizes& s, std::int64_t group, std::int64_t row, std::int64_t column) {
+std::vector<TapsOfPhase> taps_of_phases(std::int64_t phases, std::int64_t kernel, std::int64_t stride,
+                                        std::int64_t padding, std::int64_t dilation) {
+  std::vector<TapsOfPhase> taps(static_cast<std::size_t>(phases));
+  for (std::int64_t i = kernel - 1; i >= 0; --i) {
+    const std::int64_t before = padding - i * dilation, phase = ceil_div(before, stride) * stride - before;
+    if (phase >= phases) continue;
+    taps[static_cast<std::size_t>(phase)].offsets.push_back((phase + before) / stride);
+    taps[static_cast<std::size_t>(phase)].kernel.push_back(i);
+  }
+  return taps;
+}
+
+Phase phase_of_output(const Conv2DSizes& s, std::int64_t group, std::int64_t row, std::int64_t column,
+                      const TapsOfPhase& down, const TapsOfPhase& right) {
   const std::int64_t cg = s.channels_in_group();
   const std::int64_t rows = ceil_div(s.oh - row, s.sh), columns = ceil_div(s.ow - column, s.sw);
   Phase phase{{s.n, s.h, s.w, s.c, group * cg, cg, rows, columns, 1, 1, {}, {}}, {}, {}};
-  taps_of_phase(row, s.kh, s.sh, s.ph, s.dh, phase.grid.row_taps, phase.kernel_rows);
-  taps_of_phase(column, s.kw, s.sw, s.pw, s.dw, phase.grid.column_taps, phase.kernel_columns);
+  phase.grid.row_taps = down.offsets, phase.kernel_rows = down.kernel;
+  phase.grid.column_taps = right.offsets, phase.kernel_columns = right.kernel;
   return phase;
 }
 

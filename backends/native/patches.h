@@ -41,13 +41,24 @@ std::vector<Region> regions_of(const PatchGrid& grid);
 /// The grid of x's positions over y: what the ordinary convolution, D's adjoint, reads.
 PatchGrid patches_of_output(const Conv2DSizes& s, std::int64_t group);
 
+/// The taps along one axis that touch outputs of one phase, in ascending order of the pixels they read: output index
+/// q * stride + phase receives input index q + offset through a kernel index i where
+/// offset * stride = phase + padding - i * dilation.
+struct TapsOfPhase {
+  std::vector<std::int64_t> offsets, kernel;
+};
+/// Of the first `phases` phases.
+std::vector<TapsOfPhase> taps_of_phases(std::int64_t phases, std::int64_t kernel, std::int64_t stride,
+                                        std::int64_t padding, std::int64_t dilation);
+
 /// The grid of y's positions (oh, ow) = (row, column) modulo the stride over x: what the transposed convolution reads
 /// there. `kernel_rows` and `kernel_columns` tell which kernel index each tap belongs to.
 struct Phase {
   PatchGrid grid;
   std::vector<std::int64_t> kernel_rows, kernel_columns;
 };
-Phase phase_of_output(const Conv2DSizes& s, std::int64_t group, std::int64_t row, std::int64_t column);
+Phase phase_of_output(const Conv2DSizes& s, std::int64_t group, std::int64_t row, std::int64_t column,
+                      const TapsOfPhase& down, const TapsOfPhase& right);
 
 /// Copies the patches at some positions into rows of `out` that are `step` numbers apart, zeros included. A step must
 /// leave 64 bytes free behind a patch, which may be overwritten.

@@ -14,8 +14,10 @@ class Precision {
  public:
   explicit constexpr Precision(Compute compute) : bf16_(compute == Compute::bfloat16) {}
 
-  /// Exact products are right for every problem; rounded ones only where they are asked for and gain something.
+  /// Exact products are right for every problem that fits; rounded ones only where they are asked for and gain
+  /// something.
   bool takes(const Problem& problem) const {
+    if (!fits_offsets(conv2d_sizes(problem))) return false;
     if (!bf16_) return is_floating(problem.dtype);
     return problem.dtype == DType::float32 && problem.compute == Compute::bfloat16 && multiplies_bf16_pairs();
   }

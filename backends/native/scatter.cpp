@@ -238,7 +238,9 @@ class Scatter final : public Algorithm {
   std::string_view name() const override { return name_; }
   std::string implementation(const Problem&) const override { return precision_.instruction_set(); }
   bool supports(const Problem& problem) const override {
-    return problem.kind == Problem::Kind::deconv2d && precision_.takes(problem) && problem.conv->groups == 1;
+    constexpr std::int64_t kMostPhases = 256;  // of which a row of sums is held each
+    return problem.kind == Problem::Kind::deconv2d && precision_.takes(problem) && problem.conv->groups == 1 &&
+           problem.conv->stride[1] <= kMostPhases;
   }
 
   double estimate(const Problem& problem) const override {

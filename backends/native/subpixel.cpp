@@ -34,10 +34,13 @@ std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
   const std::int64_t og = s.filters_in_group();
   Conv2DSizes in_elements = s;
   in_elements.c = s.groups * elements_for<T>(s.channels_in_group());
+  const std::int64_t rows = std::min(s.sh, s.oh), columns = columns_together(s) ? 1 : std::min(s.sw, s.ow);
+  const std::vector<TapsOfPhase> down = taps_of_phases(rows, s.kh, s.sh, s.ph, s.dh);
+  const std::vector<TapsOfPhase> right = taps_of_phases(columns, s.kw, s.sw, s.pw, s.dw);
   for (std::int64_t group = 0; group < s.groups; ++group) {
-    for (std::int64_t row = 0; row < std::min(s.sh, s.oh); ++row) {
-      for (std::int64_t column = 0; column < (columns_together(s) ? 1 : std::min(s.sw, s.ow)); ++column) {
-        Part part{phase_of_output(in_elements, group, row, column), group, panels_total,
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (std::int64_t column = 0; column < columns; ++column) {
+        Part part{phase_of_output(in_elements, group, row, column, down[row], right[column]), group, panels_total,
                   (row * s.ow + column) * s.o + group * og};
         panels_total += panels_size<T>(part.phase.grid.depth(), lanes_of_part(s));
         parts.push_back(std::move(part));

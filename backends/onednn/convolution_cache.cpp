@@ -35,6 +35,8 @@ LruCache<Key, Convolution, Hash>& cache() {
 }
 
 Convolution make_or_refuse(Problem::Kind direction, const Conv2DSizes& sizes) {
+  constexpr std::size_t kToCompile = std::size_t{4} << 20;  // bytes; generated code is a part of it
+  require_memory(name_of(direction), kToCompile);
   try {
     return make_convolution(direction, sizes);
   } catch (const dnnl::error& error) {

@@ -86,6 +86,19 @@ double expected_efficiency(Kind direction, const Conv2DSizes& s) {
   }
 }
 
+/// Its generated code grows with strides, paddings, dilations and kernels, and counts bytes of an image in 32 bits.
+bool fits_primitives(const Conv2DSizes& s) {
+  constexpr std::int64_t kMostSteps = 256, kMostNumbers = std::int64_t{1} << 29;
+  const auto behind = [](std::int64_t inputs, std::int64_t outputs, std::int64_t kernel, std::int64_t stride,
+                         std::int64_t padding, std::int64_t dilation) {
+    return (inputs - 1) * stride + (kernel - 1) * dilation + 1 - padding - outputs;
+  };
+  return fits_offsets(s) &&
+         std::max({s.kh, s.kw, s.sh, s.sw, s.ph, s.pw, s.dh, s.dw, behind(s.h, s.oh, s.kh, s.sh, s.ph, s.dh),
+                   behind(s.w, s.ow, s.kw, s.sw, s.pw, s.dw)}) <= kMostSteps &&
+         std::max(s.c * s.h * s.w, s.o * s.oh * s.ow) <= kMostNumbers;
+}
+
 /// The library's own primitive for the problem as a whole.
 class Primitive final : public Algorithm {
  public:
@@ -97,7 +110,7 @@ class Primitive final : public Algorithm {
   bool supports(const Problem& problem) const override {
     if (problem.kind == Kind::matmul || problem.dtype != DType::float32) return false;
     const Conv2DSizes s = conv2d_sizes(problem);
-    return s.is_empty() || onednn::cached_convolution(problem.kind, s).primitive;
+    return s.is_empty() || (fits_primitives(s) && onednn::cached_convolution(problem.kind, s).primitive);
   }
 
   double estimate(const Problem& problem) const override {
@@ -122,6 +135,8 @@ class Primitive final : public Algorithm {
     // Some primitives multiply zeros beside the image, see Note [Terms that are not there].
     if (problem.kind != Kind::deconv2d_weights && !magnitude_of_weights(b).is_finite())
       return compute_plainly(problem, a, b, epilogue);
+    constexpr std::size_t kToRun = std::size_t{16} << 10;  // bytes
+    onednn::require_memory(name_of(problem.kind), kToRun);
     try {
       if (problem.kind == Kind::deconv2d_weights) {
         Tensor w = Tensor::empty(s.w_shape());

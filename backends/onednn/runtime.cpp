@@ -1,7 +1,10 @@
 #include <dygrad/backends/onednn/runtime.h>
 
+#include <cstdlib>
+
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/parallel.h>
 
 namespace dygrad::onednn {
@@ -51,6 +54,13 @@ dnnl::memory memory_of(const Tensor& tensor, const dnnl::memory::desc& layout) {
   return dnnl::memory(layout, engine(), first);
 }
 
+void require_memory(std::string_view op, std::size_t num_bytes) {
+  void* const block = std::malloc(num_bytes);
+  if (!block) detail::fail_out_of_memory(op, num_bytes);
+  asm volatile("" : : "r"(block) : "memory");  // a compiler may leave out a block that nobody looks at
+  std::free(block);
+}
+
 Tensor buffer(std::size_t num_bytes) { return Tensor::empty({static_cast<std::int64_t>(num_bytes)}, DType::uint8); }
 
 std::string description() {
@@ -60,6 +70,7 @@ std::string description() {
 }
 
 void fail(std::string_view op, const std::string& problem, const dnnl::error& error) {
+  if (error.status == dnnl_out_of_memory) detail::fail_out_of_memory(op);
   throw BackendError(Message(op, "oneDNN failed.")
                          .line("problem {}", problem)
                          .line("oneDNN says: {} (status {})", error.message, static_cast<int>(error.status))

@@ -21,10 +21,14 @@ dnnl::memory memory_of(const Tensor& tensor, const dnnl::memory::desc& layout);
 /// Uninitialised memory from dygrad's allocator, alive as long as the tensor.
 Tensor buffer(std::size_t num_bytes);
 
+/// Throws OutOfMemory if the process cannot get so many bytes now. The library's own allocations are small, but it
+/// writes through null where one fails.
+void require_memory(std::string_view op, std::size_t num_bytes);
+
 /// "oneDNN 2.6.3, AVX-512, 2 threads".
 std::string description();
 
-/// Throws oneDNN's error as a BackendError that names op and problem.
+/// Throws oneDNN's error as a BackendError that names op and problem, or as OutOfMemory.
 [[noreturn]] void fail(std::string_view op, const std::string& problem, const dnnl::error& error);
 
 }  // namespace dygrad::onednn

@@ -1,17 +1,8 @@
 // Test programs allocate through these functions instead of the C++ runtime's.
 #include <dygrad/tests/support/fault_injection.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <new>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DYGRAD_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DYGRAD_SANITIZED 1
-#endif
-#endif
 
 namespace {
 
@@ -63,11 +54,3 @@ void operator delete(void* block, const std::nothrow_t&) noexcept { std::free(bl
 void operator delete[](void* block, const std::nothrow_t&) noexcept { std::free(block); }
 void operator delete(void* block, std::align_val_t, const std::nothrow_t&) noexcept { std::free(block); }
 void operator delete[](void* block, std::align_val_t, const std::nothrow_t&) noexcept { std::free(block); }
-
-#if !defined(DYGRAD_SANITIZED)
-extern "C" int posix_memalign(void** block, std::size_t alignment, std::size_t num_bytes) noexcept {
-  if (fails(num_bytes)) return ENOMEM;
-  *block = std::aligned_alloc(alignment, (num_bytes + alignment - 1) / alignment * alignment);
-  return *block ? 0 : ENOMEM;
-}
-#endif

@@ -10,7 +10,8 @@
 namespace dygrad::testing {
 
 /// While alive, the n-th allocation (counted from 1) by this thread fails: tensor memory and recorded nodes with
-/// OutOfMemory, operator new with std::bad_alloc, posix_memalign (oneDNN's) with ENOMEM. Later ones succeed.
+/// OutOfMemory, operator new with std::bad_alloc. Later ones succeed. Not posix_memalign: oneDNN writes through null
+/// where that fails, which backends/onednn/runtime.h prevents for a process that has no memory left.
 class FailingAllocation final : public detail::AllocationHook {
  public:
   explicit FailingAllocation(std::int64_t n) noexcept;
