@@ -37,25 +37,33 @@ void dispatch_taps(const Tensor& taps, const F& f) {
   else f(taps.data<std::int64_t>());
 }
 
-/// How far each tap lies from the window's first, in x.
-std::vector<std::int64_t> tap_offsets(const PoolGeometry& p) {
-  std::vector<std::int64_t> offsets;
-  for (std::int64_t i = 0; i < p.options.size[0]; ++i) {
-    for (std::int64_t j = 0; j < p.options.size[1]; ++j) offsets.push_back((i * p.width() + j) * p.lanes);
+/// How far each tap lies from the window's first, in x. Those of small windows, of which there may be many, are looked
+/// up.
+class TapOffsets {
+ public:
+  explicit TapOffsets(const PoolGeometry& p)
+      : kernel_width_(p.options.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
+    for (std::int64_t tap = 0; p.has_small_windows() && tap < p.taps(); ++tap) table_.push_back(offset(tap));
   }
-  return offsets;
-}
+  std::int64_t of(std::uint8_t tap) const { return table_[tap]; }
+  std::int64_t of(std::int64_t tap) const { return offset(tap); }
+
+ private:
+  std::int64_t offset(std::int64_t tap) const { return tap / kernel_width_ * row_ + tap % kernel_width_ * lanes_; }
+
+  std::int64_t kernel_width_, row_, lanes_;
+  std::vector<std::int64_t> table_;
+};
 
 /// Calls f(offset in x of the cell picked, offset in y) for each window of a row, and each lane of it.
 template <class Tap, class F>
-void for_each_picked(const PoolGeometry& p, const Tap* taps, const std::vector<std::int64_t>& offsets, std::int64_t job,
+void for_each_picked(const PoolGeometry& p, const Tap* taps, const TapOffsets& offsets, std::int64_t job,
                      std::int64_t oh, const F& f) {
   const std::int64_t top = oh * p.options.stride[0] - p.options.padding[0];
   std::int64_t y = p.y_at(job, oh, 0);
   for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
     const std::int64_t x = p.x_at(job, top, ow * p.options.stride[1] - p.options.padding[1]);
-    for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y)
-      f(x + lane + offsets[static_cast<std::size_t>(taps[y])], y);
+    for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y) f(x + lane + offsets.of(taps[y]), y);
   }
 }
 
@@ -68,7 +76,7 @@ struct PutCells {
 
  private:
   /// Where one cell may win many windows.
-  void put_long(const Tensor& g, const Tensor& x, const std::vector<std::int64_t>& offsets) const {
+  void put_long(const Tensor& g, const Tensor& x, const TapOffsets& offsets) const {
     dispatch_float(g.dtype(), name, [&]<class T>() {
       using Sum = raw::LongSum<T>;
       const std::int64_t cells = x.num_elements();
@@ -98,7 +106,7 @@ struct PickCells {
     const PoolGeometry& p = geometry;
     const Tensor dense = raw::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
-    const std::vector<std::int64_t> offsets = tap_offsets(p);
+    const TapOffsets offsets(p);
     dispatch_float(x.dtype(), name, [&]<class T>() {
       const T* from = dense.data<T>();
       T* to = y.mutable_data<T>();
@@ -117,7 +125,7 @@ Tensor PutCells::forward(const Tensor& g) const {
   const PoolGeometry& p = geometry;
   const Tensor dense = raw::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
-  const std::vector<std::int64_t> offsets = tap_offsets(p);
+  const TapOffsets offsets(p);
   if (p.most_holders() > raw::kShortSum) {
     put_long(dense, x, offsets);
     return x;
@@ -150,20 +158,21 @@ struct MaxPool2D {
     const PoolGeometry& p = geometry;
     const Tensor dense = raw::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
-    taps = Tensor::empty(p.y_shape, p.taps() <= 256 ? DType::uint8 : DType::int64, p.format);
+    taps = Tensor::empty(p.y_shape, p.has_small_windows() ? DType::uint8 : DType::int64, p.format);
     dispatch_float(x.dtype(), name, [&]<class T>() {
-      if (taps.dtype() == DType::uint8) pick<T>(dense, y, taps.mutable_data<std::uint8_t>());
-      else pick<T>(dense, y, taps.mutable_data<std::int64_t>());
+      // While they are compared, taps are as wide as the numbers they belong to, so that both fill vectors alike.
+      using Wide = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+      if (p.has_small_windows()) pick<T, Wide>(dense, y, taps.mutable_data<std::uint8_t>());
+      else if (p.taps() <= std::numeric_limits<Wide>::max()) pick<T, Wide>(dense, y, taps.mutable_data<std::int64_t>());
+      else pick<T, std::int64_t>(dense, y, taps.mutable_data<std::int64_t>());
     });
     return y;
   }
   Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {apply(PutCells{geometry, taps}, g)}; }
 
  private:
-  template <class T, class Tap>
+  template <class T, class Wide, class Tap>
   void pick(const Tensor& x, const Tensor& y, Tap* picked) const {
-    // While they are compared, taps are as wide as the numbers they belong to, so that both fill vectors alike.
-    using Wide = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
     const PoolGeometry& p = geometry;
     const T* from = x.data<T>();
     T* to = y.mutable_data<T>();
@@ -354,8 +363,10 @@ void check_options(std::string_view op, const Pool2DOptions& options) {
   const auto check = [&](std::string_view what, const std::array<std::int64_t, 2>& got, bool ok,
                          std::string_view need) {
     if (!ok) {
-      throw InvalidArgument(
-          Message(op, fmt::format("{} is out of range.", what)).expected("{}", need).got("{} x {}", got[0], got[1]));
+      throw InvalidArgument(Message(op, fmt::format("{} is out of range.", what))
+                                .expected("{}", need)
+                                .got("{} x {}", got[0], got[1])
+                                .fix("choose {} within it, for height and width", what));
     }
   };
   constexpr std::int64_t kMost = std::int64_t{1} << 31;  // keeps every sum of them within 64 bits

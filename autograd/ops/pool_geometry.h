@@ -47,6 +47,7 @@ struct PoolGeometry {
     const auto i = static_cast<std::size_t>(d);
     return {2 + d, options.size[i], options.stride[i], options.padding[i]};
   }
+  bool has_small_windows() const { return taps() <= 256; }
 
   PoolWindow window(std::int64_t oh, std::int64_t ow) const {
     const auto [kh, kw] = options.size;
@@ -87,8 +88,9 @@ struct PoolGeometry {
 
   // Note [Taps]
   // A window has a tap for each of its cells. Loops run along what lies together: for one tap, over the channels of a
-  // window (channels-last), or over the windows of a row (row-major), where a tap of the first and the last windows may
-  // be padding.
+  // window (channels-last, and where windows are further apart than the image is wide), or over the windows of a row
+  // (row-major), where a tap of the first and the last windows may be padding. Taps that are padding in every window
+  // are never looked at: there may be far more of them than cells.
 
   /// Calls f(tap, offset in x, offset in y, count, step in x) for the taps of one row of windows, so that each window
   /// is met in the order of its taps, or, with by_window, each cell of the image in the order of windows.
@@ -98,7 +100,7 @@ struct PoolGeometry {
     const std::int64_t sw = options.stride[1], pw = options.padding[1];
     const std::int64_t top = oh * options.stride[0] - options.padding[0];
     const std::int64_t h_begin = std::max<std::int64_t>(top, 0), h_end = std::min(top + kh, height());
-    if (format == MemoryFormat::channels_last) {
+    if (format == MemoryFormat::channels_last || sw >= width()) {
       for (std::int64_t ow = 0; ow < out_width(); ++ow) {
         const PoolWindow window = this->window(oh, ow);
         for (std::int64_t h = h_begin; h < h_end; ++h) {
@@ -108,9 +110,11 @@ struct PoolGeometry {
       }
       return;
     }
+    const std::int64_t j_begin = std::max<std::int64_t>(pw - (out_width() - 1) * sw, 0),
+                       j_end = std::min(kw, width() + pw);
     for (std::int64_t h = h_begin; h < h_end; ++h) {
-      for (std::int64_t k = 0; k < kw; ++k) {
-        const std::int64_t j = by_window ? kw - 1 - k : k;
+      for (std::int64_t k = j_begin; k < j_end; ++k) {
+        const std::int64_t j = by_window ? j_begin + j_end - 1 - k : k;
         const std::int64_t first = std::max<std::int64_t>((pw - j + sw - 1) / sw, 0);
         const std::int64_t last = std::min((width() - 1 + pw - j) / sw, out_width() - 1);
         if (width() - 1 + pw - j >= 0 && first <= last)
