@@ -25,6 +25,7 @@ DType dtype_from_name(std::string_view name) {
     if (name_of(dtype) == name) return dtype;
   }
   throw DtypeError(Message("dtype", "unknown name.")
+                       .line("an option of Linear, Conv2D, Conv2DTranspose, BatchNorm and PRelu, and of tensors")
                        .expected("one of float32, float64, int64, uint8, bool")
                        .got("\"{}\"", name)
                        .fix("use a DType constant such as dygrad::float32, or its exact name"));

@@ -33,8 +33,11 @@ const Conv2DTranspose::Options& checked(const Conv2DTranspose::Options& o) {
                fmt::format("({}, {})", o.output_padding.h, o.output_padding.w));
   }
   if (o.output_size.has_value() && o.output_padding != Pair(0)) {
-    throw InvalidArgument(
-        Message("Conv2DTranspose", "output_size and output_padding are both given.").fix("give one of them"));
+    throw InvalidArgument(Message("Conv2DTranspose", "output_size and output_padding are both given.")
+                              .expected("one of them")
+                              .got("output_size ({}, {}) and output_padding ({}, {})", (*o.output_size).h,
+                                   (*o.output_size).w, o.output_padding.h, o.output_padding.w)
+                              .fix("leave out output_padding: output_size says it all"));
   }
   return o;
 }

@@ -1,13 +1,18 @@
 #include <dygrad/layers/options_check.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
 
 namespace dygrad::detail {
 
 void OptionsCheck::fail(std::string_view argument, std::string_view expected, std::string_view got) const {
-  throw InvalidArgument(
-      Message(layer_, fmt::format("{} is out of range.", argument)).expected("{}", expected).got("{}", got));
+  throw InvalidArgument(Message(layer_, fmt::format("{} is out of range.", argument))
+                            .expected("{}", expected)
+                            .got("{}", got)
+                            .fix("set .{} in the options of {}", argument, layer_));
 }
 
 void OptionsCheck::at_least(std::string_view argument, std::int64_t value, std::int64_t least) const {
@@ -36,21 +41,26 @@ void OptionsCheck::between(std::string_view argument, double value, double low, 
 }
 
 void OptionsCheck::not_negative(const Padding2D& padding) const {
-  const auto check = [&](std::int64_t value) { at_least("padding", value, 0); };
+  const auto check = [&](std::initializer_list<std::int64_t> values, const auto& text) {
+    if (std::min(values) < 0) fail("padding", "padding >= 0 on every side", text());
+  };
+  const auto& v = padding.values();
   switch (padding.form()) {
     case Padding2D::Form::pair:
-      check(padding.values()[0]);
-      check(padding.values()[1]);
+      check({v[0], v[1]}, [&] { return fmt::format("top and bottom {}, left and right {}", v[0], v[1]); });
       break;
     case Padding2D::Form::sides:
-      for (std::int64_t value : padding.values()) check(value);
+      check({v[0], v[1], v[2], v[3]},
+            [&] { return fmt::format("top {}, bottom {}, left {}, right {}", v[0], v[1], v[2], v[3]); });
       break;
-    case Padding2D::Form::dims:
-      for (const Pair& pair : padding.dims()) {
-        check(pair.h);
-        check(pair.w);
-      }
+    case Padding2D::Form::dims: {
+      const auto& d = padding.dims();
+      check({d[0].h, d[0].w, d[1].h, d[1].w, d[2].h, d[2].w, d[3].h, d[3].w}, [&] {
+        return fmt::format("{{{}, {}}}, {{{}, {}}}, {{{}, {}}}, {{{}, {}}} (before and after each dimension)", d[0].h,
+                           d[0].w, d[1].h, d[1].w, d[2].h, d[2].w, d[3].h, d[3].w);
+      });
       break;
+    }
     case Padding2D::Form::same:
     case Padding2D::Form::valid: break;
   }

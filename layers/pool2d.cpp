@@ -39,7 +39,10 @@ Tensor Pool2D::forward(const Tensor& x) {
     if (o.global_pooling) {
       if (input.rank() != 4) {
         throw ShapeError(
-            Message("pool2d", "the input is not a batch of images.").expected("x of rank 4").got("{}", input.shape()));
+            Message("Pool2D", "the input is not a batch of images.")
+                .expected("x of rank 4 ({})", o.data_format == DataFormat::NHWC ? "N, H, W, C" : "N, C, H, W")
+                .got("{}", input.shape())
+                .fix("reshape it; a single image needs a batch extent of 1"));
       }
       op = {.size = {input.dim(2), input.dim(3)}};
     }

@@ -1,6 +1,9 @@
 #include <dygrad/autograd/ops/conv2d.h>
 
+#include <string>
+
 #include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/conv2d_problem.h>
 #include <dygrad/autograd/ops/conv2d_resolve.h>
 #include <dygrad/autograd/ops/fused_activation.h>
 #include <dygrad/autograd/ops/reduce.h>
@@ -38,8 +41,10 @@ struct Deconv2D {
                  const Tensor& bias = {}) const {
     const Shape y = y_shape(p, x.shape(), w.shape());
     if (num_elements(y) == 0) return Tensor::empty(y, x.dtype());
-    return dygrad::compute({Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y, precision}, x, w,
-                           {bias, activation});
+    return detail::with_conv2d_problem(p, x.shape(), w.shape(), y, [&] {
+      return dygrad::compute({Problem::Kind::deconv2d, x.dtype(), &p, x.shape(), w.shape(), y, precision}, x, w,
+                             {bias, activation});
+    });
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
@@ -54,8 +59,10 @@ struct Deconv2DData {
                  const Tensor& bias = {}) const {
     const Shape x = x_shape(p, g.shape(), w.shape());
     if (num_elements(x) == 0) return Tensor::empty(x, g.dtype());
-    return dygrad::compute({Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape(), precision}, g, w,
-                           {bias, activation});
+    return detail::with_conv2d_problem(p, x, w.shape(), g.shape(), [&] {
+      return dygrad::compute({Problem::Kind::deconv2d_data, g.dtype(), &p, x, w.shape(), g.shape(), precision}, g, w,
+                             {bias, activation});
+    });
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
@@ -69,7 +76,10 @@ struct Deconv2DWeights {
   Tensor forward(const Tensor& x, const Tensor& g) const {
     const Shape w{x.shape()[1], g.shape()[1] / p.groups, kernel[0], kernel[1]};
     if (x.num_elements() == 0) return zeros(w, x.dtype());
-    return dygrad::compute({Problem::Kind::deconv2d_weights, x.dtype(), &p, x.shape(), w, g.shape(), precision}, x, g);
+    return detail::with_conv2d_problem(p, x.shape(), w, g.shape(), [&] {
+      return dygrad::compute({Problem::Kind::deconv2d_weights, x.dtype(), &p, x.shape(), w, g.shape(), precision}, x,
+                             g);
+    });
   }
   static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const;
@@ -109,11 +119,19 @@ struct Biased {
 void check_dtypes(std::string_view op, std::string_view first, const Tensor& x, std::string_view second,
                   const Tensor& w, const Tensor& b = {}) {
   if (x.dtype() != w.dtype() || (b.defined() && b.dtype() != x.dtype())) {
-    throw DtypeError(
-        Message(op, "the operands have different dtypes.")
-            .expected("{} everywhere, as in {}", x.dtype(), first)
-            .got("{} {}{}{}", second, w.dtype(), b.defined() ? ", bias " : "", b.defined() ? name_of(b.dtype()) : "")
-            .fix("convert with to()"));
+    // A layer has made the others: what differs is the input, as a rule.
+    std::string fix;
+    if (!is_floating(w.dtype())) fix = fmt::format("convert {}: {}.to(dygrad::{})", second, second, x.dtype());
+    else if (x.dtype() == w.dtype()) fix = fmt::format("convert the bias: b.to(dygrad::{})", x.dtype());
+    else if (!is_floating(x.dtype())) fix = fmt::format("convert the input: {}.to(dygrad::{})", first, w.dtype());
+    else
+      fix = fmt::format("convert the input: {}.to(dygrad::{}), or construct the layer with dtype = \"{}\"", first,
+                        w.dtype(), x.dtype());
+    throw DtypeError(Message(op, "the operands have different dtypes.")
+                         .expected("one dtype, float32 or float64")
+                         .got("{} {}, {} {}{}{}", first, x.dtype(), second, w.dtype(), b.defined() ? ", bias " : "",
+                              b.defined() ? name_of(b.dtype()) : "")
+                         .fix("{}", fix));
   }
   if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
 }
@@ -122,13 +140,17 @@ void check_bias(std::string_view op, const Tensor& b, std::int64_t filters) {
   if (b.defined() && b.shape() != Shape(filters)) {
     throw ShapeError(Message(op, "the bias does not fit the output.")
                          .expected("b [{}], one number per output channel", filters)
-                         .got("{}", b.shape()));
+                         .got("{}", b.shape())
+                         .fix("give one number per output channel, or no bias"));
   }
 }
 
 void check_rank(std::string_view op, std::string_view role, const Tensor& x) {
   if (x.rank() != 4) {
-    throw ShapeError(Message(op, "an operand has the wrong rank.").expected("{} of rank 4", role).got("{}", x.shape()));
+    throw ShapeError(Message(op, "an operand has the wrong rank.")
+                         .expected("{} of rank 4", role)
+                         .got("{}", x.shape())
+                         .fix("reshape it"));
   }
 }
 
@@ -156,9 +178,13 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& b, const
   const Conv2DParams p = resolve(options, image.shape(), w.shape());
   detail::check_activation("conv2d_transpose", options.activation);
   check_bias("conv2d_transpose", b, w.shape()[1] * p.groups);
-  (void)num_bytes(y_shape(p, image.shape(), w.shape()), size_of(x.dtype()));
-  return from_nchw(apply_with(options.activation, Deconv2D{p, kernel_of(w), execution_context().compute}, image, w, b),
-                   options.data_format);
+  detail::check_result_size("conv2d_transpose", p, x.shape(), w.shape(), y_shape(p, image.shape(), w.shape()),
+                            x.dtype());
+  return detail::with_op_name("conv2d_transpose", Deconv2D::name, [&] {
+    return from_nchw(
+        apply_with(options.activation, Deconv2D{p, kernel_of(w), execution_context().compute}, image, w, b),
+        options.data_format);
+  });
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DOptions& options) {
@@ -167,10 +193,12 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DOpt
   const Conv2DParams p = detail::resolve_conv2d(options, image.shape(), w.shape());
   detail::check_activation("conv2d", options.activation);
   check_bias("conv2d", b, w.shape()[0]);
-  (void)num_bytes(x_shape(p, image.shape(), w.shape()), size_of(x.dtype()));
-  return from_nchw(
-      apply_with(options.activation, Deconv2DData{p, kernel_of(w), execution_context().compute}, image, w, b),
-      options.data_format);
+  detail::check_result_size("conv2d", p, x.shape(), w.shape(), x_shape(p, image.shape(), w.shape()), x.dtype());
+  return detail::with_op_name("conv2d", Deconv2DData::name, [&] {
+    return from_nchw(
+        apply_with(options.activation, Deconv2DData{p, kernel_of(w), execution_context().compute}, image, w, b),
+        options.data_format);
+  });
 }
 
 Tensor deconv2d(const Tensor& x, const Tensor& w, const Conv2DParams& p) {

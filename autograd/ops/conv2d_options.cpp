@@ -19,7 +19,12 @@ DataFormat::Order order_from_name(std::string_view name) {
   if (name == "NCHW") return DataFormat::NCHW;
   if (name == "NHWC") return DataFormat::NHWC;
   throw InvalidArgument(
-      Message("data_format", "unknown order of dimensions.").expected("\"NCHW\" or \"NHWC\"").got("\"{}\"", name));
+      Message("data_format", "unknown order of dimensions.")
+          .line("an option of Conv2D, Conv2DTranspose, BatchNorm, Pool2D, conv2d and conv2d_transpose")
+          .expected("\"NCHW\" or \"NHWC\"")
+          .got("\"{}\"", name)
+          .fix("{}", upper(name).ends_with("C") ? "use \"NHWC\" for images whose channels come last"
+                                                : "use \"NCHW\", the default, for images whose channels come first"));
 }
 }  // namespace
 
@@ -28,10 +33,12 @@ Padding2D::Padding2D(std::string_view word) {
   if (name == "SAME") form_ = Form::same;
   else if (name == "VALID") form_ = Form::valid;
   else {
-    throw InvalidArgument(Message("padding", "unknown word.")
-                              .expected("\"SAME\" or \"VALID\"")
-                              .got("\"{}\"", word)
-                              .fix("or give numbers, such as 1, {{1, 2}} or {{top, bottom, left, right}}"));
+    throw InvalidArgument(
+        Message("padding", "unknown word.")
+            .line("an option of Conv2D, Conv2DTranspose, conv2d and conv2d_transpose")
+            .expected("\"SAME\" or \"VALID\"")
+            .got("\"{}\"", word)
+            .fix("use one of these words, or give numbers, such as 1, {{1, 2}} or {{top, bottom, left, right}}"));
   }
 }
 
