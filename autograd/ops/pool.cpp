@@ -359,25 +359,24 @@ Tensor AvgPool2DAdjoint::of_large_windows(const Tensor& g) const {
 
 Grads<1> AvgPool2DAdjoint::vjp(const Tensor& h, const Saved&, Need) const { return {apply(AvgPool2D{geometry}, h)}; }
 
+[[noreturn]] void fail_option(std::string_view op, std::string_view what, const std::array<std::int64_t, 2>& got,
+                              std::string_view need) {
+  throw InvalidArgument(Message(op, fmt::format("{} is out of range.", what))
+                            .expected("{}", need)
+                            .got("{} x {}", got[0], got[1])
+                            .fix("choose {} within it, for height and width", what));
+}
+
 void check_options(std::string_view op, const Pool2DOptions& options) {
-  const auto check = [&](std::string_view what, const std::array<std::int64_t, 2>& got, bool ok,
-                         std::string_view need) {
-    if (!ok) {
-      throw InvalidArgument(Message(op, fmt::format("{} is out of range.", what))
-                                .expected("{}", need)
-                                .got("{} x {}", got[0], got[1])
-                                .fix("choose {} within it, for height and width", what));
-    }
-  };
   constexpr std::int64_t kMost = std::int64_t{1} << 31;  // keeps every sum of them within 64 bits
   const auto inside = [](const std::array<std::int64_t, 2>& values, std::int64_t least) {
     return values[0] >= least && values[1] >= least && values[0] <= kMost && values[1] <= kMost;
   };
   const auto& [size, stride, padding, ceil_mode, exclusive] = options;
-  check("size", size, inside(size, 1), "1 <= size <= 2^31");
-  check("stride", stride, inside(stride, 1), "1 <= stride <= 2^31");
-  check("padding", padding, inside(padding, 0) && padding[0] < size[0] && padding[1] < size[1],
-        fmt::format("0 <= padding < size = {} x {}", size[0], size[1]));
+  if (!inside(size, 1)) fail_option(op, "size", size, "1 <= size <= 2^31");
+  if (!inside(stride, 1)) fail_option(op, "stride", stride, "1 <= stride <= 2^31");
+  if (!inside(padding, 0) || padding[0] >= size[0] || padding[1] >= size[1])
+    fail_option(op, "padding", padding, fmt::format("0 <= padding < size = {} x {}", size[0], size[1]));
 }
 
 /// Number of windows along one direction; 0 if none fits.
