@@ -275,8 +275,9 @@ ChannelPair pair_for(const Tensor& x) {
 
 }  // namespace
 
-ChannelPair channel_moments(const Tensor& x) {
+ChannelPair channel_moments(const Tensor& x, Tensor* rest) {
   ChannelPair result = pair_for(x);
+  if (rest) *rest = Tensor::empty({x.shape()[1]}, x.dtype());
   dispatch_float(x.dtype(), "channel_moments", [&]<class T>() {
     const std::int64_t channels = x.shape()[1];
     std::vector<T> centre(static_cast<std::size_t>(channels));
@@ -284,7 +285,11 @@ ChannelPair channel_moments(const Tensor& x) {
       centre[static_cast<std::size_t>(c)] = x.data<T>()[c * x.strides()[1]];
     T* mean = result.first.mutable_data<T>();
     ChannelReduction<T, Moments<T>>({x.data<T>()}, x, centre.data()).run(mean, result.second.mutable_data<T>());
-    for (std::int64_t c = 0; c < channels; ++c) mean[c] += centre[static_cast<std::size_t>(c)];
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const T distance = mean[c], from = centre[static_cast<std::size_t>(c)], sum = from + distance, added = sum - from;
+      mean[c] = sum;
+      if (rest) rest->mutable_data<T>()[c] = (from - (sum - added)) + (distance - added);
+    }
   });
   return result;
 }

@@ -56,7 +56,7 @@ struct BatchNorm {
   static constexpr std::string_view name = "batch_norm";
   double epsilon;
   BatchStatistics* statistics;     // filled by forward, if wanted; not looked at later
-  Tensor mean, inverse_deviation;  // [C], set by forward
+  Tensor mean, rest, inverse_deviation;  // [C], set by forward; the batch's mean is mean + rest, see channel_moments
 
   double count(const Tensor& x) const {
     return static_cast<double>(x.num_elements()) / static_cast<double>(x.shape()[1]);
@@ -64,7 +64,7 @@ struct BatchNorm {
 
   Tensor forward(const Tensor& x, const Tensor& scale, const Tensor& shift, const FusedActivation& activation = {}) {
     const Tensor source = dense(x);
-    const auto [average, squares] = raw::channel_moments(source);
+    const auto [average, squares] = raw::channel_moments(source, &rest);
     mean = average;
     const Tensor variance = squares;
     divide(variance, count(x));
@@ -76,7 +76,8 @@ struct BatchNorm {
         },
         variance);
     if (statistics) *statistics = {raw::clone(mean), variance};
-    return scale_and_shift(source, mean, product(inverse_deviation, scale), raw::contiguous(shift), activation);
+    const Tensor factor = product(inverse_deviation, scale);
+    return scale_and_shift(source, mean, factor, less_product(shift, rest, factor), activation);
   }
 
   static Keep keep(Need) { return keep_input(0) | keep_input(1); }
@@ -92,7 +93,8 @@ struct BatchNorm {
   //   dx = scale / deviation * (g - average(g) - h * average(g h))
   Grads<3> recorded(const Tensor& g, const Tensor& x, const Tensor& scale, Need need) const {
     const Axes axes = pixel_axes(x);
-    const Tensor distance = x - dygrad::mean(x, axes, true);
+    const Tensor rough = x - per_channel(mean, x);
+    const Tensor distance = rough - dygrad::mean(rough, axes, true);
     const Tensor inverse = rsqrt(dygrad::mean(square(distance), axes, true) + epsilon);
     const Tensor h = distance * inverse;
     Grads<3> grads;
@@ -109,13 +111,15 @@ struct BatchNorm {
     const bool is_free = raw::is_unshared(g);  // see Note [A gradient that nobody else holds]
     const Tensor source = dense(x), cotangent = dense_like(g, source);
     const auto [g_sum, distances] = raw::channel_products(cotangent, source, mean);
-    const Tensor gh_sum = x.num_elements() == 0 ? distances : product(distances, inverse_deviation);  // not 0 * NaN
+    const Tensor gh_sum = x.num_elements() == 0 ? distances  // not 0 * NaN
+                                                : product(less_product(distances, rest, g_sum), inverse_deviation);
     Grads<3> grads;
     if (need[0]) {
       const Tensor factor = product(inverse_deviation, scale);
-      const Tensor g_mean = raw::clone(g_sum), bend = product(gh_sum, inverse_deviation);
-      divide(g_mean, count(x));
+      const Tensor g_average = raw::clone(g_sum), bend = product(gh_sum, inverse_deviation);
+      divide(g_average, count(x));
       divide(bend, count(x));
+      const Tensor g_mean = less_product(g_average, rest, bend);
       grads[0] = is_free ? cotangent : raw::empty_like(source, source.dtype());
       dispatch_float(x.dtype(), name, [&]<class T>() {
         raw::map_channels<T, 2, 4>([](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); },
@@ -132,6 +136,11 @@ struct BatchNorm {
     dispatch_float(numbers.dtype(), name, [&]<class T>() {
       raw::map_into<T, T>([d = static_cast<T>(by)](T v) { return v / d; }, numbers, numbers);
     });
+  }
+  /// a - b c
+  static Tensor less_product(const Tensor& a, const Tensor& b, const Tensor& c) {
+    return raw::map(
+        name, [](auto u, auto v, auto w) { return u - v * w; }, raw::contiguous(a), b, c);
   }
   static Tensor product(const Tensor& a, const Tensor& b) {
     return raw::map(
@@ -205,7 +214,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, dou
   detail::check_activation(BatchNorm::name, activation);
   const Tensor factor = numbers_or(BatchNorm::name, "scale", scale, x, 1);
   const Tensor offset = numbers_or(BatchNorm::name, "shift", shift, x, 0);
-  return detail::apply_activated(BatchNorm{epsilon, statistics, {}, {}}, activation, x, factor, offset);
+  return detail::apply_activated(BatchNorm{epsilon, statistics, {}, {}, {}}, activation, x, factor, offset);
 }
 
 Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& scale,

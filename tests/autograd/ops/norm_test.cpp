@@ -5,6 +5,7 @@
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/norm.h>
 #include <dygrad/autograd/ops/reduce.h>
+#include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/tests/autograd/ops/tensors.h>
 #include <dygrad/tests/support/catch.h>
@@ -24,6 +25,31 @@ Tensor shift() { return tensor({.25, 1.}, float64); }
 /// All golden numbers are sums of at most 8 terms with a few roundings each, relative to the largest of them.
 double bound(double largest) { return 256 * kEpsilon64 * largest; }
 }  // namespace
+
+// Values far from 0, exact in the dtype, whose mean is not: against the same values near 0, where nothing is rounded.
+TEST_CASE("batch_norm and its gradients are right where the mean is much larger than the deviation") {
+  const Tensor near = tensor({{-1.5, 1.}, {-.5, 0.}, {0., 2.}, {.5, -3.}, {.5, 1.}, {2., 0.}, {3.5, 1.}}, float64);
+  const Tensor weights = tensor({{1., 2.}, {-2., 1.}, {3., 0.}, {-1., 1.}, {0., -2.}, {1., 1.}, {2., 5.}}, float64);
+  const auto gradients = [&](const Tensor& x, bool recorded) {
+    const Tensor at = leaf(x.clone()), a = leaf(raw::cast(scale(), x.dtype())), b = leaf(raw::cast(shift(), x.dtype()));
+    const Tensor y = batch_norm(at, a, b, 1e-5);
+    auto grads = grad({(y * raw::cast(weights, x.dtype())).sum()}, {at, a, b}, {.create_graph = recorded});
+    grads.push_back(y.detach());
+    return grads;
+  };
+  const auto exact = gradients(near, false);
+  for (const DType dtype : {float32, float64}) {
+    const Tensor far = raw::cast(near + (dtype == float32 ? 0x1p21 : 0x1p50), dtype);
+    for (const bool recorded : {false, true}) {
+      const auto got = gradients(far, recorded);
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        CAPTURE(name_of(dtype), recorded, i);
+        CHECK(distance(raw::cast(got[i].detach(), float64), exact[i]) <=
+              256 * (dtype == float32 ? kEpsilon32 : kEpsilon64) * 16);
+      }
+    }
+  }
+}
 
 // Golden numbers: torch 1.13 in float64, F.batch_norm(x, None, None, scale, shift, True, 0, 1e-3) cubed and summed, its
 // gradients, and the gradients of the sum of their squares.
