@@ -1,7 +1,6 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise.h>
@@ -31,25 +30,6 @@ struct Labels {
   std::int64_t counted;
 };
 
-/// The sum of terms over the classes other than the label, which is all that a line's loss and the label's gradient
-/// consist of where the label has nearly all of the probability. There the whole sum has lost it, and the terms are
-/// added up again.
-template <class T, class Term>
-double sum_of_others(double sum, std::int64_t length, std::int64_t label, const Term& term) {
-  constexpr double kLost = std::is_same_v<T, float> ? 0x1p-4 : 0.5;
-  const double others = sum - static_cast<double>(term(label));
-  if (!(others < kLost)) return others;
-  raw::CompensatedSum parts;
-  raw::vectorize([&] {
-    for (std::int64_t begin = 0; begin < length; begin += raw::kBlockPart) {
-      const std::int64_t count = std::min(raw::kBlockPart, length - begin);
-      parts.add(static_cast<double>(raw::detail::fold_line<raw::Plus, T>(
-          count, [=](std::int64_t i) { return begin + i == label ? T{0} : term(begin + i); })));
-    }
-  });
-  return parts.total();
-}
-
 /// (softmax(x) - one_hot(label)) g, with g per line.
 struct CrossEntropyGrad {
   static constexpr std::string_view name = "softmax_with_cross_entropy_grad";
@@ -73,8 +53,7 @@ struct CrossEntropyGrad {
           const double share = static_cast<double>(weight) / exps.sum[j];
           scale[j] = static_cast<T>(share);
           if (label == kIgnored) return;
-          const auto term = [from = out.data + j, step = out.step](std::int64_t i) { return from[i * step]; };
-          at_label[j] = static_cast<T>(-share * sum_of_others<T>(exps.sum[j], in.length, label, term));
+          at_label[j] = static_cast<T>(-share * exps.sum_without(label, out, static_cast<std::int64_t>(j)));
         });
         raw::map_lines<T>({out.data, out.length, out.lines, out.step}, out, scale.data(),
                           [](T e, T factor) { return e * factor; });
@@ -141,14 +120,7 @@ struct CrossEntropy {
           own = T{0};
           if (label == kIgnored) continue;
           const T below = raw::below_largest(in.data[label * in.step + j], exps.largest[line]);
-          if (below < 0 || std::isnan(below)) {
-            own = static_cast<T>(std::log(exps.sum[line])) - below;
-            continue;
-          }
-          const auto term = [from = in.data + j, step = in.step, top = exps.largest[line]](std::int64_t i) {
-            return vec::exp(raw::below_largest(from[i * step], top));
-          };
-          own = static_cast<T>(std::log1p(sum_of_others<T>(exps.sum[line], in.length, label, term)));
+          own = static_cast<T>(exps.log_sum(in, j)) - below;
         }
       };
       raw::for_each_block<T>(labels.axis, x, nullptr, {&labels.classes, &losses}, one_block);

@@ -208,9 +208,24 @@ struct LogSumExp {
     if (reduction.count() == 0)
       return reduction.shaped(full(reduction.kept, -std::numeric_limits<double>::infinity(), x.dtype()));
     const Tensor shift = raw::map(name, finite_or_zero, raw::reduce_max(x, reduction.axes));
-    const Tensor terms = raw::map(name, shifted_exp, x, view::expand(shift, x.shape()));
+    const Tensor shifts = view::expand(shift, x.shape());
+    const Tensor sums = raw::reduce_sum(raw::map(name, shifted_exp, x, shifts), reduction.axes);
+    if (x.num_elements() == 0 || !has_lost(sums)) {
+      return reduction.shaped(raw::map(
+          name, [](auto s, auto m) { return std::log(s) + m; }, sums, shift));
+    }
+    // Where the largest is nearly the whole sum, the others are added up alone.
+    const auto other_exp = [](auto v, auto m) { return v == m ? 0 : vec::exp(v - m); };
+    const Tensor others = raw::reduce_sum(raw::map(name, other_exp, x, shifts), reduction.axes);
     return reduction.shaped(raw::map(
-        name, [](auto s, auto m) { return std::log(s) + m; }, raw::reduce_sum(terms, reduction.axes), shift));
+        name, [](auto s, auto o, auto m) { return (s >= 1 && s < kLost ? std::log1p(o) : std::log(s)) + m; }, sums, others,
+        shift));
+  }
+  static constexpr double kLost = 1.5;
+  static bool has_lost(const Tensor& sums) {
+    Axes all;
+    for (int i = 0; i < sums.rank(); ++i) all.push_back(i);
+    return raw::reduce_min(sums, all).item() < kLost;
   }
   static Keep keep(Need) { return keep_input(0); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {

@@ -68,7 +68,7 @@ struct LogSoftmax {
         const raw::ExpSums<T> exps(in, {});
         std::array<T, raw::kBlockLines> log_sum;
         for (std::size_t j = 0; j < static_cast<std::size_t>(in.lines); ++j)
-          log_sum[j] = static_cast<T>(std::log(exps.sum[j]));
+          log_sum[j] = static_cast<T>(exps.log_sum(in, static_cast<std::int64_t>(j)));
         raw::map_lines<T>(in, out, exps.largest.data(), [](T v, T largest) { return raw::below_largest(v, largest); });
         raw::map_lines<T>({out.data, out.length, out.lines, out.step}, out, log_sum.data(),
                           [](T v, T log_of_sum) { return v - log_of_sum; });

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include <dygrad/core/reduction_kernels.h>
@@ -140,7 +141,44 @@ struct ExpSums {
     else across(x, y);
   }
 
+  // Note [One class with nearly all]
+  // Where one term of a line is nearly the whole sum, the sum has lost the others, of which the logarithm and that
+  // class's gradient consist. There they are added up once more, alone.
+
+  /// The logarithm of line j's sum.
+  double log_sum(const LineBlock<const T>& x, std::int64_t j) const {
+    const double total = sum[static_cast<std::size_t>(j)];
+    if (!(total - 1 < kLost)) return std::log(total);
+    const auto other = [from = x.data + j, step = x.step, top = largest[static_cast<std::size_t>(j)]](std::int64_t i) {
+      const T v = from[i * step];
+      return v == top ? T{0} : vec::exp(v - top);
+    };
+    return std::log1p(blocked_sum(x.length, other));
+  }
+  /// Line j's sum but for element `index`; exps is what the constructor wrote.
+  double sum_without(std::int64_t index, const LineBlock<T>& exps, std::int64_t j) const {
+    const T* const from = exps.data + j;
+    const double others = sum[static_cast<std::size_t>(j)] - static_cast<double>(from[index * exps.step]);
+    if (!(others < kLost)) return others;
+    return blocked_sum(exps.length,
+                       [=, step = exps.step](std::int64_t i) { return i == index ? T{0} : from[i * step]; });
+  }
+
  private:
+  static constexpr double kLost = std::is_same_v<T, float> ? 0x1p-4 : 0.5;
+
+  template <class Term>
+  static double blocked_sum(std::int64_t length, const Term& term) {
+    CompensatedSum parts;
+    vectorize([&] {
+      for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
+        const auto from_here = [&](std::int64_t i) { return term(begin + i); };
+        parts.add(static_cast<double>(detail::fold_line<Plus, T>(std::min(kBlockPart, length - begin), from_here)));
+      }
+    });
+    return parts.total();
+  }
+
   static constexpr T kInfinity = std::numeric_limits<T>::infinity();
   static T term(T v, T top) { return vec::exp(v - top); }
   /// The same if top may be infinity.

@@ -60,6 +60,25 @@ TEST_CASE("softmax does not overflow, and NaN stays in its line") {
   CHECK(log_softmax(tensor({-1000., 0.}, float64)).at({0}) == -1000);
 }
 
+TEST_CASE("logarithms of probabilities near one keep their digits") {
+  for (const DType dtype : {float32, float64}) {
+    const double rounding = 16 * (dtype == float32 ? kEpsilon32 : kEpsilon64);
+    for (const double gap : {1., 5., 15., 20., 40., 80.}) {
+      for (const std::int64_t classes : {3, 100}) {
+        std::vector<double> logits(static_cast<std::size_t>(classes), -gap);
+        logits[1] = 0;
+        const Tensor x = raw::cast(from_vector(logits, {1, classes}), dtype);
+        const double others = static_cast<double>(classes - 1) * std::exp(-gap);
+        CAPTURE(name_of(dtype), gap, classes);
+        CHECK(std::abs(log_softmax(x).at({0, 1}) / -std::log1p(others) - 1) <= rounding);
+        CHECK(std::abs(logsumexp(x, {1}).at({0}) / std::log1p(others) - 1) <= rounding);
+      }
+    }
+  }
+  CHECK(distance(logsumexp(tensor({{0., -40.}, {1., 1.}}, float64), {1}),
+                 tensor({std::exp(-40.), 1 + std::log(2.)}, float64)) <= 4 * kEpsilon64);
+}
+
 TEST_CASE("softmax of a number is one, of nothing nothing") {
   CHECK(softmax(tensor(3.)).item() == 1);
   CHECK(log_softmax(tensor(3.)).item() == 0);
