@@ -104,7 +104,12 @@ DYGRAD_API Tensor logical_not(const Tensor& x);
 DYGRAD_API Tensor isnan(const Tensor& x);
 DYGRAD_API Tensor isfinite(const Tensor& x);
 
-/// condition ? a : b, with broadcasting; `condition` is a bool tensor, a and b have one dtype, any.
+/// condition ? a : b, with broadcasting; `condition` is a bool tensor, a and b have one dtype, any. What was not chosen
+/// gets a gradient of 0, which goes on through the op that computed it, and if that op's derivative is infinite there, 0
+/// times it is NaN: at x = 0, where(x > 0, sqrt(x), zeros_like(x)) is 0 with a gradient of NaN. Choose before the op,
+/// too, so that it never sees such a number:
+///   const Tensor inside = x > 0;
+///   const Tensor y = where(inside, sqrt(where(inside, x, ones_like(x))), zeros_like(x));
 DYGRAD_API Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
 }  // namespace dygrad

@@ -26,6 +26,18 @@ TEST_CASE("Choosing ops differentiate to second order, with broadcasting") {
   }
 }
 
+TEST_CASE("A choice before the op and after it keeps infinite derivatives away") {
+  const Tensor x = tensor({0., 4., -1.}, float64).set_stop_gradient(false);
+  const Tensor inside = x > 0;
+  const Tensor plain = where(inside, sqrt(x), zeros_like(x));
+  CHECK(std::isnan(grad(plain.sum(), x).at({0})));  // as documented
+  const Tensor y = where(inside, sqrt(where(inside, x, ones_like(x))), zeros_like(x));
+  CHECK(y.to_vector<double>() == std::vector<double>{0, 2, 0});
+  const Tensor first = grad(y.sum(), x, {.create_graph = true});
+  CHECK(first.to_vector<double>() == std::vector<double>{0, 0.25, 0});
+  CHECK(grad(first.sum(), x).to_vector<double>() == std::vector<double>{0, -1. / 32, 0});
+}
+
 TEST_CASE("On a tie, maximum and minimum give each side half the gradient") {
   for (Tensor (*f)(const Tensor&, const Tensor&) : {maximum, minimum}) {
     Tensor a = ones({1}).set_stop_gradient(false);
