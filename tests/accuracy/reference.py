@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes tests/data/accuracy/*.txt: functions and their derivatives at numbers of every size, to 21 digits.
+"""Writes tests/data/accuracy/unary.txt: functions and their derivatives at numbers of every size, to 21 digits.
 
     python3 tests/accuracy/reference.py      # needs mpmath
 
-unary.txt has, after a line `name low high` for each function, lines `x y y' y'' y'''`, x in hexadecimal. Infinite x, and
-0, stand for the limits. losses.txt has lines `name | inputs | value | gradient | Hessian times (1, -2, 3, 1, -2, ...)`.
+After a line `# name` for each function come lines `x y y' y'' y'''`, x in hexadecimal. Infinite x, and 0, stand for
+the limits.
 """
 
 import pathlib

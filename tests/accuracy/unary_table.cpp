@@ -74,7 +74,7 @@ Format format(DType dtype) {
   return {53, -1074, std::numeric_limits<double>::max()};
 }
 
-/// Half the distance of the numbers next to y, rounded up to a power of two.
+/// The distance of neighbouring numbers at y.
 long double unit_at(long double y, const Format& f) {
   if (y == 0) return std::ldexp(1.0L, f.lowest);
   return std::ldexp(1.0L, std::max(std::ilogb(y) + 1 - f.digits, f.lowest));
