@@ -13,6 +13,7 @@
 #include <dygrad/core/message.h>
 #include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/parallel.h>
+#include <dygrad/core/per_thread.h>
 #include <dygrad/core/verbose.h>
 
 namespace dygrad {
@@ -56,8 +57,7 @@ struct Hash {
 };
 
 LruCache<Key, Choice, Hash>& choices() {
-  thread_local LruCache<Key, Choice, Hash> instance(kChoicesPerThread);
-  return instance;
+  return detail::per_thread([] { return LruCache<Key, Choice, Hash>(kChoicesPerThread); });
 }
 
 /// The algorithm of `backend` with the smallest estimate, or null.
@@ -110,8 +110,11 @@ Choice choose_of(const Problem& problem, const Backend* forced) {
                 problem.x,
                 problem.w,
                 problem.y};
-  return detail::with_out_of_memory(name_of(problem.kind),
-                                    [&] { return choices().get(key, [&] { return make_choice(problem, forced); }); });
+  return detail::with_out_of_memory(name_of(problem.kind), [&] {
+    if (!detail::program_is_ending()) return choices().get(key, [&] { return make_choice(problem, forced); });
+    // What was chosen before may have ended, and so may the forced backend, in whose place another one computes.
+    return make_choice(problem, forced && forced->supports(problem) ? forced : nullptr);
+  });
 }
 
 Tensor empty_sums(const Problem& problem, const Epilogue& epilogue) {

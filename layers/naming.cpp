@@ -7,6 +7,7 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/per_thread.h>
 
 namespace dygrad {
 
@@ -64,8 +65,7 @@ class NameScope : public std::enable_shared_from_this<NameScope> {
 namespace {
 /// Of this thread's innermost guard; null without one.
 std::shared_ptr<NameScope>& guarded_scope() {
-  thread_local std::shared_ptr<NameScope> scope;
-  return scope;
+  return per_thread([] { return std::shared_ptr<NameScope>(); });
 }
 NameScope& current_scope() {
   if (guarded_scope()) return *guarded_scope();

@@ -42,7 +42,7 @@ void Parameter::adopt() {
 }
 
 const std::string& Parameter::name() const {
-  static const std::string none;
+  static const std::string& none = *new std::string;  // see Note [To the last] in core/per_thread.h
   return info_ ? info_->name.name() : none;
 }
 

@@ -88,12 +88,12 @@ class Convolution final : public Algorithm {
 }  // namespace
 
 const Algorithm& convolution() {
-  static const Convolution instance("convolution", Compute::exact);
+  static const Convolution& instance = *new const Convolution("convolution", Compute::exact);
   return instance;
 }
 
 const Algorithm& bf16_convolution() {
-  static const Convolution instance("bf16_convolution", Compute::bfloat16);
+  static const Convolution& instance = *new const Convolution("bf16_convolution", Compute::bfloat16);
   return instance;
 }
 

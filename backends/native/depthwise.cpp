@@ -137,7 +137,7 @@ class Depthwise final : public Algorithm {
 }  // namespace
 
 const Algorithm& depthwise() {
-  static const Depthwise instance;
+  static const Depthwise& instance = *new const Depthwise;
   return instance;
 }
 

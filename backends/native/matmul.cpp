@@ -70,7 +70,7 @@ class Matmul final : public Algorithm {
 }  // namespace
 
 const Algorithm& matmul() {
-  static const Matmul instance;
+  static const Matmul& instance = *new const Matmul;
   return instance;
 }
 

@@ -319,12 +319,12 @@ class Scatter final : public Algorithm {
 }  // namespace
 
 const Algorithm& scatter() {
-  static const Scatter instance("scatter", Compute::exact);
+  static const Scatter& instance = *new const Scatter("scatter", Compute::exact);
   return instance;
 }
 
 const Algorithm& bf16_scatter() {
-  static const Scatter instance("bf16_scatter", Compute::bfloat16);
+  static const Scatter& instance = *new const Scatter("bf16_scatter", Compute::bfloat16);
   return instance;
 }
 

@@ -143,12 +143,12 @@ class Subpixel final : public Algorithm {
 }  // namespace
 
 const Algorithm& subpixel() {
-  static const Subpixel instance("subpixel", Compute::exact);
+  static const Subpixel& instance = *new const Subpixel("subpixel", Compute::exact);
   return instance;
 }
 
 const Algorithm& bf16_subpixel() {
-  static const Subpixel instance("bf16_subpixel", Compute::bfloat16);
+  static const Subpixel& instance = *new const Subpixel("bf16_subpixel", Compute::bfloat16);
   return instance;
 }
 

@@ -168,12 +168,12 @@ class WeightsByTaps final : public Algorithm {
 }  // namespace
 
 const Algorithm& weights_by_taps() {
-  static const WeightsByTaps instance("taps", Compute::exact);
+  static const WeightsByTaps& instance = *new const WeightsByTaps("taps", Compute::exact);
   return instance;
 }
 
 const Algorithm& bf16_weights_by_taps() {
-  static const WeightsByTaps instance("bf16_taps", Compute::bfloat16);
+  static const WeightsByTaps& instance = *new const WeightsByTaps("bf16_taps", Compute::bfloat16);
   return instance;
 }
 

@@ -371,12 +371,12 @@ class WeightsGradient final : public Algorithm {
 }  // namespace
 
 const Algorithm& weights_gradient() {
-  static const WeightsGradient instance("outer", Compute::exact);
+  static const WeightsGradient& instance = *new const WeightsGradient("outer", Compute::exact);
   return instance;
 }
 
 const Algorithm& bf16_weights_gradient() {
-  static const WeightsGradient instance("bf16_outer", Compute::bfloat16);
+  static const WeightsGradient& instance = *new const WeightsGradient("bf16_outer", Compute::bfloat16);
   return instance;
 }
 

@@ -293,27 +293,33 @@ double winograd_estimate(const Problem& problem, const Precision& precision, Til
 }
 
 const Algorithm& winograd() {
-  static const Winograd instance("winograd", Problem::Kind::deconv2d, TileSize::two, Compute::exact);
+  static const Winograd& instance =
+      *new const Winograd("winograd", Problem::Kind::deconv2d, TileSize::two, Compute::exact);
   return instance;
 }
 const Algorithm& winograd_data() {
-  static const Winograd instance("winograd", Problem::Kind::deconv2d_data, TileSize::two, Compute::exact);
+  static const Winograd& instance =
+      *new const Winograd("winograd", Problem::Kind::deconv2d_data, TileSize::two, Compute::exact);
   return instance;
 }
 const Algorithm& wide_winograd() {
-  static const Winograd instance("wide_winograd", Problem::Kind::deconv2d, TileSize::four, Compute::exact);
+  static const Winograd& instance =
+      *new const Winograd("wide_winograd", Problem::Kind::deconv2d, TileSize::four, Compute::exact);
   return instance;
 }
 const Algorithm& wide_winograd_data() {
-  static const Winograd instance("wide_winograd", Problem::Kind::deconv2d_data, TileSize::four, Compute::exact);
+  static const Winograd& instance =
+      *new const Winograd("wide_winograd", Problem::Kind::deconv2d_data, TileSize::four, Compute::exact);
   return instance;
 }
 const Algorithm& bf16_winograd() {
-  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d, TileSize::two, Compute::bfloat16);
+  static const Winograd& instance =
+      *new const Winograd("bf16_winograd", Problem::Kind::deconv2d, TileSize::two, Compute::bfloat16);
   return instance;
 }
 const Algorithm& bf16_winograd_data() {
-  static const Winograd instance("bf16_winograd", Problem::Kind::deconv2d_data, TileSize::two, Compute::bfloat16);
+  static const Winograd& instance =
+      *new const Winograd("bf16_winograd", Problem::Kind::deconv2d_data, TileSize::two, Compute::bfloat16);
   return instance;
 }
 

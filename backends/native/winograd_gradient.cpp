@@ -286,15 +286,17 @@ class WinogradGradient final : public Algorithm {
 }  // namespace
 
 const Algorithm& winograd_gradient() {
-  static const WinogradGradient instance("winograd", TileSize::two, Compute::exact);
+  static const WinogradGradient& instance = *new const WinogradGradient("winograd", TileSize::two, Compute::exact);
   return instance;
 }
 const Algorithm& wide_winograd_gradient() {
-  static const WinogradGradient instance("wide_winograd", TileSize::four, Compute::exact);
+  static const WinogradGradient& instance =
+      *new const WinogradGradient("wide_winograd", TileSize::four, Compute::exact);
   return instance;
 }
 const Algorithm& bf16_winograd_gradient() {
-  static const WinogradGradient instance("bf16_winograd", TileSize::two, Compute::bfloat16);
+  static const WinogradGradient& instance =
+      *new const WinogradGradient("bf16_winograd", TileSize::two, Compute::bfloat16);
   return instance;
 }
 

@@ -4,6 +4,7 @@
 #include <dygrad/backends/onednn/runtime.h>
 #include <dygrad/backends/problem_text.h>
 #include <dygrad/core/parallel.h>
+#include <dygrad/core/per_thread.h>
 
 namespace dygrad::onednn {
 
@@ -30,8 +31,7 @@ struct Hash {
 };
 
 LruCache<Key, Convolution, Hash>& cache() {
-  thread_local LruCache<Key, Convolution, Hash> instance(kConvolutionsPerThread);
-  return instance;
+  return detail::per_thread([] { return LruCache<Key, Convolution, Hash>(kConvolutionsPerThread); });
 }
 
 Convolution make_or_refuse(Problem::Kind direction, const Conv2DSizes& sizes) {

@@ -108,7 +108,7 @@ class Primitive final : public Algorithm {
   }
 
   bool supports(const Problem& problem) const override {
-    if (problem.kind == Kind::matmul || problem.dtype != DType::float32) return false;
+    if (problem.kind == Kind::matmul || problem.dtype != DType::float32 || !onednn::is_usable()) return false;
     const Conv2DSizes s = conv2d_sizes(problem);
     return s.is_empty() || (fits_primitives(s) && onednn::cached_convolution(problem.kind, s).primitive);
   }
@@ -159,7 +159,7 @@ class Products final : public Algorithm {
   std::string_view name() const override { return "product"; }
   std::string implementation(const Problem&) const override { return "dnnl_sgemm"; }
   bool supports(const Problem& problem) const override {
-    return problem.kind == Kind::matmul && problem.dtype == DType::float32;
+    return problem.kind == Kind::matmul && problem.dtype == DType::float32 && onednn::is_usable();
   }
   double estimate(const Problem& problem) const override {
     const double flop = 2.0 * static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());

@@ -6,6 +6,7 @@
 #include <dygrad/core/message.h>
 #include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/parallel.h>
+#include <dygrad/core/per_thread.h>
 
 namespace dygrad::onednn {
 
@@ -33,14 +34,18 @@ dnnl::primitive_attr make_attributes() {
 
 }  // namespace
 
+bool is_usable() {
+  detail::watch_program_end();
+  return !detail::program_is_ending();
+}
+
 const dnnl::engine& engine() {
   static const dnnl::engine& instance = *new dnnl::engine(dnnl::engine::kind::cpu, 0);  // outlives every static object
   return instance;
 }
 
 dnnl::stream& stream() {
-  thread_local dnnl::stream instance(engine());
-  return instance;
+  return detail::per_thread([] { return dnnl::stream(engine()); });
 }
 
 const dnnl::primitive_attr& attributes() {

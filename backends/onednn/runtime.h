@@ -9,6 +9,8 @@
 
 namespace dygrad::onednn {
 
+/// False when the program ends: see Note [Libraries that end before us] in core/per_thread.h.
+bool is_usable();
 /// The processor; one per process.
 const dnnl::engine& engine();
 /// Where this thread's primitives run.
