@@ -21,6 +21,8 @@ void note_peak() noexcept {
   }
 }
 
+constinit std::atomic<void (*)()> release_workspace{nullptr};
+
 constexpr int kLog2BetweenLooks = 16;  // bytes: small blocks are too many to look at the peak for each
 
 // What the first and last ops of a thread need, and one op in a thousand. Out of line, so that the others save no
@@ -75,6 +77,8 @@ void deallocate(void* block, std::size_t num_bytes) noexcept {
   give_small_block(block, index);
 }
 
+void on_release_cached_memory(void (*release)()) { release_workspace.store(release, std::memory_order_release); }
+
 }  // namespace detail
 
 AllocatorStatistics allocator_statistics() {
@@ -89,6 +93,9 @@ void reset_peak_bytes() { detail::peak.store(detail::total(detail::Tally::live_b
 
 void set_allocator_cache_limit(std::int64_t num_bytes) { detail::block_cache().set_limit(num_bytes); }
 
-void release_cached_memory() { detail::block_cache().release(); }
+void release_cached_memory() {
+  if (void (*const release)() = detail::release_workspace.load(std::memory_order_acquire)) release();
+  detail::release_to_system();
+}
 
 }  // namespace dygrad

@@ -24,10 +24,17 @@ DYGRAD_API void reset_peak_bytes();
 /// thread keeps at most 1 MiB of small blocks.
 DYGRAD_API void set_allocator_cache_limit(std::int64_t num_bytes);
 
-/// Returns the shared cache to the system. Safe at any time, from any thread.
+/// Returns to the system what is kept for reuse: the shared cache, this thread's small blocks and the workspace of its
+/// last backward pass; with glibc, also what that keeps itself. Other threads keep theirs: at most 1 MiB of small
+/// blocks and 1 MiB of workspace each, until they call this too or end. Compiled primitives and choices of algorithms
+/// stay. Safe at any time, from any thread. Takes milliseconds.
 DYGRAD_API void release_cached_memory();
 
 namespace detail {
+/// Lets every release_cached_memory() call release(), which gives back the workspace of backward passes, on its own
+/// thread. Core knows none of them. For autograd's .cpp files.
+void on_release_cached_memory(void (*release)());
+
 /// At least `num_bytes` bytes, aligned to kAlignment. Throws OutOfMemory naming the size. Thread-safe.
 DYGRAD_API void* allocate(std::size_t num_bytes);
 /// `num_bytes` as passed to `allocate`. Any thread may return any block.

@@ -5,8 +5,12 @@
 #include <utility>
 
 #include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/small_blocks.h>
 #include <dygrad/core/tally.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -125,7 +129,7 @@ void* aligned_block([[maybe_unused]] std::size_t asked, std::size_t num_bytes) n
 void* system_block(std::size_t asked, std::size_t num_bytes) {
   void* block = aligned_block(asked, num_bytes);
   if (!block && kCaching) {  // what is kept for reuse may be what is missing
-    block_cache().release();
+    release_to_system();
     block = aligned_block(asked, num_bytes);
   }
   if (!block) fail_out_of_memory(asked);
@@ -133,6 +137,14 @@ void* system_block(std::size_t asked, std::size_t num_bytes) {
 }
 
 void fail_out_of_memory(std::size_t asked) { fail_out_of_memory("allocate", asked); }
+
+void release_to_system() noexcept {
+  release_small_blocks();
+  block_cache().release();
+#if defined(__GLIBC__)
+  malloc_trim(0);  // small blocks are freed in the middle of its heap, which it does not look through by itself
+#endif
+}
 
 void free_list(FreeBlock* first) noexcept {
   while (first) std::free(std::exchange(first, first->next));

@@ -80,5 +80,7 @@ BlockCache& block_cache() noexcept;
 void* system_block(std::size_t asked, std::size_t num_bytes);
 [[noreturn]] void fail_out_of_memory(std::size_t asked);
 void free_list(FreeBlock* first) noexcept;
+/// Everything that the allocator keeps for all threads and for this one.
+void release_to_system() noexcept;
 
 }  // namespace dygrad::detail

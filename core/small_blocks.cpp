@@ -82,6 +82,15 @@ void give_small_block_slowly(void* block, std::size_t index) noexcept {
   give_small_block(block, index);
 }
 
+void release_small_blocks() noexcept {
+  if (!small_blocks) return;
+  for (SmallBlockList& list : *small_blocks) {
+    free_list(std::exchange(list.first, nullptr));
+    free_list(std::exchange(list.spare, nullptr));
+    list.count = 0;
+  }
+}
+
 void* allocate_object(std::size_t num_bytes) {
   if (num_bytes > kSmallLimit) {
     ask_allocation_hook(num_bytes);

@@ -27,6 +27,7 @@ void give_small_block_slowly(void* block, std::size_t index) noexcept;
 bool has_allocation_hook() noexcept;
 /// Throws OutOfMemory if this thread's AllocationHook, where there is one, does not allow the allocation.
 void ask_allocation_hook(std::size_t num_bytes);
+void release_small_blocks() noexcept;  ///< all that this thread keeps
 
 inline bool has_small_block(std::size_t index) { return small_blocks && (*small_blocks)[index].first; }
 

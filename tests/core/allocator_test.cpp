@@ -1,12 +1,20 @@
 #include <dygrad/core/allocator.h>
 
+#include <dygrad/core/block_cache.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/tests/support/catch.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+#include <unistd.h>
+
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace dygrad;
@@ -90,3 +98,35 @@ TEST_CASE("threads that allocate and free each other's blocks keep the books bal
   handed.clear();  // freed by a thread that allocated none of them
   CHECK(allocator_statistics().live_bytes == before);
 }
+
+#if defined(__GLIBC__) && defined(__linux__)
+namespace {
+/// Bytes of this process in memory.
+std::int64_t resident_bytes() {
+  std::ifstream pages("/proc/self/statm");
+  std::int64_t total = 0, resident = 0;
+  pages >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+}  // namespace
+
+TEST_CASE("what many small tensors held goes back to the system on request") {
+  if (!detail::kCaching) {
+    SUCCEED("the address sanitizer keeps freed memory");
+    return;
+  }
+  constexpr std::int64_t kTensors = 400'000;  // 128 bytes and an object each
+  release_cached_memory();
+  const std::int64_t before = resident_bytes();
+  std::vector<Tensor> tensors;
+  tensors.reserve(kTensors);
+  for (std::int64_t i = 0; i < kTensors; ++i) tensors.push_back(Tensor::empty({1}));
+  const Tensor last = std::exchange(tensors.front(), tensors.back());  // a block in the heap's middle or end stays
+  const std::int64_t during = resident_bytes();
+  tensors = {};
+  release_cached_memory();
+  const std::int64_t after = resident_bytes();
+  CHECK(during - before > kTensors * 128);
+  CHECK(after - before < (during - before) / 8);
+}
+#endif
