@@ -9,16 +9,18 @@
 #include <vector>
 
 #include <dygrad/autograd/grad_mode.h>
+#include <dygrad/autograd/live_graphs.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/per_thread.h>
 
 namespace dygrad {
 
 namespace {
 
 std::vector<std::string>& scopes() {
-  thread_local std::vector<std::string> labels;
-  return labels;
+  return detail::per_thread([] { return std::vector<std::string>(); });
 }
 
 /// Function name if the program exports it, else binary and offset, which addr2line understands.
@@ -43,15 +45,20 @@ AnomalyMode::AnomalyMode(bool enabled) : previous_(detail::record_state().anomal
 AnomalyMode::~AnomalyMode() { detail::record_state().anomaly = previous_; }
 bool AnomalyMode::is_enabled() { return detail::record_state().anomaly; }
 
-RecordScope::RecordScope(const std::string& label) : pushed_(AnomalyMode::is_enabled()) {
+RecordScope::RecordScope(const std::string& label) : pushed_(detail::record_state().notes_origin()) {
   if (pushed_) scopes().push_back(label);
 }
 RecordScope::~RecordScope() {
   if (pushed_) scopes().pop_back();
 }
 
-void detail::note_origin(Node& node) {
-  constexpr int kOwnFrames = 2;  // this function and the recording
+TrackGraphs::TrackGraphs(bool enabled) : previous_(detail::record_state().tracking) {
+  detail::record_state().tracking = enabled;
+}
+TrackGraphs::~TrackGraphs() { detail::record_state().tracking = previous_; }
+
+[[gnu::noinline]] static void note_origin_here(Node& node) {
+  constexpr int kOwnFrames = 3;  // this function, its caller and the recording
   constexpr int kMostFrames = 24;
   std::string origin;
   for (const std::string& label : scopes()) origin += (origin.empty() ? "in " : " > ") + label;
@@ -59,6 +66,11 @@ void detail::note_origin(Node& node) {
   const int count = backtrace(frames, kMostFrames);
   for (int i = kOwnFrames; i < count; ++i) origin += "\n    " + describe_frame(frames[i]);
   node.make_extras().origin = std::move(origin);
+  detail::list_live(node);
+}
+
+void detail::note_origin(Node& node) {
+  with_out_of_memory(node.name(), [&] { note_origin_here(node); });
 }
 
 }  // namespace dygrad

@@ -23,7 +23,8 @@ class DYGRAD_API AnomalyMode {
   bool previous_;
 };
 
-/// While alive, ops recorded on this thread in anomaly mode mention this label, for example a layer's name. Nests.
+/// While alive, ops recorded on this thread in anomaly mode, or tracked by TrackGraphs, mention this label, for example
+/// a layer's name. Nests.
 class DYGRAD_API RecordScope {
  public:
   explicit RecordScope(const std::string& label);
@@ -36,7 +37,7 @@ class DYGRAD_API RecordScope {
 };
 
 namespace detail {
-/// Stores the current scopes and call stack with the node.
+/// Stores the current scopes and call stack with the node, and lists it for live_graphs().
 DYGRAD_API void note_origin(Node& node);
 }  // namespace detail
 

@@ -17,7 +17,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <concepts>
 #include <span>
 #include <string_view>
@@ -98,9 +97,17 @@ template <class Arity>
 class OpNodeBase : public Node {
  public:
   [[gnu::noinline]] void release() override {
-    released_.store(true, std::memory_order_release);
-    for (std::size_t i = 0; i < edges_.size(); ++i) saved_[i].release();
-    output_.release();
+    if (!access_.begin()) return;
+    const List<SavedTensor> inputs(std::move(saved_));  // dropped after the access: a value's deleter may run passes
+    const Tensor output = output_.get(/*release=*/true);
+    access_.end(/*released=*/true);
+  }
+  std::int64_t saved_bytes() const override {
+    if (!access_.begin()) return 0;
+    std::int64_t bytes = output_.num_bytes();
+    for (std::size_t i = 0; i < edges_.size(); ++i) bytes += saved_[i].num_bytes();
+    access_.end(/*released=*/false);
+    return bytes;
   }
 
  protected:
@@ -131,20 +138,35 @@ class OpNodeBase : public Node {
     operator Saved() const { return Saved({inputs.data(), inputs.size()}, output); }
   };
   [[gnu::noinline]] Kept take(std::string_view op, bool release) {
-    if (released_.load(std::memory_order_acquire)) fail_released(*this);
-    if (release) released_.store(true, std::memory_order_release);
     Kept kept{List<Tensor>(edges_.size()), Tensor()};
-    for (std::size_t i = 0; i < edges_.size(); ++i) kept.inputs[i] = saved_[i].get(op, "input", release);
-    kept.output = output_.get(op, "output", release);
+    if (!access_.begin()) fail_released(*this);
+    if (const SavedTensor* changed = find_changed()) {
+      access_.end(/*released=*/false);
+      changed->fail_changed(op, changed == &output_ ? "output" : "input");
+    }
+    move_saved(kept, release);
     if (kept.output.defined() && is_grad_enabled()) kept.output = attach_output(kept.output, *this);
     return kept;
   }
 
  private:
+  const SavedTensor* find_changed() const {
+    for (std::size_t i = 0; i < edges_.size(); ++i) {
+      if (saved_[i].is_changed()) return &saved_[i];
+    }
+    return output_.is_changed() ? &output_ : nullptr;
+  }
+  /// Ends the access.
+  void move_saved(Kept& kept, bool release) {
+    for (std::size_t i = 0; i < edges_.size(); ++i) kept.inputs[i] = saved_[i].get(release);
+    kept.output = output_.get(release);
+    access_.end(release);
+  }
+
   List<Ref<Node>> edges_;
   List<SavedTensor> saved_;
   SavedTensor output_;
-  std::atomic<bool> released_{false};
+  mutable SavedState access_;
 };
 
 /// A recorded op: the struct, the edges and the kept values in one allocation.
@@ -171,7 +193,7 @@ void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output) {
   // An op may return an input, or a tensor that somebody keeps; the node needs a handle of its own to hang on.
   if (output.impl()->autograd || output.impl()->ref_count() != 1) output = view::alias(output);
   auto node = make_ref<OpNode<Op, Arity>>(std::move(op), inputs, output);
-  if (record_state().anomaly) note_origin(*node);
+  if (record_state().notes_origin()) note_origin(*node);
   output.impl()->autograd = std::move(node);
 }
 
@@ -196,7 +218,7 @@ Tensor apply(Op op, std::span<const Tensor> inputs) {
   bool needed = false;
   for (const Tensor& input : inputs) needed = needed || gradient_node(input);
   if (needed && is_grad_enabled()) {
-    detail::record<Op, detail::Dynamic>(std::move(op), inputs, output);
+    detail::with_out_of_memory(Op::name, [&] { detail::record<Op, detail::Dynamic>(std::move(op), inputs, output); });
   } else if (output.impl()->autograd) {
     output = view::alias(output);
   }

@@ -1,10 +1,13 @@
 #include <dygrad/autograd/backward.h>
 
+#include <unordered_map>
+
 #include <dygrad/autograd/backward_pass.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -39,23 +42,39 @@ void check_count(std::string_view op, std::span<const Tensor> outputs, std::span
   }
 }
 
+[[noreturn]] void fail_repeated(std::string_view role, std::size_t first, std::size_t second) {
+  throw InvalidArgument(
+      Message("grad", fmt::format("{}[{}] and {}[{}] are the same tensor.", role, first, role, second))
+          .fix("name each tensor once"));
+}
+
 void check_distinct(std::string_view role, std::span<const Tensor> tensors) {
+  constexpr std::size_t kFew = 16;  // then comparing all pairs is faster than a table
+  std::unordered_map<const TensorImpl*, std::size_t> seen;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     if (!tensors[i].defined())
       throw InvalidArgument(Message("grad", fmt::format("{}[{}] is undefined.", role, i))
                                 .fix("leave it out, or assign a tensor to it first"));
+    if (tensors.size() > kFew) {
+      const auto [first, is_new] = seen.emplace(tensors[i].impl(), i);
+      if (!is_new) fail_repeated(role, first->second, i);
+      continue;
+    }
     for (std::size_t j = 0; j < i; ++j) {
-      if (tensors[i].is_same(tensors[j])) {
-        throw InvalidArgument(Message("grad", fmt::format("{}[{}] and {}[{}] are the same tensor.", role, j, role, i))
-                                  .fix("name each tensor once"));
-      }
+      if (tensors[i].is_same(tensors[j])) fail_repeated(role, j, i);
     }
   }
 }
 
-}  // namespace
+void check_used(std::span<const Tensor> inputs, std::size_t i, bool is_used) {
+  if (is_used) return;
+  throw GraphError(
+      Message("grad", fmt::format("no output depends on inputs[{}].", i))
+          .line("input {}{}", inputs[i].shape(), inputs[i].stop_gradient() ? ", which stops gradients" : "")
+          .fix("pass allow_unused = true to get an undefined tensor for it"));
+}
 
-void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options) {
+void run_backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options) {
   check_count("backward", roots, grads);
   options.retain_graph = options.retain_graph || options.create_graph;
   detail::BackwardPass pass(options);
@@ -64,10 +83,12 @@ void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, Back
     if (!node) continue;
     pass.add_root(*node, starting_grad("backward", roots[i], grads, i, options.create_graph));
   }
+  pass.discover();
   pass.run();
 }
 
-std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, const GradOptions& options) {
+std::vector<Tensor> run_grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
+                             const GradOptions& options) {
   if (outputs.empty() || inputs.empty())
     throw InvalidArgument(Message("grad", "needs at least one output and one input.")
                               .got("{} and {}", outputs.size(), inputs.size())
@@ -95,20 +116,30 @@ std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor
       if (Node* node = gradient_node(outputs[i]))
         pass.add_root(*node, starting_grad("grad", outputs[i], options.grad_outputs, i, options.create_graph));
     }
-    pass.run();
+    pass.discover();
   }
+  // Before the pass, which frees the graph, as far as the graph's shape tells; an op may still hand on no gradient.
+  for (std::size_t i = 0; i < inputs.size() && !options.allow_unused; ++i) {
+    check_used(inputs, i, target_of[i] != SIZE_MAX && pass.reaches_target(target_of[i]));
+  }
+  if (targets > 0) pass.run();
 
   std::vector<Tensor> result(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (target_of[i] != SIZE_MAX) result[i] = pass.target_grad(target_of[i]);
-    if (!result[i].defined() && !options.allow_unused) {
-      throw GraphError(
-          Message("grad", fmt::format("no output depends on inputs[{}].", i))
-              .line("input {}{}", inputs[i].shape(), inputs[i].stop_gradient() ? ", which stops gradients" : "")
-              .fix("pass allow_unused = true to get an undefined tensor for it"));
-    }
+    if (!options.allow_unused) check_used(inputs, i, result[i].defined());
   }
   return result;
+}
+
+}  // namespace
+
+void backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options) {
+  detail::with_out_of_memory("backward", [&] { run_backward(roots, grads, options); });
+}
+
+std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs, const GradOptions& options) {
+  return detail::with_out_of_memory("grad", [&] { return run_grad(outputs, inputs, options); });
 }
 
 }  // namespace dygrad

@@ -12,9 +12,10 @@ namespace dygrad {
 
 /// Runs the chain rule from all roots at once, accumulating into `.grad()` of every leaf that is reached.
 /// `grads` is empty (ones everywhere) or has one entry per root; an undefined entry means ones. Roots that stop
-/// gradients are skipped. After an exception every leaf is untouched or complete, and the graph counts as freed unless
-/// retained. Throws GraphError if the graph was freed or a saved value changed, ShapeError or DtypeError if a gradient
-/// does not fit.
+/// gradients are skipped. An exception, be it of a hook or an op, leaves every stored gradient as it was, those of
+/// other passes that ran meanwhile included; only what a grad-ready hook itself made of its gradient stays. The graph
+/// then counts as freed unless retained. While the pass runs, it keeps the gradients of all leaves. Throws GraphError
+/// if the graph was freed or a saved value changed, ShapeError or DtypeError if a gradient does not fit.
 DYGRAD_API void backward(std::span<const Tensor> roots, std::span<const Tensor> grads = {},
                          BackwardOptions options = {});
 
@@ -29,7 +30,7 @@ struct GradOptions {
 /// Gradients of the sum of `outputs` with respect to each of `inputs`, in their order; stored gradients stay untouched.
 /// Inputs may be leaves or intermediates; the walk visits only what lies between. Results stop gradients unless
 /// create_graph. Throws InvalidArgument on an empty, undefined or repeated input or output, GraphError on an
-/// unreachable input.
+/// unreachable input, before anything is freed.
 DYGRAD_API std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
                                     const GradOptions& options = {});
 inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,

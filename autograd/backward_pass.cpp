@@ -10,10 +10,12 @@
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/core/allocator.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/per_thread.h>
 #include <dygrad/core/reuse.h>
 #include <dygrad/core/view.h>
 
@@ -46,12 +48,16 @@ void BackwardPass::Workspace::clear() {
   stack.clear();
   ready.clear();
   roots.clear();
+  leaves.clear();
+  undo.clear();
   held.clear();
 }
 
 std::unique_ptr<BackwardPass::Workspace>& BackwardPass::spare_workspace() {
-  thread_local std::unique_ptr<Workspace> spare;
-  return spare;
+  return per_thread([] {
+    on_release_cached_memory([] { spare_workspace().reset(); });
+    return std::unique_ptr<Workspace>();
+  });
 }
 
 BackwardPass::BackwardPass(BackwardOptions options)
@@ -91,17 +97,20 @@ void BackwardPass::add_root(Node& node, Tensor grad) {
 void BackwardPass::add_cut(Node& node) { states_[enter(node)].cut = true; }
 
 void BackwardPass::add_target(Node& node) {
-  states_[enter(node)].target = static_cast<std::uint32_t>(target_grads_.size());
+  const std::uint32_t index = enter(node);
+  states_[index].target = static_cast<std::uint32_t>(target_grads_.size());
+  targets_.push_back(index);
   target_grads_.emplace_back();
 }
 
 void BackwardPass::run() {
-  discover();
   const SetGradEnabled mode(options_.create_graph);
   try {
     for (std::uint32_t root : workspace_->roots) arrived(root);
     while (!ready_.empty()) process(pop_ready());
+    store_in_leaves();
   } catch (...) {
+    roll_back();
     if (!options_.retain_graph) {
       for (State& state : states_) {
         if (state.expanded) state.node->release();
@@ -117,7 +126,7 @@ std::uint32_t BackwardPass::expand(std::uint32_t index) {
   const std::size_t inputs = state.cut ? 0 : state.node->inputs().size();
   state.expanded = true;
   state.first_edge = static_cast<std::uint32_t>(edges_.size());
-  edges_.resize(edges_.size() + inputs, kNone);
+  for (std::size_t i = 0; i < inputs; ++i) edges_.push_back(kNone);  // mostly one or two: resize() would be a call
   return static_cast<std::uint32_t>(inputs);
 }
 
@@ -181,7 +190,7 @@ void BackwardPass::process(std::uint32_t index) {
 Tensor BackwardPass::finish(State& state) {
   Tensor grad = std::move(state.grad);
   if (!grad.defined()) return grad;  // only zero gradients arrived
-  const Node::Extras* extras = state.node->extras();
+  Node::Extras* extras = state.node->extras();
   if (extras) {
     extras->hooks.for_each([&](const TensorHook& hook) {
       const Tensor replacement = hook(grad);
@@ -189,12 +198,18 @@ Tensor BackwardPass::finish(State& state) {
       check_contribution(*state.node, *state.node, replacement);
       grad = replacement;
     });
-    if (extras->retain_grad) state.node->make_extras().retained_grad = grad;
+    if (extras->retain_grad) store_early(*state.node, grad);
   }
   if (state.target != kNone) {
     target_grads_[state.target] = grad;
   } else if (state.node->is_leaf() && target_grads_.empty() && !state.cut) {
-    store_in_leaf(static_cast<LeafNode&>(*state.node), std::move(grad));
+    auto& leaf = static_cast<LeafNode&>(*state.node);
+    if (!leaf.on_grad_ready.empty()) {
+      store_early(leaf, std::move(grad));
+    } else {
+      workspace_->leaves.push_back(static_cast<std::uint32_t>(&state - states_.data()));
+      state.grad = std::move(grad);
+    }
     return Tensor();
   }
   return grad;
@@ -268,37 +283,106 @@ Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
   return into;
 }
 
-void BackwardPass::store_in_leaf(LeafNode& leaf, Tensor grad) {
+// Note [All or nothing]
+// A pass that throws leaves every stored gradient as it was. So the gradients of leaves wait in the pass until all of
+// it succeeded, and are stored by steps that cannot fail: what needs memory is done before the first of them. Those
+// that somebody may look at earlier, of leaves with grad-ready hooks and of intermediates that retain theirs, are
+// replaced at once, never written over, and put back if the pass throws, unless somebody else has replaced them
+// meanwhile.
+
+void BackwardPass::store_in_leaves() {
+  if (options_.create_graph) return store_recorded_in_leaves();
+  for (const std::uint32_t index : workspace_->leaves) {
+    Tensor& grad = states_[index].grad;
+    if (!raw::is_unshared(grad) && !can_add_in_place(leaf_of(index))) grad = raw::clone(grad);
+  }
+  for (const std::uint32_t index : workspace_->leaves) {
+    LeafNode& leaf = leaf_of(index);
+    Tensor& grad = states_[index].grad;
+    const std::scoped_lock lock(leaf.lock);
+    if (leaf.grad.defined() && raw::is_unshared(leaf.grad)) {
+      add_into(leaf.grad, leaf.grad, grad);
+    } else {
+      if (leaf.grad.defined()) grad = accumulate(leaf.grad, std::move(grad));
+      std::swap(leaf.grad, grad);
+    }
+  }
+}
+
+bool BackwardPass::can_add_in_place(const LeafNode& leaf) {
+  const std::scoped_lock lock(leaf.lock);
+  return leaf.grad.defined() && raw::is_unshared(leaf.grad);
+}
+
+/// For passes that are recorded, where nothing is written over: sums are made first.
+void BackwardPass::store_recorded_in_leaves() {
+  std::vector<Undo>& undo = workspace_->undo;
+  const std::size_t first = undo.size();
+  const auto sum = [](const Tensor& stored, const Tensor& grad) { return stored.defined() ? add(stored, grad) : grad; };
+  for (const std::uint32_t index : workspace_->leaves) {
+    LeafNode& leaf = leaf_of(index);
+    undo.push_back({&leaf, Tensor(), Tensor()});
+    {
+      const std::scoped_lock lock(leaf.lock);
+      undo.back().before = leaf.grad;
+    }
+    undo.back().stored = sum(undo.back().before, states_[index].grad);
+  }
+  for (std::size_t i = 0; i < workspace_->leaves.size(); ++i) {
+    LeafNode& leaf = leaf_of(workspace_->leaves[i]);
+    const Undo& change = undo[first + i];
+    const std::scoped_lock lock(leaf.lock);
+    if (leaf.grad.is_same(change.before)) leaf.grad = change.stored;
+    else leaf.grad = sum(leaf.grad, states_[workspace_->leaves[i]].grad);  // another thread's pass was first
+  }
+}
+
+void BackwardPass::store_early(LeafNode& leaf, Tensor grad) {
+  workspace_->undo.push_back({&leaf, Tensor(), Tensor()});
   Tensor stored;
   {
+    Undo& undo = workspace_->undo.back();
     const std::scoped_lock lock(leaf.lock);
-    if (leaf.grad.defined() && !options_.create_graph && raw::is_unshared(leaf.grad))
-      add_into(leaf.grad, leaf.grad, grad);
-    else if (leaf.grad.defined()) leaf.grad = accumulate(leaf.grad, std::move(grad));
-    else leaf.grad = options_.create_graph || raw::is_unshared(grad) ? std::move(grad) : raw::clone(grad);
-    if (!leaf.on_grad_ready.empty()) stored = leaf.grad;
+    undo.before = leaf.grad;
+    if (undo.before.defined()) stored = accumulate(undo.before, std::move(grad));
+    else stored = options_.create_graph || raw::is_unshared(grad) ? std::move(grad) : raw::clone(grad);
+    undo.stored = leaf.grad = stored;
   }
   leaf.on_grad_ready.for_each([&](const auto& hook) { hook(stored); });
+  if (!holds(leaf, stored)) workspace_->undo.pop_back();  // a hook used it up
+}
+
+bool BackwardPass::holds(const LeafNode& leaf, const Tensor& grad) {
+  const std::scoped_lock lock(leaf.lock);
+  return leaf.grad.is_same(grad);
+}
+
+void BackwardPass::store_early(Node& node, const Tensor& grad) {
+  workspace_->undo.push_back({&node, grad, Tensor()});
+  Node::Extras& extras = *node.extras();
+  const std::scoped_lock lock(extras.lock);
+  workspace_->undo.back().before = std::exchange(extras.retained_grad, grad);
+}
+
+void BackwardPass::roll_back() noexcept {
+  for (Undo& undo : workspace_->undo) {
+    auto* const leaf = undo.node->is_leaf() ? static_cast<LeafNode*>(undo.node) : nullptr;
+    const std::scoped_lock lock(leaf ? leaf->lock : undo.node->extras()->lock);
+    Tensor& place = leaf ? leaf->grad : undo.node->extras()->retained_grad;
+    if (place.is_same(undo.stored)) std::swap(place, undo.before);
+  }
 }
 
 // A heap by creation order, newest first, makes runs repeatable and frees memory in the reverse order of the forward
 // pass.
 void BackwardPass::push_ready(std::uint32_t index) {
-  ready_.push_back(index);
-  std::push_heap(ready_.begin(), ready_.end(), [this](std::uint32_t a, std::uint32_t b) {
-    const std::uint64_t x = states_[a].node->serial();
-    const std::uint64_t y = states_[b].node->serial();
-    return x != y ? x < y : a > b;
-  });
+  ready_.push_back({states_[index].node->serial(), index});
+  std::push_heap(ready_.begin(), ready_.end());
 }
 
 std::uint32_t BackwardPass::pop_ready() {
-  std::pop_heap(ready_.begin(), ready_.end(), [this](std::uint32_t a, std::uint32_t b) {
-    const std::uint64_t x = states_[a].node->serial();
-    const std::uint64_t y = states_[b].node->serial();
-    return x != y ? x < y : a > b;
-  });
-  const std::uint32_t index = ready_.back();
+  std::pop_heap(ready_.begin(), ready_.end());
+  const std::uint32_t index = ready_.back().index;
   ready_.pop_back();
   return index;
 }

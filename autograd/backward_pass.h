@@ -15,8 +15,10 @@ namespace dygrad::detail {
 /// How a pass goes, in four steps:
 ///   1. discover: walk from the roots; number the nodes, and count for each how many gradients it will receive.
 ///   2. run: take the newest node that has received all of them, call its vjp, hand the results on.
-///   3. a leaf is served the moment its last gradient arrives, so that its hooks can overlap with the rest of the pass.
-///   4. a node drops its saved values right after its vjp, unless the graph is retained.
+///      A leaf with grad-ready hooks is served the moment its last gradient arrives, so that they can overlap with the
+///      rest of the pass; a node drops its saved values right after its vjp, unless the graph is retained.
+///   3. store: the other leaves get their gradients, once nothing can fail any more.
+///   4. on an exception, put back what was stored early.
 class BackwardPass {
  public:
   explicit BackwardPass(BackwardOptions options);
@@ -31,6 +33,10 @@ class BackwardPass {
   /// Return this node's gradient instead of storing it. With targets, only paths that lead to one are followed.
   void add_target(Node& node);
 
+  void discover();
+  /// After discover(): whether the roots depend on the i-th target.
+  bool reaches_target(std::size_t i) const { return states_[targets_[i]].pending > 0; }
+  /// Once, after discover().
   void run();
 
   /// The gradient of the i-th target; undefined if the pass did not reach it.
@@ -57,6 +63,22 @@ class BackwardPass {
     std::uint32_t next_input;
   };
 
+  /// A node that has all its gradients. Its serial number stands here too: in wide graphs a heap of mere indices would
+  /// spend most of its time on reading far memory.
+  struct Ready {
+    std::uint64_t serial;
+    std::uint32_t index;
+    bool operator<(const Ready& other) const {
+      return serial != other.serial ? serial < other.serial : index > other.index;
+    }
+  };
+
+  /// A gradient stored before the pass is over, and what was there before.
+  struct Undo {
+    Node* node;
+    Tensor stored, before;
+  };
+
   /// What grows with the graph. A thread keeps one for its next pass, since for small graphs the allocations would cost
   /// more than the pass.
   struct Workspace {
@@ -64,8 +86,10 @@ class BackwardPass {
     std::vector<State> states;
     std::vector<std::uint32_t> edges;  // positions of each expanded node's inputs, kNone for those without a node
     std::vector<Frame> stack;
-    std::vector<std::uint32_t> ready;  // heap: newest first
+    std::vector<Ready> ready;  // heap: newest first
     std::vector<std::uint32_t> roots;
+    std::vector<std::uint32_t> leaves;  // whose gradients are complete, and stored when the pass is
+    std::vector<Undo> undo;
     std::vector<Ref<Node>> held;  // nodes whose tensors a hook may drop
     void clear();
   };
@@ -74,13 +98,19 @@ class BackwardPass {
   std::uint32_t enter(Node& node);
   std::uint32_t state_of(Node& node);
   std::uint32_t expand(std::uint32_t index);
-  void discover();
   void process(std::uint32_t index);
   Tensor finish(State& state);
   void hand_on(const State& state, Tensor grad);
   void deliver(std::uint32_t index, Tensor grad);
   void arrived(std::uint32_t index);
-  void store_in_leaf(LeafNode& leaf, Tensor grad);
+  LeafNode& leaf_of(std::uint32_t index) { return static_cast<LeafNode&>(*states_[index].node); }
+  void store_in_leaves();
+  void store_recorded_in_leaves();
+  void store_early(LeafNode& leaf, Tensor grad);
+  void store_early(Node& node, const Tensor& grad);
+  static bool can_add_in_place(const LeafNode& leaf);
+  static bool holds(const LeafNode& leaf, const Tensor& grad);
+  void roll_back() noexcept;
   void check_contribution(const Node& from, const Node& to, const Tensor& grad) const;
   Tensor accumulate(Tensor sum, Tensor grad) const;
   bool runs_vjp(const State& state) const { return state.wanted && !state.cut && !state.node->is_leaf(); }
@@ -89,11 +119,12 @@ class BackwardPass {
 
   BackwardOptions options_;
   bool checks_finite_;
+  std::vector<std::uint32_t> targets_;
   std::vector<Tensor> target_grads_;
   std::unique_ptr<Workspace> workspace_;
   std::vector<State>& states_;
   std::vector<std::uint32_t>& edges_;
-  std::vector<std::uint32_t>& ready_;
+  std::vector<Ready>& ready_;
 };
 
 }  // namespace dygrad::detail

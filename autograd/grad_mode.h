@@ -9,6 +9,8 @@ namespace detail {
 struct RecordState {
   bool grad_enabled = true;
   bool anomaly = false;
+  bool tracking = false;
+  bool notes_origin() const { return anomaly || tracking; }
 };
 DYGRAD_API RecordState& record_state();  // of this thread
 }  // namespace detail

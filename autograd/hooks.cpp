@@ -1,5 +1,11 @@
 #include <dygrad/autograd/hooks.h>
 
+#include <map>
+#include <mutex>
+
+#include <dygrad/core/lock.h>
+#include <dygrad/core/ref.h>
+
 namespace dygrad {
 
 void HookHandle::remove() {
@@ -8,33 +14,71 @@ void HookHandle::remove() {
 
 namespace detail {
 
-struct ErasedHookList::Entries {
-  struct Entry {
-    std::uint64_t id;
-    Hook hook;
-  };
+/// Shared by the list and the handles of its hooks; the list empties it when it goes.
+struct ErasedHookList::Entries final : RefCounted {
+  using ById = std::map<std::uint64_t, Hook>;
+
+  mutable Lock lock;
+  ById by_id;  // in order of registration
   std::uint64_t next_id = 0;
-  std::vector<Entry> list;
+  std::atomic<bool> is_empty{true};
+
+  std::uint64_t add(Hook hook) {
+    const std::scoped_lock guard(lock);
+    by_id.emplace_hint(by_id.end(), next_id, std::move(hook));
+    is_empty.store(false, std::memory_order_release);
+    return next_id++;
+  }
+  // What a hook holds goes after the lock: its destructor may remove other hooks.
+  void remove(std::uint64_t id) {
+    ById::node_type removed;
+    const std::scoped_lock guard(lock);
+    removed = by_id.extract(id);
+    is_empty.store(by_id.empty(), std::memory_order_release);
+  }
+  void clear() {
+    ById removed;
+    const std::scoped_lock guard(lock);
+    std::swap(removed, by_id);
+    is_empty.store(true, std::memory_order_release);
+  }
+  std::vector<Hook> copy() const {
+    std::vector<Hook> hooks;
+    const std::scoped_lock guard(lock);
+    hooks.reserve(by_id.size());
+    for (const auto& [id, hook] : by_id) hooks.push_back(hook);
+    return hooks;
+  }
 };
 
-HookHandle ErasedHookList::add(Hook hook) {
-  if (!entries_) entries_ = std::make_shared<Entries>();
-  const std::uint64_t id = entries_->next_id++;
-  entries_->list.push_back({id, std::move(hook)});
-  return HookHandle([entries = std::weak_ptr<Entries>(entries_), id] {
-    if (const auto alive = entries.lock())
-      std::erase_if(alive->list, [id](const Entries::Entry& entry) { return entry.id == id; });
-  });
+ErasedHookList::~ErasedHookList() {
+  const Ref<Entries> last = Ref<Entries>::adopt(entries_.load(std::memory_order_acquire));
+  if (last) last->clear();
 }
 
-bool ErasedHookList::empty() const { return !entries_ || entries_->list.empty(); }
+/// Threads may race to make the entries: the first one's stay.
+ErasedHookList::Entries& ErasedHookList::make_entries() {
+  Entries* made = entries_.load(std::memory_order_acquire);
+  if (made) return *made;
+  Ref<Entries> mine = make_ref<Entries>();
+  if (entries_.compare_exchange_strong(made, mine.get(), std::memory_order_acq_rel)) made = mine.detach();
+  return *made;
+}
+
+HookHandle ErasedHookList::add(Hook hook) {
+  Entries& entries = make_entries();
+  const std::uint64_t id = entries.add(std::move(hook));
+  return HookHandle([kept = Ref<Entries>(&entries), id] { kept->remove(id); });
+}
+
+bool ErasedHookList::empty() const {
+  const Entries* entries = entries_.load(std::memory_order_acquire);
+  return !entries || entries->is_empty.load(std::memory_order_acquire);
+}
 
 std::vector<ErasedHookList::Hook> ErasedHookList::copy() const {
-  std::vector<Hook> hooks;
-  if (entries_) {
-    for (const Entries::Entry& entry : entries_->list) hooks.push_back(entry.hook);
-  }
-  return hooks;
+  const Entries* entries = entries_.load(std::memory_order_acquire);
+  return entries ? entries->copy() : std::vector<Hook>();
 }
 
 }  // namespace detail

@@ -1,6 +1,7 @@
 // Lists of callbacks, and the handles that remove them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 namespace dygrad {
 
 /// Removes the hook it was given for. May outlive what the hook hangs on; removing twice is harmless. Copies are equal.
+/// A pass of another thread that is running meanwhile may still call it.
 class DYGRAD_API HookHandle {
  public:
   HookHandle() = default;
@@ -23,21 +25,28 @@ class DYGRAD_API HookHandle {
 };
 
 namespace detail {
-/// A HookList that has forgotten the type of its callbacks, so that its code is compiled once.
+/// A HookList that has forgotten the type of its callbacks, so that its code is compiled once. Thread-safe; adding and
+/// removing take logarithmic time.
 class DYGRAD_API ErasedHookList {
  public:
   using Hook = std::shared_ptr<const void>;
+  ErasedHookList() = default;
+  ErasedHookList(const ErasedHookList&) = delete;
+  ErasedHookList& operator=(const ErasedHookList&) = delete;
+  ~ErasedHookList();
   HookHandle add(Hook hook);
   bool empty() const;
   std::vector<Hook> copy() const;
 
  private:
   struct Entries;
-  std::shared_ptr<Entries> entries_;
+  Entries& make_entries();
+  std::atomic<Entries*> entries_{nullptr};  // owned; null before the first hook
 };
 }  // namespace detail
 
-/// Callbacks in order of registration. Running them works on a copy of the list, so a hook may add or remove hooks.
+/// Callbacks in order of registration. Running them works on a copy of the list, so a hook may add or remove hooks, and
+/// so may other threads.
 template <class Function>
 class HookList {
  public:

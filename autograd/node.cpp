@@ -1,7 +1,11 @@
 #include <dygrad/autograd/node.h>
 
+#include <memory>
+
+#include <dygrad/autograd/live_graphs.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/tally.h>
 
 namespace dygrad {
@@ -15,7 +19,10 @@ Node::Node(const Shape& output_shape, DType output_dtype, bool is_leaf)
   detail::count(detail::Tally::live_nodes, 1);
 }
 
-Node::~Node() { detail::count(detail::Tally::live_nodes, -1); }
+Node::~Node() {
+  delete extras_.load(std::memory_order_acquire);
+  detail::count(detail::Tally::live_nodes, -1);
+}
 
 std::int64_t Node::live_count() { return detail::total(detail::Tally::live_nodes); }
 
@@ -25,6 +32,7 @@ std::int64_t Node::live_count() { return detail::total(detail::Tally::live_nodes
 void Node::destroy() const noexcept {
   static constinit DYGRAD_THREAD_LOCAL bool collecting = false;
   static constinit DYGRAD_THREAD_LOCAL const Node* dead = nullptr;
+  if (const Extras* extras = this->extras(); extras && extras->is_listed) detail::forget_live(*this);
   if (collecting) {
     next_dead_ = dead;
     dead = this;
@@ -40,8 +48,11 @@ void Node::destroy() const noexcept {
 }
 
 Node::Extras& Node::make_extras() {
-  if (!extras_) extras_ = make_ref<Extras>();
-  return *extras_;
+  Extras* made = extras();
+  if (made) return *made;
+  auto mine = std::make_unique<Extras>();  // threads may race here: the first one's stay
+  if (extras_.compare_exchange_strong(made, mine.get(), std::memory_order_acq_rel)) made = mine.release();
+  return *made;
 }
 
 std::string Node::describe() const {
@@ -49,7 +60,7 @@ std::string Node::describe() const {
   if (is_leaf() && !static_cast<const LeafNode*>(this)->label.empty()) {
     text = fmt::format("leaf \"{}\" {}", static_cast<const LeafNode*>(this)->label, output_shape_);
   }
-  if (extras_ && !extras_->origin.empty()) text += "\n  recorded at: " + extras_->origin;
+  if (extras() && !extras()->origin.empty()) text += "\n  recorded at: " + extras()->origin;
   return text;
 }
 
@@ -59,7 +70,8 @@ HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor&)> 
     throw GraphError(Message("on_grad_ready", "needs a leaf that wants its gradient.")
                          .fix("call set_stop_gradient(false) on the tensor first"));
   }
-  return static_cast<LeafNode*>(node)->on_grad_ready.add(std::move(hook));
+  return detail::with_out_of_memory("on_grad_ready",
+                                    [&] { return static_cast<LeafNode*>(node)->on_grad_ready.add(std::move(hook)); });
 }
 
 }  // namespace dygrad

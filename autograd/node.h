@@ -28,8 +28,9 @@ class Need {
 
 using TensorHook = std::function<Tensor(const Tensor& grad)>;
 
-/// A recorded op with its single output. Immutable after recording, but for hooks and the release of saved values, so
-/// several passes, also of several threads, may walk one retained graph.
+/// A recorded op with its single output. Immutable after recording, but for its extras and the release of saved values,
+/// so several passes, also of several threads, may walk one graph: a retained one gives each its gradients; of passes
+/// that free it one gets the saved values of a node, and the others GraphError.
 class DYGRAD_API Node : public AutogradSlot {
  public:
   virtual std::string_view name() const = 0;
@@ -55,15 +56,20 @@ class DYGRAD_API Node : public AutogradSlot {
   std::uint64_t serial() const { return serial_; }
   bool is_leaf() const { return is_leaf_; }
 
-  /// What few nodes have: hooks, a kept gradient, the place of recording in anomaly mode.
-  struct Extras : RefCounted {
+  /// What few nodes have: hooks, a kept gradient, the place of recording in anomaly mode. Thread-safe.
+  struct Extras {
     HookList<TensorHook> hooks;
-    bool retain_grad = false;
+    std::atomic<bool> retain_grad{false};
+    Lock lock;  ///< guards `retained_grad`
     Tensor retained_grad;
-    std::string origin;
+    std::string origin;      ///< written while only the recording thread knows the node
+    bool is_listed = false;  ///< by live_graphs(); as `origin`
   };
-  const Extras* extras() const { return extras_.get(); }
+  Extras* extras() const { return extras_.load(std::memory_order_acquire); }
   Extras& make_extras();
+
+  /// Bytes of the saved values, each storage counted whole.
+  virtual std::int64_t saved_bytes() const { return 0; }
 
   /// "conv2d_transpose -> [8, 64, 16, 16]", with the place of recording if known: for messages and dumps.
   std::string describe() const;
@@ -89,10 +95,10 @@ class DYGRAD_API Node : public AutogradSlot {
   bool is_leaf_;
   std::uint64_t serial_;
   mutable const Node* next_dead_ = nullptr;
-  Ref<Extras> extras_;
+  std::atomic<Extras*> extras_{nullptr};  // owned
 };
 
-/// The end of the graph: keeps the gradient of one tensor. The only node that backward passes write to.
+/// The end of the graph: keeps the gradient of one tensor.
 class DYGRAD_API LeafNode final : public Node {
  public:
   explicit LeafNode(const Shape& shape, DType dtype) : Node(shape, dtype, /*is_leaf=*/true) {}
@@ -101,7 +107,7 @@ class DYGRAD_API LeafNode final : public Node {
   void vjp(Tensor, Need, std::span<Tensor>, bool) override {}
   void release() override {}
 
-  Lock lock;  ///< guards `grad`
+  mutable Lock lock;  ///< guards `grad`
   Tensor grad;
   /// Fired once per pass, with the stored gradient, as soon as this pass's last contribution arrived.
   HookList<std::function<void(const Tensor& grad)>> on_grad_ready;
@@ -115,7 +121,8 @@ inline Node* gradient_node(const Tensor& x) {
   return static_cast<Node*>(impl->autograd.get());
 }
 
-/// Calls `hook(grad)` whenever a backward pass has stored this leaf's gradient. Throws GraphError for other tensors.
+/// Calls `hook(grad)` whenever a backward pass has stored this leaf's gradient: before the pass ends, so that work on
+/// this gradient can overlap with the rest of it. Throws GraphError for other tensors.
 DYGRAD_API HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor& grad)> hook);
 
 }  // namespace dygrad

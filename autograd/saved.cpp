@@ -1,10 +1,22 @@
 #include <dygrad/autograd/saved.h>
 
+#include <thread>
+
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
+
+// Who is busy moves a few handles: sooner done than this thread could sleep.
+std::uint8_t SavedState::wait() noexcept {
+  std::uint8_t state = kBusy;
+  while (state == kBusy) {
+    std::this_thread::yield();
+    state = state_.exchange(kBusy, std::memory_order_acquire);
+  }
+  return state;
+}
 
 void SavedTensor::fail_changed(std::string_view op, std::string_view role) const {
   throw GraphError(Message("backward", "a value that the gradient needs was changed in place after it was used.")

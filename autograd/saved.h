@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -31,20 +32,40 @@ class DYGRAD_API SavedTensor {
     tensor_ = tensor;
     version_ = tensor.version();
   }
-  void release() { tensor_ = Tensor(); }
-  /// The value, given away with `release`. Throws GraphError naming `op` if it was changed in place since it was saved.
-  Tensor get(std::string_view op, std::string_view role, bool release) {
-    if (!tensor_.defined()) return Tensor();
-    if (tensor_.version() != version_) fail_changed(op, role);
-    return release ? std::move(tensor_) : tensor_;
+  /// True if the value was changed in place since it was saved.
+  bool is_changed() const { return tensor_.defined() && tensor_.version() != version_; }
+  /// The value, given away with `release`.
+  Tensor get(bool release) { return release ? std::move(tensor_) : tensor_; }
+  std::int64_t num_bytes() const {
+    return tensor_.defined() ? static_cast<std::int64_t>(tensor_.impl()->storage->num_bytes()) : 0;
   }
-  const Tensor& unchecked() const { return tensor_; }
-
- private:
+  /// Throws GraphError that tells which op's input or output it was.
   [[noreturn]] void fail_changed(std::string_view op, std::string_view role) const;
 
+ private:
   Tensor tensor_;
   std::uint64_t version_ = 0;
+};
+
+/// Whether a node still has its saved values, and who may touch them now: passes of several threads may meet there.
+/// Taking them is one atomic instruction, and none while the process has one thread.
+class SavedState {
+ public:
+  /// Waits for other threads. False if the values were released; otherwise end() must follow soon.
+  bool begin() noexcept {
+    if (detail::is_single_threaded()) return state_.load(std::memory_order_relaxed) == kKept;
+    std::uint8_t state = state_.exchange(kBusy, std::memory_order_acquire);
+    if (state == kBusy) state = wait();
+    if (state == kReleased) state_.store(kReleased, std::memory_order_release);
+    return state == kKept;
+  }
+  void end(bool released) noexcept { state_.store(released ? kReleased : kKept, std::memory_order_release); }
+
+ private:
+  static constexpr std::uint8_t kKept = 0, kBusy = 1, kReleased = 2;
+  DYGRAD_API std::uint8_t wait() noexcept;
+
+  std::atomic<std::uint8_t> state_{kKept};
 };
 
 /// What a vjp sees of the recorded call: the inputs and the output that its op kept. Others are undefined.

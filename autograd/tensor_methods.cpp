@@ -10,6 +10,7 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -20,6 +21,12 @@ LeafNode* leaf_of(const Tensor& x) {
   if (!impl || !impl->autograd) return nullptr;
   auto* node = static_cast<Node*>(impl->autograd.get());
   return node->is_leaf() ? static_cast<LeafNode*>(node) : nullptr;
+}
+
+/// The old gradient goes after the lock: its memory's deleter, or a graph that ends with it, may look at this one.
+void replace(Lock& lock, Tensor& grad, Tensor by) {
+  const std::scoped_lock guard(lock);
+  std::swap(grad, by);
 }
 }  // namespace
 
@@ -54,7 +61,10 @@ Tensor Tensor::grad() const {
     return leaf->grad;
   }
   const Node* node = gradient_node(*this);
-  return node && node->extras() ? node->extras()->retained_grad : Tensor();
+  Node::Extras* extras = node ? node->extras() : nullptr;
+  if (!extras) return Tensor();
+  const std::scoped_lock lock(extras->lock);
+  return extras->retained_grad;
 }
 
 void Tensor::set_grad(const Tensor& grad) {
@@ -72,8 +82,7 @@ void Tensor::set_grad(const Tensor& grad) {
                          .expected("{}", dtype())
                          .got("{}", grad.dtype())
                          .fix("convert it first: grad.to(dygrad::{})", dtype()));
-  const std::scoped_lock lock(leaf->lock);
-  leaf->grad = grad;
+  replace(leaf->lock, leaf->grad, grad);
 }
 
 void Tensor::retain_grad() {
@@ -81,15 +90,15 @@ void Tensor::retain_grad() {
   if (!node)
     throw GraphError(Message("retain_grad", "the tensor stops gradients, so it never gets one.")
                          .fix("call set_stop_gradient(false) on a tensor it depends on"));
-  if (!node->is_leaf()) node->make_extras().retain_grad = true;
+  if (!node->is_leaf()) detail::with_out_of_memory("retain_grad", [&] { node->make_extras().retain_grad = true; });
 }
 
 void Tensor::clear_gradient(bool set_to_zero) {
   if (LeafNode* leaf = leaf_of(*this)) {
-    const std::scoped_lock lock(leaf->lock);
-    leaf->grad = set_to_zero ? zeros_like(*this) : Tensor();
+    replace(leaf->lock, leaf->grad, set_to_zero ? zeros_like(*this) : Tensor());
   } else if (Node* node = gradient_node(*this); node && node->extras()) {
-    node->make_extras().retained_grad = set_to_zero ? zeros_like(*this) : Tensor();
+    Node::Extras& extras = *node->extras();
+    replace(extras.lock, extras.retained_grad, set_to_zero ? zeros_like(*this) : Tensor());
   }
 }
 
@@ -103,7 +112,7 @@ HookHandle Tensor::register_hook(std::function<Tensor(const Tensor& grad)> hook)
   if (!node)
     throw GraphError(Message("register_hook", "the tensor stops gradients, so its hook would never run.")
                          .fix("call set_stop_gradient(false) first"));
-  return node->make_extras().hooks.add(std::move(hook));
+  return detail::with_out_of_memory("register_hook", [&] { return node->make_extras().hooks.add(std::move(hook)); });
 }
 
 Tensor Tensor::to(DType dtype) const { return dygrad::cast(*this, dtype); }

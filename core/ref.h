@@ -92,6 +92,13 @@ class Ref {
     return result;
   }
 
+  /// Takes over what detach() gave up.
+  static Ref adopt(T* object) noexcept {
+    Ref result;
+    result.object_ = object;
+    return result;
+  }
+
   T* get() const noexcept { return object_; }
   T& operator*() const noexcept { return *object_; }
   T* operator->() const noexcept { return object_; }

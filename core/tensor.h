@@ -49,7 +49,17 @@ struct BackwardOptions {
 };
 
 /// A multi-dimensional array. Copying shares (8 bytes); a default-made one is undefined.
-/// As safe between threads as `std::shared_ptr`: share freely, one writer.
+/// As safe between threads as `std::shared_ptr`: share freely, one writer. Passes of several threads may walk one
+/// graph.
+///
+/// Note [Gradients that keep their own graph]
+/// Graphs are counted references, so a cycle keeps itself alive until it is cut. There are three ways to make one:
+///   - backward() with create_graph: a gradient that a leaf stores, or an intermediate retains, has a graph that leads
+///     back to it. Call clear_gradient() when it was used, or use grad(), which stores nothing;
+///   - x.set_grad(f(x)) likewise, where f(x) was recorded: set f(x).detach();
+///   - a hook that captures a handle of its own tensor, or of one computed from it: capture x.detach(), or remove the
+///     hook.
+/// live_graphs() (autograd/live_graphs.h) tells what is alive.
 class DYGRAD_API Tensor {
  public:
   Tensor() = default;
@@ -137,6 +147,7 @@ class DYGRAD_API Tensor {
   void backward(const Tensor& grad = {}, BackwardOptions options = {}) const;
   /// The gradient stored so far; undefined if none was produced. Intermediates keep one only after retain_grad().
   Tensor grad() const;
+  /// Replaces it; an undefined one drops it. See Note [Gradients that keep their own graph].
   void set_grad(const Tensor& grad);
   /// Asks an intermediate result to keep its gradient, as leaves do.
   void retain_grad();

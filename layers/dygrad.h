@@ -8,6 +8,7 @@
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/graph.h>
 #include <dygrad/autograd/hooks.h>
+#include <dygrad/autograd/live_graphs.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/conv2d.h>

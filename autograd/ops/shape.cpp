@@ -331,9 +331,11 @@ Tensor concat(std::span<const Tensor> tensors, int axis) {
     throw ShapeError(Message("concat", "tensors of rank 0 have no dimension to join.").fix("use stack"));
   }
   axis = normalize_axis(axis, tensors[0].rank(), "concat");
-  Concat op{joined_shape(tensors, axis), axis, {}};
-  for (const Tensor& x : tensors) op.extents.push_back(x.shape()[axis]);
-  return apply(std::move(op), tensors);
+  return detail::with_out_of_memory("concat", [&] {
+    Concat op{joined_shape(tensors, axis), axis, {}};
+    for (const Tensor& x : tensors) op.extents.push_back(x.shape()[axis]);
+    return apply(std::move(op), tensors);
+  });
 }
 
 Tensor stack(std::span<const Tensor> tensors, int axis) {

@@ -317,13 +317,14 @@ TEST_CASE("an undefined gradient means zero and leaves unreached leaves alone") 
   CHECK(b.grad().item() == 2);
 }
 
-TEST_CASE("after an exception leaves are untouched or complete, and the graph counts as freed") {
+TEST_CASE("after an exception all gradients are as before, and the graph counts as freed") {
   const Tensor x = variable({2.});
   const Tensor w = variable({3.});
+  (w * 7.).backward();
   const Tensor y = apply(Throws{}, x * x) + w;
   CHECK_THROWS_WITH(y.backward(), "vjp failed");
   CHECK_FALSE(x.grad().defined());
-  CHECK(w.grad().item() == 1);
+  CHECK(w.grad().item() == 7);
   CHECK_THROWS_AS(y.backward(), GraphError);
 }
 
@@ -339,6 +340,26 @@ TEST_CASE("graphs, values and gradients are all gone when their last handle is")
   }
   CHECK(Node::live_count() == nodes);
   CHECK(allocator_statistics().live_bytes == bytes);
+}
+
+TEST_CASE("an input that no output depends on is noticed before the graph is freed") {
+  const Tensor x = variable({2.}), other = variable({3.});
+  const Tensor y = x * x;
+  const Tensor outputs[] = {y}, inputs[] = {x, other};
+  CHECK_THROWS_MATCHES(grad(outputs, inputs), GraphError, Says("no output depends on inputs[1]"));
+  CHECK(grad(y, x).item() == 4);
+}
+
+TEST_CASE("a changed value is noticed before the node gives any away") {
+  Tensor x = variable({3.});
+  const Tensor w = variable({2.});
+  const Tensor y = x * w;
+  {
+    const NoGrad no_grad;
+    x.fill(9);
+  }
+  CHECK_THROWS_AS(y.backward({}, {.retain_graph = true}), GraphError);
+  CHECK_THROWS_MATCHES(y.backward({}, {.retain_graph = true}), GraphError, Says("changed in place"));
 }
 
 TEST_CASE("saved values go as soon as they were used") {

@@ -1,8 +1,13 @@
 // What the tape costs, in instructions: they repeat from run to run, and a careless line on the path of every op shows.
 // Limits are a quarter above what g++ 12 makes of today's code.
 #include <functional>
+#include <vector>
 
+#include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/hooks.h>
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/reduce.h>
+#include <dygrad/autograd/ops/shape.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/instructions.h>
@@ -86,4 +91,43 @@ TEST_CASE("a backward pass over one op costs few instructions") {
         in.x.clear_gradient();
       },
       [&] { (void)mul(in.x, in.b); });
+}
+
+TEST_CASE("four times the hooks, inputs or uses take about four times the instructions") {
+  constexpr std::int64_t kFew = 100;
+  const auto check_growth = [](const char* what, const std::function<std::function<void()>(std::int64_t)>& of) {
+    const auto few = kCounts ? testing::count_instructions(of(kFew)) : std::nullopt;
+    const auto many = kCounts ? testing::count_instructions(of(4 * kFew)) : std::nullopt;
+    if (!few || !many) {
+      SUCCEED("skipped, as above");
+      return;
+    }
+    INFO(what << ": " << *few << " and " << *many << " instructions");
+    CHECK(*many < 7 * *few);  // n log n: 5; squares of more than a few instructions would dominate
+  };
+  const Tensor x = full({1}, 1.5).set_stop_gradient(false);
+  check_growth("hooks", [&](std::int64_t count) {
+    return [=] {
+      std::vector<HookHandle> handles;
+      for (std::int64_t i = 0; i < count; ++i) {
+        handles.push_back(x.register_hook([](const Tensor&) { return Tensor(); }));
+      }
+      for (HookHandle& handle : handles) handle.remove();
+    };
+  });
+  check_growth("inputs of grad", [&](std::int64_t count) {
+    return [=] {
+      std::vector<Tensor> inputs;
+      for (std::int64_t i = 0; i < count; ++i) inputs.push_back(full({1}, 1).set_stop_gradient(false));
+      const Tensor outputs[] = {concat(inputs, 0)};
+      (void)grad(outputs, inputs);
+    };
+  });
+  check_growth("uses of one tensor", [&](std::int64_t count) {
+    return [=] {
+      Tensor y = x;
+      for (std::int64_t i = 0; i < count; ++i) y = y + x;
+      (void)grad(y, x);
+    };
+  });
 }
