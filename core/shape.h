@@ -3,6 +3,7 @@
 
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -26,6 +27,16 @@ class DYGRAD_API Dims {
   template <Integer... Ints>
   requires(sizeof...(Ints) >= 1 && sizeof...(Ints) <= kMaxRank) constexpr Dims(Ints... values)
       : values_{static_cast<std::int64_t>(values)...}, rank_(sizeof...(Ints)) {}
+  // A list in parentheses of its own, `Shape({5})` or `Shape({2, n})`: as an array, since all other ways to read it are
+  // equally good.
+  template <Integer T, std::size_t N>
+  requires(N <= kMaxRank) constexpr Dims(const T (&values)[N]) : rank_(N) {
+    for (std::size_t i = 0; i < N; ++i) values_[i] = static_cast<std::int64_t>(values[i]);
+  }
+  template <std::size_t N>
+  requires(N <= kMaxRank) constexpr Dims(const std::int64_t (&values)[N]) : rank_(N) {
+    for (std::size_t i = 0; i < N; ++i) values_[i] = values[i];
+  }
   Dims(std::span<const std::int64_t> values);
   Dims(const std::vector<std::int64_t>& values);
   static Dims filled(int rank, std::int64_t value);

@@ -113,8 +113,8 @@ class DYGRAD_API Tensor {
     return element(indices).template item<T>();
   }
 
-  /// Copies the values of `source`, whose shape and dtype must be equal, into this tensor's storage.
-  /// Throws ShapeError, DtypeError.
+  /// Copies the values of `source`, whose shape and dtype must be equal, into this tensor's storage; they may overlap.
+  /// Throws ShapeError, DtypeError; InvalidArgument if several elements of this tensor lie in one place.
   void set_value(const Tensor& source);
   void fill(double value);
 

@@ -86,3 +86,15 @@ TEST_CASE("dense strides follow the memory format") {
   CHECK(is_dense({0, 3}, {7, 9}));
   CHECK(is_dense({2, 3, 1, 1}, {3, 1, 5, 5}, MemoryFormat::channels_last));
 }
+
+TEST_CASE("a shape is made of a list with or without parentheses") {
+  const std::int64_t n = 3;
+  CHECK(Shape({5}) == Shape{5});
+  CHECK(Shape({2, 3}) == Shape{2, 3});
+  CHECK(Shape({2, n, 4L}) == Shape{2, 3, 4});
+  CHECK(Shape({std::size_t{2}, std::size_t{7}}) == Shape(2, 7));
+  CHECK(Shape(std::vector<std::int64_t>{4, 5}) == Shape({4, 5}));
+  const auto rank = [](const Shape& shape) { return shape.rank(); };
+  CHECK(rank({5}) == 1);
+  CHECK(rank({n, 6}) == 2);
+}
