@@ -1,19 +1,9 @@
 // What ops do besides computing, per thread: record or not, and remember where they were called.
 #pragma once
 
-#include <dygrad/core/export.h>
+#include <dygrad/core/record_state.h>
 
 namespace dygrad {
-
-namespace detail {
-struct RecordState {
-  bool grad_enabled = true;
-  bool anomaly = false;
-  bool tracking = false;
-  bool notes_origin() const { return anomaly || tracking; }
-};
-DYGRAD_API RecordState& record_state();  // of this thread
-}  // namespace detail
 
 /// True if ops on this thread record what a backward pass needs.
 inline bool is_grad_enabled() { return detail::record_state().grad_enabled; }

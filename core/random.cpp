@@ -6,7 +6,6 @@
 #include <limits>
 #include <numbers>
 #include <tuple>
-#include <vector>
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
@@ -165,10 +164,11 @@ class Bounded {
   std::uint64_t reject_below_;
 };
 
+template <class T>
 void check_normal(const char* op, double mean, double std_dev) {
-  if (std::isfinite(mean) && std::isfinite(std_dev) && std_dev >= 0) return;
+  if (std::isfinite(static_cast<T>(mean)) && std::isfinite(static_cast<T>(std_dev)) && std_dev >= 0) return;
   throw InvalidArgument(Message(op, "mean and deviation do not fit.")
-                            .expected("finite numbers, std_dev >= 0")
+                            .expected("finite as {}, std_dev >= 0", dtype_of<T>())
                             .got("mean {}, std_dev {}", mean, std_dev)
                             .fix("give a finite mean, and a finite deviation of 0 or more"));
 }
@@ -212,8 +212,8 @@ Tensor uniform(const Shape& shape, double low, double high, RandomOptions option
 }
 
 Tensor normal(const Shape& shape, double mean, double std_dev, RandomOptions options) {
-  check_normal("normal", mean, std_dev);
   return dispatch_float(options.dtype, "normal", [&]<class T>() {
+    check_normal<T>("normal", mean, std_dev);
     Tensor result = Tensor::empty(shape, options.dtype);
     constexpr int kWords = Bits<T>::kWords;
     const T shift = static_cast<T>(mean), scale = static_cast<T>(std_dev);
@@ -227,8 +227,8 @@ Tensor normal(const Shape& shape, double mean, double std_dev, RandomOptions opt
 }
 
 Tensor truncated_normal(const Shape& shape, double mean, double std_dev, RandomOptions options) {
-  check_normal("truncated_normal", mean, std_dev);
   return dispatch_float(options.dtype, "truncated_normal", [&]<class T>() {
+    check_normal<T>("truncated_normal", mean, std_dev);
     Tensor result = Tensor::empty(shape, options.dtype);
     constexpr int kWords = Bits<T>::kWords;
     const T shift = static_cast<T>(mean), scale = static_cast<T>(std_dev);
@@ -270,16 +270,17 @@ Tensor permutation(std::int64_t count, Generator* generator) {
                               .expected("count >= 0")
                               .got("{}", count)
                               .fix("give a count of 0 or more"));
-  // Fisher and Yates: item i changes places with one of the items up to i.
-  Tensor result = randint({count}, 0, std::numeric_limits<std::int64_t>::max(), generator);
-  std::int64_t* items = result.mutable_data<std::int64_t>();
-  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  // Fisher and Yates: item i changes places with one of the items up to i. All memory comes before the draw, so that
+  // the generator has not moved if there is none.
+  Tensor result = Tensor::empty({count}, DType::int64);
+  std::int64_t* order = result.mutable_data<std::int64_t>();
+  const Tensor draws = randint({count}, 0, std::numeric_limits<std::int64_t>::max(), generator);
+  const std::int64_t* items = draws.data<std::int64_t>();
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t j = items[i] % (i + 1);
-    order[static_cast<std::size_t>(i)] = order[static_cast<std::size_t>(j)];
-    order[static_cast<std::size_t>(j)] = i;
+    order[i] = order[j];
+    order[j] = i;
   }
-  std::copy(order.begin(), order.end(), items);
   return result;
 }
 

@@ -5,28 +5,68 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/random.h>
+#include <dygrad/core/thread_local_state.h>
 
 namespace dygrad {
 
 namespace {
 
-/// The samples of one epoch in order. Shuffled orders come from a generator of the epoch's own.
-std::vector<std::int64_t> epoch_order(std::int64_t size, const DataLoaderOptions& options, std::int64_t epoch) {
-  if (options.shuffle) {
+constexpr std::int64_t kEndOfEpochs = INT64_MAX;  // epochs are counted in 64 bits
+
+/// The samples of one epoch in order, which is 0, 1, ... where none is stored.
+class EpochOrder {
+ public:
+  /// Shuffled orders come from a generator of the epoch's own.
+  EpochOrder(std::int64_t size, const DataLoaderOptions& options, std::int64_t epoch) {
+    if (!options.shuffle) return;
     const detail::PhiloxBlock bits = detail::philox(options.seed, static_cast<std::uint64_t>(epoch), 1);
     Generator generator(bits.word[0] | std::uint64_t{bits.word[1]} << 32);
-    return permutation(size, &generator).to_vector<std::int64_t>();
+    shuffled_ = permutation(size, &generator);
   }
-  std::vector<std::int64_t> order(static_cast<std::size_t>(size));
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
-  return order;
+  /// The samples at [position, position + count).
+  std::vector<std::int64_t> indices(std::int64_t position, std::int64_t count) const {
+    if (count > std::int64_t{1} << 48) detail::fail_out_of_memory("DataLoader");
+    std::vector<std::int64_t> list(static_cast<std::size_t>(count));
+    const std::int64_t* order = shuffled_.defined() ? shuffled_.data<std::int64_t>() + position : nullptr;
+    for (std::size_t i = 0; i < list.size(); ++i) list[i] = order ? order[i] : position + static_cast<std::int64_t>(i);
+    return list;
+  }
+
+ private:
+  Tensor shuffled_;
+};
+
+std::int64_t checked_size(const Dataset& dataset) {
+  const std::int64_t size = dataset.size();
+  if (size < 0) {
+    throw InvalidArgument(Message("DataLoader", "the dataset has a negative number of samples.")
+                              .expected("Dataset::size() >= 0")
+                              .got("{}", size)
+                              .fix("let size() return the number of samples, 0 for none"));
+  }
+  return size;
+}
+
+/// Those that an epoch gives of a dataset's `size`.
+std::int64_t samples_of(std::int64_t size, const DataLoaderOptions& options) {
+  return options.drop_last ? size - size % options.batch_size : size;
+}
+
+void check_epoch(std::int64_t epoch) {
+  if (epoch >= 0 && epoch < kEndOfEpochs) return;
+  throw InvalidArgument(Message("DataLoader", "there is no such epoch.")
+                            .expected("0 <= epoch < {}", kEndOfEpochs)
+                            .got("{}", epoch)
+                            .fix("call set_epoch with a smaller number"));
 }
 
 }  // namespace
@@ -35,11 +75,12 @@ std::vector<std::int64_t> epoch_order(std::int64_t size, const DataLoaderOptions
 class DataLoader::Pass {
  public:
   Pass(std::shared_ptr<const Dataset> dataset, const DataLoaderOptions& options, std::int64_t epoch,
-       std::int64_t first_batch, std::int64_t num_samples)
-      : dataset_(std::move(dataset)), options_(options), order_(epoch_order(dataset_->size(), options, epoch)) {
-    order_.resize(static_cast<std::size_t>(num_samples));
-    position_ = first_batch > num_samples / options.batch_size ? num_samples : first_batch * options.batch_size;
-  }
+       std::int64_t first_batch, std::int64_t size)
+      : dataset_(std::move(dataset)),
+        options_(options),
+        order_(size, options, epoch),
+        num_samples_(samples_of(size, options)),
+        position_(first_batch > num_samples_ / options.batch_size ? num_samples_ : first_batch * options.batch_size) {}
   ~Pass() {
     {
       const std::scoped_lock lock(mutex_);
@@ -51,7 +92,7 @@ class DataLoader::Pass {
 
   /// Not in the constructor: the thread has to be joined if the first batch throws.
   void start() {
-    if (options_.prefetch > 0 && has_next()) thread_ = std::thread([this] { work(); });
+    if (options_.prefetch > 0 && has_next()) start_thread();
     advance();
   }
   bool is_done() const { return done_; }
@@ -79,25 +120,38 @@ class DataLoader::Pass {
   }
 
  private:
-  bool has_next() const { return position_ < static_cast<std::int64_t>(order_.size()); }
+  void start_thread() {
+    try {
+      thread_ = std::thread([this] { work(); });
+    } catch (const std::system_error& error) {
+      throw Error(Message("DataLoader", "the system gives no thread to prepare batches.")
+                      .line("{}", error.what())
+                      .expected("one thread for each pass with prefetch >= 1")
+                      .got("prefetch {}", options_.prefetch)
+                      .fix("set prefetch = 0, or raise the limit on threads"));
+    }
+  }
+
+  bool has_next() const { return position_ < num_samples_; }
   Sample make_next() {
-    const std::int64_t count = std::min(options_.batch_size, static_cast<std::int64_t>(order_.size()) - position_);
-    const std::span indices = std::span<const std::int64_t>(order_).subspan(static_cast<std::size_t>(position_),
-                                                                            static_cast<std::size_t>(count));
-    position_ += count;
-    Sample batch = dataset_->batch(indices);
-    return options_.transform ? options_.transform(std::move(batch)) : batch;
+    const std::int64_t count = std::min(options_.batch_size, num_samples_ - position_);
+    const std::int64_t first = std::exchange(position_, position_ + count);
+    return detail::with_out_of_memory("DataLoader", [&] {
+      Sample batch = dataset_->batch(order_.indices(first, count));
+      return options_.transform ? options_.transform(std::move(batch)) : batch;
+    });
   }
 
   void work() {
     set_num_threads(1);  // for this thread: the cores belong to the training
     try {
+      const ThreadLocalStateGuard as_caller(state_of_caller_);
       while (has_next()) {
         Sample batch = make_next();
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [this] { return stopped_ || ready_.size() < static_cast<std::size_t>(options_.prefetch); });
         if (stopped_) return;
-        ready_.push_back(std::move(batch));
+        detail::with_out_of_memory("DataLoader", [&] { ready_.push_back(std::move(batch)); });
         lock.unlock();
         changed_.notify_all();
       }
@@ -114,8 +168,10 @@ class DataLoader::Pass {
 
   std::shared_ptr<const Dataset> dataset_;
   DataLoaderOptions options_;
-  std::vector<std::int64_t> order_;
-  std::int64_t position_ = 0;  // in order_; of the thread, where there is one
+  EpochOrder order_;
+  std::int64_t num_samples_;
+  std::int64_t position_;  // in order_; of the thread, where there is one
+  ThreadLocalState state_of_caller_;
   Sample current_;
   bool done_ = false;
 
@@ -141,10 +197,7 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions
   }
 }
 
-std::int64_t DataLoader::num_samples() const {
-  const std::int64_t size = dataset_->size();
-  return options_.drop_last ? size - size % options_.batch_size : size;
-}
+std::int64_t DataLoader::num_samples() const { return samples_of(checked_size(*dataset_), options_); }
 
 std::int64_t DataLoader::num_batches() const {
   const std::int64_t samples = num_samples();
@@ -152,18 +205,23 @@ std::int64_t DataLoader::num_batches() const {
 }
 
 void DataLoader::set_epoch(std::int64_t epoch, std::int64_t first_batch) {
-  if (epoch < 0 || first_batch < 0) {
+  check_epoch(epoch);
+  if (first_batch < 0) {
     throw InvalidArgument(
-        Message("DataLoader", "epochs and batches count from 0.").got("epoch {}, first_batch {}", epoch, first_batch));
+        Message("DataLoader", "batches count from 0.").expected("first_batch >= 0").got("{}", first_batch));
   }
   epoch_ = epoch;
   first_batch_ = first_batch;
 }
 
 DataLoader::Iterator DataLoader::begin() {
-  const std::int64_t first_batch = std::exchange(first_batch_, 0);
-  auto pass = std::make_shared<Pass>(dataset_, options_, epoch_++, first_batch, num_samples());
+  check_epoch(epoch_);
+  const std::int64_t size = checked_size(*dataset_);
+  auto pass = detail::with_out_of_memory(
+      "DataLoader", [&] { return std::make_shared<Pass>(dataset_, options_, epoch_, first_batch_, size); });
   pass->start();
+  ++epoch_;
+  first_batch_ = 0;
   return Iterator(std::move(pass));
 }
 

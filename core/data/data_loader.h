@@ -21,10 +21,17 @@ struct DataLoaderOptions {
   std::function<Sample(Sample)> transform = {};  ///< applied to every batch, in the background thread if there is one
 };
 
+// Note [Modes of the background thread]
+// Dataset and transform run in the modes of the thread that began the pass, as they were then: NoGrad, AnomalyMode,
+// ExecutionGuard and BackendGuard reach them with prefetch as without, though a guard that is made inside of the pass
+// does not. Two things differ: the background thread computes on one thread, and its draws from default_generator()
+// interleave with the caller's. A transform that draws is repeatable with a Generator of its own.
+
 /// Each pass over the loader is one epoch, and the next pass the next one, with an order of its own that depends only
 /// on seed and epoch. So `set_epoch(e, b)` continues where an earlier run stopped. Errors of the dataset or the
-/// transform are thrown by the step that would give the batch they belong to. Leaving a pass early is safe at any
-/// point; a pass may outlive its loader. A loader belongs to one thread.
+/// transform are thrown by the step that would give the batch they belong to; if begin() throws, the next pass is the
+/// same epoch again. Leaving a pass early is safe at any point; a pass may outlive its loader. A loader belongs to one
+/// thread.
 class DYGRAD_API DataLoader {
  public:
   class Pass;
@@ -32,13 +39,14 @@ class DYGRAD_API DataLoader {
   /// Throws InvalidArgument for a null dataset, a batch size below 1 or a negative prefetch.
   DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions options = {});
 
-  /// Batches of one whole pass.
+  /// Batches of one whole pass. Throws InvalidArgument if the dataset's size is negative.
   std::int64_t num_batches() const;
-  /// Samples of one whole pass.
+  /// Samples of one whole pass; throws as num_batches.
   std::int64_t num_samples() const;
   /// Of the next pass.
   std::int64_t epoch() const { return epoch_; }
-  /// The next pass is `epoch` and leaves out its first batches. Throws InvalidArgument if a number is negative.
+  /// The next pass is `epoch` and leaves out its first batches. Throws InvalidArgument if a number is negative, or
+  /// `epoch` is the last of its type, after which there would be no next one.
   void set_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
 
   /// One pass; moved, not copied. Advancing throws what the dataset threw.
@@ -60,7 +68,8 @@ class DYGRAD_API DataLoader {
     explicit Iterator(std::shared_ptr<Pass> pass);
     std::shared_ptr<Pass> pass_;  // the only owner
   };
-  /// Begins the next pass.
+  /// Begins the next pass. Throws InvalidArgument if the dataset's size is negative or epochs are used up, Error if the
+  /// system gives no background thread, and what dataset and transform throw for the first batch.
   Iterator begin();
   std::default_sentinel_t end() const { return {}; }
 

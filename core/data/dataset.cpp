@@ -5,6 +5,7 @@
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -57,13 +58,11 @@ Tensor gather_rows(const Tensor& x, std::span<const std::int64_t> indices) {
   return result;
 }
 
-}  // namespace
-
-Sample Dataset::batch(std::span<const std::int64_t> indices) const {
+Sample stacked(const Dataset& dataset, std::span<const std::int64_t> indices) {
   Sample first;
   Sample result;
   for (std::size_t i = 0; i < indices.size(); ++i) {
-    const Sample sample = get(indices[i]);
+    const Sample sample = dataset.get(indices[i]);
     if (i == 0) {
       first = sample;
       for (const Tensor& item : first) result.push_back(empty_batch(item, indices.size()));
@@ -73,6 +72,12 @@ Sample Dataset::batch(std::span<const std::int64_t> indices) const {
       raw::copy(sample[k], view::select(result[k], 0, static_cast<std::int64_t>(i)));
   }
   return result;
+}
+
+}  // namespace
+
+Sample Dataset::batch(std::span<const std::int64_t> indices) const {
+  return detail::with_out_of_memory("dataset", [&] { return stacked(*this, indices); });
 }
 
 TensorDataset::TensorDataset(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {
@@ -93,16 +98,20 @@ TensorDataset::TensorDataset(std::vector<Tensor> tensors) : tensors_(std::move(t
 
 Sample TensorDataset::get(std::int64_t index) const {
   check_index(index, size_);
-  Sample sample;
-  for (const Tensor& tensor : tensors_) sample.push_back(view::select(tensor, 0, index));
-  return sample;
+  return detail::with_out_of_memory("dataset", [&] {
+    Sample sample;
+    for (const Tensor& tensor : tensors_) sample.push_back(view::select(tensor, 0, index));
+    return sample;
+  });
 }
 
 Sample TensorDataset::batch(std::span<const std::int64_t> indices) const {
   for (std::int64_t index : indices) check_index(index, size_);
-  Sample result;
-  for (const Tensor& tensor : tensors_) result.push_back(gather_rows(tensor, indices));
-  return result;
+  return detail::with_out_of_memory("dataset", [&] {
+    Sample result;
+    for (const Tensor& tensor : tensors_) result.push_back(gather_rows(tensor, indices));
+    return result;
+  });
 }
 
 }  // namespace dygrad

@@ -1,14 +1,25 @@
 #include <dygrad/core/data/data_loader.h>
 
+#include <dygrad/autograd/anomaly.h>
+#include <dygrad/autograd/grad_mode.h>
 #include <dygrad/core/allocator.h>
+#include <dygrad/core/backend.h>
 #include <dygrad/core/error.h>
+#include <dygrad/core/execution.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/print.h>
 #include <dygrad/tests/support/catch.h>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
 #include <thread>
 
 using namespace dygrad;
@@ -46,6 +57,23 @@ class Fragile : public Dataset {
  private:
   std::int64_t size_, broken_;
 };
+
+/// Claims any number of samples.
+struct Claiming : Dataset {
+  explicit Claiming(std::int64_t n) : claimed(n) {}
+  std::int64_t size() const override { return claimed; }
+  Sample get(std::int64_t i) const override { return {tensor(i)}; }
+  std::int64_t claimed;
+};
+
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+
+/// Bytes of address space that this process uses.
+rlim_t address_space() {
+  rlim_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
+}
 
 }  // namespace
 
@@ -175,6 +203,110 @@ TEST_CASE("a transform is applied to every batch") {
                       {.prefetch = prefetch, .transform = [](Sample) -> Sample { throw InvalidArgument("no"); }});
     CHECK_THROWS_AS(broken.begin(), InvalidArgument);
   }
+}
+
+TEST_CASE("dataset and transform run in the modes of the thread that began the pass") {
+  for (int prefetch : {0, 2}) {
+    bool grad_enabled = true, anomaly = false, forced = false, direct = false;
+    DataLoader loader(count_to(1), {.prefetch = prefetch, .transform = [&](Sample batch) {
+                                      grad_enabled = is_grad_enabled();
+                                      anomaly = AnomalyMode::is_enabled();
+                                      forced = forced_backend() && forced_backend()->name() == "reference";
+                                      direct = execution_context().compute == Compute::direct;
+                                      return batch;
+                                    }});
+    {
+      const NoGrad no_grad;
+      const AnomalyMode watching;
+      const BackendGuard backend("reference");
+      const ExecutionGuard execution({.compute = Compute::direct});
+      (void)loader.begin();
+    }
+    CHECK(!grad_enabled);
+    CHECK(anomaly);
+    CHECK(forced);
+    CHECK(direct);
+    (void)loader.begin();
+    CHECK(grad_enabled);
+    CHECK(!anomaly);
+  }
+}
+
+TEST_CASE("a dataset of a negative size is refused, and one of any other gives its batches") {
+  for (std::int64_t size : {std::int64_t{-1}, std::int64_t{-1000}, std::numeric_limits<std::int64_t>::min()}) {
+    for (bool shuffle : {false, true}) {
+      DataLoader loader(std::make_shared<Claiming>(size), {.shuffle = shuffle, .drop_last = shuffle});
+      CHECK_THROWS_MATCHES(loader.begin(), InvalidArgument,
+                           Says("DataLoader", "negative", "size() >= 0", "got " + std::to_string(size), "fix"));
+      CHECK_THROWS_AS(loader.num_batches(), InvalidArgument);
+      CHECK_THROWS_AS(loader.num_samples(), InvalidArgument);
+      CHECK(loader.epoch() == 0);
+    }
+  }
+  DataLoader huge(std::make_shared<Claiming>(kMost), {.batch_size = 2});
+  CHECK((*huge.begin())[0].to_vector<std::int64_t>() == Order{0, 1});
+  huge.set_epoch(0, huge.num_batches() - 1);
+  CHECK((*huge.begin())[0].to_vector<std::int64_t>() == Order{kMost - 1});
+  DataLoader shuffled(std::make_shared<Claiming>(kMost), {.shuffle = true});
+  CHECK_THROWS_AS(shuffled.begin(), Error);
+  DataLoader whole(std::make_shared<Claiming>(kMost), {.batch_size = kMost});
+  CHECK_THROWS_AS(whole.begin(), OutOfMemory);
+}
+
+TEST_CASE("the last epoch of 64 bits is refused before it would overflow") {
+  DataLoader loader(count_to(3), {.prefetch = 0});
+  CHECK_THROWS_MATCHES(loader.set_epoch(kMost), InvalidArgument, Says("0 <= epoch <", "got " + std::to_string(kMost)));
+  loader.set_epoch(kMost - 1, kMost);
+  CHECK(loader.begin() == loader.end());
+  CHECK(loader.epoch() == kMost);
+  CHECK_THROWS_AS(loader.begin(), InvalidArgument);
+  loader.set_epoch(0);
+  CHECK(all_of(loader).size() == 3);
+}
+
+TEST_CASE("a pass that could not begin leaves its loader as it was") {
+  for (int prefetch : {0, 2}) {
+    bool broken = true;
+    DataLoader loader(count_to(8), {.batch_size = 2, .shuffle = true, .prefetch = prefetch, .transform = [&](Sample b) {
+                                      if (broken) throw IoError("not now");
+                                      return b;
+                                    }});
+    loader.set_epoch(3, 1);
+    CHECK_THROWS_AS(loader.begin(), IoError);
+    CHECK(loader.epoch() == 3);
+    broken = false;
+    CHECK(all_of(loader).size() == 6);
+    CHECK(loader.epoch() == 4);
+  }
+}
+
+TEST_CASE("a loader that gets no thread says so") {
+  const auto child_result = [] {
+    DataLoader loader(count_to(3));
+    // New mappings fail from here on, a thread's stack among them.
+    const rlimit limit{.rlim_cur = address_space(), .rlim_max = RLIM_INFINITY};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) return 2;
+    auto& waiting = *new std::vector<std::thread>;  // on the stacks of threads that have ended, which are kept
+    try {
+      for (;;) waiting.emplace_back([] { pause(); });
+    } catch (const std::exception&) {
+    }
+    try {
+      (void)loader.begin();
+      return 3;
+    } catch (const Error& error) {
+      return Says("DataLoader", "no thread", "prefetch = 0").match(error) && loader.epoch() == 0 ? 0 : 4;
+    } catch (const std::exception&) {
+      return 5;
+    }
+  };
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) _exit(child_result());
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("impossible options are refused") {

@@ -1,4 +1,4 @@
-#include <dygrad/autograd/grad_mode.h>
+#include <dygrad/core/record_state.h>
 
 namespace dygrad::detail {
 
