@@ -19,11 +19,13 @@ Tanh::Tanh() = default;
 Tensor Tanh::forward(const Tensor& x) { return tanh(x); }
 
 LeakyReLU::LeakyReLU() : LeakyReLU(Options{}) {}
-LeakyReLU::LeakyReLU(Options options) : options_(options) {}
+LeakyReLU::LeakyReLU(Options options) : options_(options) {
+  detail::OptionsCheck("LeakyReLU").finite("alpha", options_.alpha);
+}
 Tensor LeakyReLU::forward(const Tensor& x) { return leaky_relu(x, options_.alpha); }
 
 ELU::ELU() : ELU(Options{}) {}
-ELU::ELU(Options options) : options_(options) {}
+ELU::ELU(Options options) : options_(options) { detail::OptionsCheck("ELU").finite("alpha", options_.alpha); }
 Tensor ELU::forward(const Tensor& x) { return elu(x, options_.alpha); }
 
 GELU::GELU() : GELU(Options{}) {}

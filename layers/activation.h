@@ -37,6 +37,7 @@ class DYGRAD_API Tanh : public Layer {
   Tensor forward(const Tensor& x) override;
 };
 
+/// Throws InvalidArgument unless alpha is finite.
 class DYGRAD_API LeakyReLU : public Layer {
  public:
   struct Options {
@@ -50,6 +51,7 @@ class DYGRAD_API LeakyReLU : public Layer {
   Options options_;
 };
 
+/// Throws InvalidArgument unless alpha is finite.
 class DYGRAD_API ELU : public Layer {
  public:
   struct Options {

@@ -1,5 +1,6 @@
 #include <dygrad/layers/batch_norm.h>
 
+#include <cmath>
 #include <utility>
 
 #include <dygrad/autograd/ops/norm.h>
@@ -17,20 +18,25 @@ const BatchNorm::Options& checked(const BatchNorm::Options& o) {
   const detail::OptionsCheck check("BatchNorm");
   check.at_least("num_channels", o.num_channels, 1);
   check.between("momentum", o.momentum, 0, 1);
-  if (!(o.epsilon > 0)) check.fail("epsilon", "epsilon > 0", fmt::format("{}", o.epsilon));
+  if (!(o.epsilon > 0 && std::isfinite(o.epsilon)))
+    check.fail("epsilon", "epsilon > 0, finite", fmt::format("{}", o.epsilon));
   check.weight_wanted(o.param_attr);
   check.floating(o.dtype);
   return o;
 }
 
-/// moving = momentum * moving + (1 - momentum) * batch.
-void update_moving(Tensor moving, const Tensor& batch, double momentum) {
-  dispatch_float(moving.dtype(), "batch_norm", [&]<class T>() {
-    const std::span<const T> from = batch.read<T>();
-    const std::span<T> to = moving.write<T>();
-    for (std::size_t i = 0; i < to.size(); ++i) {
-      to[i] = static_cast<T>(momentum * static_cast<double>(to[i]) + (1 - momentum) * static_cast<double>(from[i]));
-    }
+/// moving = momentum * moving + (1 - momentum) * batch, for both or, if they do not fit, neither.
+void update_moving(Tensor mean, Tensor variance, const BatchStatistics& batch, double momentum) {
+  dispatch_float(mean.dtype(), "batch_norm", [&]<class T>() {
+    const auto mix = [momentum](std::span<T> to, std::span<const T> from) {
+      for (std::size_t i = 0; i < to.size(); ++i) {
+        to[i] = static_cast<T>(momentum * static_cast<double>(to[i]) + (1 - momentum) * static_cast<double>(from[i]));
+      }
+    };
+    const std::span<const T> new_mean = batch.mean.read<T>(), new_variance = batch.variance.read<T>();
+    const std::span<T> old_mean = mean.write<T>(), old_variance = variance.write<T>();
+    mix(old_mean, new_mean);
+    mix(old_variance, new_variance);
   });
 }
 
@@ -75,20 +81,19 @@ Tensor BatchNorm::forward(const Tensor& x) {
   return with_name([&] {
     const bool channels_last = options_.data_format == DataFormat::NHWC && x.rank() == 4;
     const Tensor input = channels_last ? permute(x, {0, 3, 1, 2}) : x;
-    Tensor y = normalize(input);
+    BatchStatistics batch;
+    Tensor y = normalize(input, batch);
     if (channels_last) y = permute(y, {0, 2, 3, 1});
-    return act_ && !fused_ ? act_(y) : y;
+    if (act_ && !fused_) y = act_(y);
+    // Last, so that a pass that fails leaves them; an empty batch shows nothing.
+    if (batch.mean.defined() && x.num_elements() > 0) update_moving(mean, variance, batch, options_.momentum);
+    return y;
   });
 }
 
-Tensor BatchNorm::normalize(const Tensor& x) {
+Tensor BatchNorm::normalize(const Tensor& x, BatchStatistics& batch) {
   if (!uses_batch()) return batch_norm_inference(x, mean, variance, weight, bias, options_.epsilon, fused_);
-  BatchStatistics batch;
-  Tensor y = batch_norm(x, weight, bias, options_.epsilon, &batch, fused_);
-  if (x.num_elements() == 0) return y;  // nothing was seen
-  update_moving(mean, batch.mean, options_.momentum);
-  update_moving(variance, batch.variance, options_.momentum);
-  return y;
+  return batch_norm(x, weight, bias, options_.epsilon, &batch, fused_);
 }
 
 }  // namespace dygrad

@@ -10,13 +10,16 @@
 
 namespace dygrad {
 
+struct BatchStatistics;
+
 /// y = act((x - m) / sqrt(v + epsilon) * weight + bias), per channel.
 /// Training: m and v are the batch's mean and biased variance, and the moving ones become
 ///   mean = momentum * mean + (1 - momentum) * m, and likewise variance.
 /// Evaluation, or use_global_stats: m and v are the moving ones.
 /// Shapes: x [N, C] or [N, C, H, W] (NHWC: channels last); weight, bias, mean, variance [C]; y as x.
 /// Initial values: weight 1, bias 0, mean 0, variance 1. The moving pair are parameters that stop gradients, so they
-/// are listed and saved ("_mean", "_variance"), never optimised.
+/// are listed and saved ("_mean", "_variance"), never optimised. Loaded ones are taken as they are: evaluation gives NaN
+/// where a variance is below -epsilon. A forward pass that throws leaves them as they were.
 /// Throws at construction: InvalidArgument, DtypeError; at forward: ShapeError, DtypeError.
 /// Source: Ioffe and Szegedy, "Batch normalization", ICML 2015.
 class DYGRAD_API BatchNorm : public Layer {
@@ -26,7 +29,7 @@ class DYGRAD_API BatchNorm : public Layer {
     std::string act{};              ///< a name that activation() takes; "" for none
     bool is_test = false;           ///< behave as in evaluation mode, always
     double momentum = 0.9;          ///< in [0, 1]
-    double epsilon = 1e-5;          ///< above 0
+    double epsilon = 1e-5;          ///< above 0, finite
     ParamAttrLike param_attr{};     ///< of the scale
     ParamAttrLike bias_attr{};      ///< of the shift; false: none
     DTypeLike dtype = DType::float32;
@@ -49,7 +52,7 @@ class DYGRAD_API BatchNorm : public Layer {
 
  private:
   bool uses_batch() const;
-  Tensor normalize(const Tensor& x);
+  Tensor normalize(const Tensor& x, BatchStatistics& batch);
 
   Options options_;
   ActivationFunction act_;

@@ -5,10 +5,28 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/io/safetensors.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/layers/layer.h>
 #include <dygrad/layers/optim/optimizer.h>
+#include <dygrad/layers/state_copy.h>
 
 namespace dygrad {
+
+namespace {
+
+void check(const char* op, const std::string& path, const Layer& layer, const LoadReport& report) {
+  if (!report.ok()) throw InvalidArgument(report.message(op, layer.full_name(), path));
+}
+
+/// The same with names as in the file.
+LoadReport prefixed(const std::string& prefix, LoadReport report) {
+  for (auto* list : {&report.missing, &report.unexpected, &report.mismatched}) {
+    for (std::string& entry : *list) entry.insert(0, prefix);
+  }
+  return report;
+}
+
+}  // namespace
 
 void save_state(const std::string& path, const StateDict& state, const StateMetadata& metadata) {
   save_safetensors(path, state.entries(), metadata);
@@ -19,14 +37,20 @@ void save_state(const std::string& path, const Layer& layer, const StateMetadata
 }
 
 LoadedState load_state(const std::string& path, const LoadOptions& options) {
-  SafetensorsFile file = load_safetensors(path, options);
-  return {StateDict(std::move(file.tensors)), std::move(file.metadata)};
+  return detail::with_out_of_memory("load_state", [&] {
+    SafetensorsFile file = load_safetensors(path, options);
+    return LoadedState{StateDict(std::move(file.tensors)), std::move(file.metadata)};
+  });
 }
 
 StateMetadata load_state(const std::string& path, Layer& layer, const LoadOptions& options) {
   LoadedState loaded = load_state(path, options);
-  layer.set_dict(loaded.state);
-  return std::move(loaded.metadata);
+  return detail::with_out_of_memory("load_state", [&] {
+    const StateDict own = layer.state_dict();
+    check("load_state", path, layer, detail::compare_states(own, loaded.state));
+    detail::StateCopy(own, loaded.state).commit();
+    return std::move(loaded.metadata);
+  });
 }
 
 void save_checkpoint(const std::string& path, const Layer& model, const Optimizer& optimizer,
@@ -39,21 +63,26 @@ void save_checkpoint(const std::string& path, const Layer& model, const Optimize
 
 StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer, const LoadOptions& options) {
   LoadedState loaded = load_state(path, options);
-  const StateDict model_state = loaded.state.with_prefix("model.");
-  const StateDict optimizer_state = loaded.state.with_prefix("optimizer.");
-  if (model_state.size() + optimizer_state.size() != loaded.state.size()) {
-    throw InvalidArgument(Message("load_checkpoint", "the file is not a checkpoint.")
-                              .line("file {}", path)
-                              .expected("names that begin with \"model.\" or \"optimizer.\"")
-                              .got("others too"));
-  }
-  // The model is checked before the optimizer changes, and the optimizer before the model does.
-  if (const LoadReport report = model.compare_dict(model_state); !report.ok()) {
-    throw InvalidArgument(report.message("load_checkpoint", model.full_name()));
-  }
-  optimizer.set_state_dict(optimizer_state);
-  model.set_dict(model_state);
-  return std::move(loaded.metadata);
+  return detail::with_out_of_memory("load_checkpoint", [&] {
+    const StateDict model_state = loaded.state.with_prefix("model.");
+    const StateDict optimizer_state = loaded.state.with_prefix("optimizer.");
+    if (model_state.size() + optimizer_state.size() != loaded.state.size()) {
+      throw InvalidArgument(Message("load_checkpoint", "the file is not a checkpoint.")
+                                .line("file {}", path)
+                                .expected("names that begin with \"model.\" or \"optimizer.\"")
+                                .got("others too")
+                                .fix("read it with load_state, or choose a file that save_checkpoint wrote"));
+    }
+    const StateDict own = model.state_dict();
+    check("load_checkpoint", path, model, detail::compare_states(own, model_state));
+    if (const LoadReport report = optimizer.compare_dict(optimizer_state); !report.ok())
+      throw InvalidArgument(prefixed("optimizer.", report).message("load_checkpoint", "the optimizer", path));
+    // The model changes last, by a copy that cannot fail; the optimizer's load is all or nothing itself.
+    const detail::StateCopy copy(own, model_state);
+    optimizer.set_state_dict(optimizer_state);
+    copy.commit();
+    return std::move(loaded.metadata);
+  });
 }
 
 }  // namespace dygrad

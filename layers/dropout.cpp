@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/core/generator_rollback.h>
 #include <dygrad/core/message.h>
 #include <dygrad/layers/options_check.h>
 
@@ -24,10 +25,13 @@ Tensor Dropout::forward(const Tensor& x) {
     const bool upscales = options_.dropout_implementation == "upscale_in_train";
     const double kept = 1 - options_.p;
     if (!training() || options_.is_test) return upscales ? x : x * kept;
-    Generator* generator = options_.seed == 0 ? nullptr : &generator_;
-    const Tensor mask = bernoulli(x.shape(), kept, {.dtype = x.dtype(), .generator = generator});
-    const Tensor y = x * mask;
-    return upscales && kept > 0 ? y * (1 / kept) : y;
+    Generator& generator = options_.seed == 0 ? default_generator() : generator_;
+    detail::GeneratorRollback draws(generator);
+    const Tensor mask = bernoulli(x.shape(), kept, {.dtype = x.dtype(), .generator = &generator});
+    Tensor y = x * mask;
+    if (upscales && kept > 0) y = y * (1 / kept);
+    draws.keep();
+    return y;
   });
 }
 

@@ -1,43 +1,23 @@
 #include <dygrad/layers/layer.h>
 
-#include <cxxabi.h>
-
-#include <cstdlib>
+#include <algorithm>
 #include <mutex>
+#include <new>
 #include <set>
 #include <typeinfo>
 
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
+#include <dygrad/core/generator_rollback.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/layers/init/distributions.h>
 #include <dygrad/layers/init/fan.h>
 
 namespace dygrad {
 
 namespace {
-
-/// "a::(anonymous namespace)::Net<b::T>" -> "Net".
-std::string class_name_of(const std::type_info& type) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
-                                                        std::free);
-  const std::string_view text = status == 0 ? readable.get() : type.name();
-  std::size_t begin = 0, end = text.size();
-  int depth = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '<' && depth == 0) end = i;
-    if (c == '<' || c == '(') ++depth;
-    if (c == '>' || c == ')') --depth;
-    if (c == ':' && depth == 0) {
-      begin = i + 1;
-      end = text.size();
-    }
-  }
-  return std::string(text.substr(begin, end - begin));
-}
 
 void check_spec(const ParameterSpec& spec) {
   for (std::int64_t extent : spec.shape) {
@@ -46,6 +26,7 @@ void check_spec(const ParameterSpec& spec) {
           Message("create_parameter", "every extent must be positive.").expected("at least 1").got("{}", spec.shape));
     }
   }
+  detail::check_learning_rate_factor("create_parameter", spec.attr.attr().learning_rate);
   if (!spec.attr.wanted() && !spec.is_bias) {
     throw InvalidArgument(Message("create_parameter", "param_attr must not be false.")
                               .expected("a name, an initializer, a regularizer or a ParamAttr")
@@ -100,7 +81,32 @@ Layer::Layer(std::string name_scope, DType dtype) : name_scope_(std::move(name_s
   }
 }
 
-Layer::~Layer() = default;
+// Sublayers go one after the other, not each from within the one above it, so that deep nesting needs no deep stack.
+Layer::~Layer() {
+  static constinit thread_local std::vector<LayerPtr>* waiting = nullptr;
+  const auto hand_over = [this] {
+    for (detail::NamedSublayer& child : children_) {
+      if (!child.owner) continue;
+      try {
+        waiting->push_back(std::move(child.owner));
+      } catch (const std::bad_alloc&) {
+        child.owner.reset();  // goes from here, then
+      }
+    }
+  };
+  if (waiting) {
+    hand_over();
+    return;
+  }
+  std::vector<LayerPtr> list;
+  waiting = &list;
+  hand_over();
+  while (!list.empty()) {
+    const LayerPtr next = std::move(list.back());
+    list.pop_back();
+  }
+  waiting = nullptr;
+}
 
 Tensor Layer::forward(const Tensor&) {
   throw Error(Message("forward", fmt::format("not implemented by {}.", full_name()))
@@ -112,34 +118,46 @@ const std::string& Layer::full_name() const {
   const std::scoped_lock lock(naming_);
   if (!is_named_.load(std::memory_order_relaxed)) {
     full_name_ =
-        detail::next_layer_name(name_scope_.empty() ? detail::snake_case(class_name_of(typeid(*this))) : name_scope_);
+        detail::next_layer_name(name_scope_.empty() ? detail::snake_case(detail::class_name(typeid(*this))) : name_scope_);
     is_named_.store(true, std::memory_order_release);
   }
   return full_name_;
 }
 
-Parameter Layer::create_parameter(const ParameterSpec& spec) { return create_parameters({&spec, 1}).front(); }
+Parameter Layer::create_parameter(const ParameterSpec& spec) {
+  return std::move(create_parameters({&spec, 1}).front());
+}
 
 std::vector<Parameter> Layer::create_parameters(std::span<const ParameterSpec> specs) {
-  for (const ParameterSpec& spec : specs) check_spec(spec);
-  check_names(specs);
-  const NoGrad no_grad;
-  std::vector<Tensor> values;
-  for (const ParameterSpec& spec : specs) values.push_back(spec.attr.wanted() ? make_value(spec, dtype_) : Tensor());
+  return detail::with_out_of_memory("create_parameter", [&] {
+    for (const ParameterSpec& spec : specs) check_spec(spec);
+    check_names(specs);
+    const NoGrad no_grad;
+    detail::GeneratorRollback draws(default_generator());
+    std::vector<Tensor> values;
+    for (const ParameterSpec& spec : specs) values.push_back(spec.attr.wanted() ? make_value(spec, dtype_) : Tensor());
 
-  std::vector<Parameter> parameters;
-  for (std::size_t i = 0; i < specs.size(); ++i) {
-    if (!values[i].defined()) {
-      parameters.emplace_back();
-      continue;
+    // Room to register them, so that a constructor does not fail after the draws.
+    if (const std::size_t needed = parameters_.size() + specs.size(); needed > parameters_.capacity())
+      parameters_.reserve(std::max(needed, 2 * parameters_.capacity()));
+    int next_weight = next_weight_, next_bias = next_bias_;
+    std::vector<Parameter> parameters;
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      if (!values[i].defined()) {
+        parameters.emplace_back();
+        continue;
+      }
+      const ParamAttr& attr = specs[i].attr.attr();
+      auto name = !attr.name.empty() ? detail::claim_parameter_name(attr.name)
+                  : specs[i].is_bias ? detail::claim_numbered_name(full_name() + ".b", next_bias)
+                                     : detail::claim_numbered_name(full_name() + ".w", next_weight);
+      parameters.emplace_back(values[i], attr, std::move(name));
     }
-    const ParamAttr& attr = specs[i].attr.attr();
-    auto name = !attr.name.empty() ? detail::claim_parameter_name(attr.name)
-                : specs[i].is_bias ? detail::claim_numbered_name(full_name() + ".b", next_bias_)
-                                   : detail::claim_numbered_name(full_name() + ".w", next_weight_);
-    parameters.emplace_back(values[i], attr, std::move(name));
-  }
-  return parameters;
+    next_weight_ = next_weight;
+    next_bias_ = next_bias;
+    draws.keep();
+    return parameters;
+  });
 }
 
 void Layer::check_new_name(const char* op, const std::string& name) const {
@@ -158,37 +176,41 @@ void Layer::check_new_name(const char* op, const std::string& name) const {
 
 Parameter& Layer::register_parameter(const std::string& name, Parameter& member) {
   check_new_name("register_parameter", name);
-  parameters_.push_back({name, &member, nullptr});
+  detail::with_out_of_memory("register_parameter", [&] { parameters_.push_back({name, &member, nullptr}); });
   return member;
 }
 
 Parameter& Layer::add_parameter(const std::string& name, Parameter parameter) {
   check_new_name("add_parameter", name);
-  auto owned = std::make_shared<Parameter>(std::move(parameter));
-  Parameter& place = *owned;
-  parameters_.push_back({name, &place, std::move(owned)});
-  return place;
+  return detail::with_out_of_memory("add_parameter", [&]() -> Parameter& {
+    auto owned = std::make_shared<Parameter>(std::move(parameter));
+    Parameter& place = *owned;
+    parameters_.push_back({name, &place, std::move(owned)});
+    return place;
+  });
 }
 
 Tensor& Layer::register_buffer(const std::string& name, Tensor& member, bool persistable) {
   check_new_name("register_buffer", name);
-  buffers_.push_back({name, &member, persistable});
+  detail::with_out_of_memory("register_buffer", [&] { buffers_.push_back({name, &member, persistable}); });
   return member;
 }
 
 Layer& Layer::register_layer(const std::string& name, Layer& member) {
   check_new_name("register_layer", name);
-  if (&member == this) throw InvalidArgument(Message("register_layer", "a layer cannot be part of itself."));
-  children_.push_back({name, &member, nullptr});
+  check_no_cycle("register_layer", name, member);
+  detail::with_out_of_memory("register_layer", [&] { children_.push_back({name, &member, nullptr}); });
+  member.is_part_ = true;
   return member;
 }
 
 Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
   check_new_name("add_sublayer", name);
   if (!layer) throw InvalidArgument(Message("add_sublayer", fmt::format("the layer \"{}\" is null.", name)));
-  if (layer.get() == this) throw InvalidArgument(Message("add_sublayer", "a layer cannot be part of itself."));
+  check_no_cycle("add_sublayer", name, *layer);
   Layer& added = *layer;
-  children_.push_back({name, &added, std::move(layer)});
+  detail::with_out_of_memory("add_sublayer", [&] { children_.push_back({name, &added, std::move(layer)}); });
+  added.is_part_ = true;
   return added;
 }
 
@@ -226,6 +248,8 @@ void Layer::rethrow_with_name() const {
     rethrow_if<OutOfMemory>(error, text + place);
     rethrow_if<Error>(error, text + place);
     throw;
+  } catch (const std::bad_alloc&) {
+    detail::fail_out_of_memory("layer " + full_name());
   }
 }
 

@@ -25,13 +25,11 @@
 #include <dygrad/autograd/hooks.h>
 #include <dygrad/core/lock.h>
 #include <dygrad/core/tensor.h>
+#include <dygrad/layers/layer_parts.h>
 #include <dygrad/layers/parameter.h>
 #include <dygrad/layers/state_dict.h>
 
 namespace dygrad {
-
-class Layer;
-using LayerPtr = std::shared_ptr<Layer>;
 
 /// What create_parameter makes.
 struct ParameterSpec {
@@ -56,7 +54,9 @@ using ForwardPreHook = std::function<Tensor(Layer& layer, const Tensor& input)>;
 using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, const Tensor& output)>;
 
 /// Neither copied nor moved, because members are registered by reference. One thread at a time may change a layer;
-/// forward passes in evaluation mode may run side by side.
+/// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one that
+/// holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows. A call that throws
+/// leaves names, values, modes and random streams as they were.
 class DYGRAD_API Layer {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
@@ -110,10 +110,11 @@ class DYGRAD_API Layer {
   // ---- state ------------------------------------------------------------------------------------------------------
 
   /// Live handles of all parameters and persistable buffers, by path; a shared one appears under each of its paths.
-  /// With use_structured_name = false, by parameter name, each once; buffers keep their paths.
+  /// With use_structured_name = false, by parameter name, each once; buffers keep their paths. Throws InvalidArgument
+  /// if two parameters, made in different naming scopes, then have one name.
   StateDict state_dict(StateDictOptions options = {}) const;
   /// Copies values in. Strict: throws InvalidArgument listing every missing, unexpected and misshapen name, before
-  /// anything is changed. Otherwise returns them and takes what fits.
+  /// anything is changed. Otherwise returns them and takes what fits. Values are taken as they are, NaN included.
   LoadReport set_dict(const StateDict& state, SetDictOptions options = {});
   /// What set_dict would find; changes nothing.
   LoadReport compare_dict(const StateDict& state, StateDictOptions options = {}) const;
@@ -164,44 +165,27 @@ class DYGRAD_API Layer {
     }
   }
 
-  struct Child {
-    std::string name;
-    Layer* layer;
-    LayerPtr owner;  // null for members
-  };
-  /// For containers, which insert and remove.
-  std::vector<Child>& child_entries() { return children_; }
-  const std::vector<Child>& child_entries() const { return children_; }
+  const std::vector<detail::NamedSublayer>& child_entries() const { return children_; }
 
  private:
-  struct ParameterEntry {
-    std::string name;
-    Parameter* parameter;
-    std::shared_ptr<Parameter> owned;  // null for members
-  };
-  struct BufferEntry {
-    std::string name;
-    Tensor* tensor;
-    bool persistable;
-  };
-  struct StateTarget;
+  friend struct detail::LayerWalk;
+  friend class LayerContainer;
 
   Tensor run_pre_hooks(const Tensor& x);
   Tensor run_post_hooks(const Tensor& input, Tensor output);
   [[noreturn]] void rethrow_with_name() const;
   void check_new_name(const char* op, const std::string& name) const;
+  /// Throws InvalidArgument if `added` is this layer or holds it.
+  void check_no_cycle(const char* op, const std::string& name, const Layer& added) const;
   void set_training(bool training);
-  template <class Visit>
-  void walk(const std::string& prefix, const Visit& visit) const;
-  std::vector<StateTarget> state_targets(bool use_structured_name) const;
-  LoadReport compare(const std::vector<StateTarget>& targets, const StateDict& state) const;
 
   std::string name_scope_;
   DType dtype_;
   bool training_ = true;
-  std::vector<ParameterEntry> parameters_;
-  std::vector<BufferEntry> buffers_;
-  std::vector<Child> children_;
+  std::vector<detail::NamedParameter> parameters_;
+  std::vector<detail::NamedBuffer> buffers_;
+  std::vector<detail::NamedSublayer> children_;
+  std::atomic<bool> is_part_{false};  // of another layer, now or before
   HookList<ForwardPreHook> pre_hooks_;
   HookList<ForwardPostHook> post_hooks_;
   int next_weight_ = 0;

@@ -4,6 +4,7 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -33,26 +34,43 @@ std::size_t LayerContainer::index(std::int64_t position) const {
 void LayerContainer::append(LayerPtr layer) { insert(size(), std::move(layer)); }
 
 void LayerContainer::insert(std::int64_t position, LayerPtr layer) {
-  const std::size_t place = position == size() ? child_entries().size() : index(position);
-  Layer* added = checked(layer, "insert").get();
-  child_entries().insert(child_entries().begin() + at(place), Child{"0", added, std::move(layer)});
-  renumber();
+  const std::size_t place = position == size() ? children_.size() : index(position);
+  Layer& added = *checked(layer, "insert");
+  check_no_cycle("insert", std::to_string(place), added);
+  detail::with_out_of_memory("insert", [&] {
+    children_.insert(children_.begin() + at(place), detail::NamedSublayer{"0", &added, std::move(layer)});
+  });
+  added.is_part_ = true;
+  renumber(place);
 }
 
 void LayerContainer::extend(const std::vector<LayerPtr>& layers) {
-  for (const LayerPtr& layer : layers) checked(layer, "extend");
-  for (const LayerPtr& layer : layers) append(layer);
+  for (const LayerPtr& layer : layers) {
+    checked(layer, "extend");
+    check_no_cycle("extend", std::to_string(size()), *layer);
+  }
+  detail::with_out_of_memory("extend", [&] { children_.reserve(children_.size() + layers.size()); });
+  // Nothing fails from here on: there is room, and numbers are short enough to lie in the string itself.
+  for (const LayerPtr& layer : layers) {
+    children_.push_back({std::to_string(children_.size()), layer.get(), layer});
+    layer->is_part_ = true;
+  }
 }
 
 void LayerContainer::set(std::int64_t position, LayerPtr layer) {
-  Child& child = child_entries()[index(position)];
-  child.layer = checked(layer, "set").get();
-  child.owner = std::move(layer);
+  const std::size_t place = index(position);
+  Layer& added = *checked(layer, "set");
+  check_no_cycle("set", children_[place].name, added);
+  children_[place].layer = &added;
+  children_[place].owner.swap(layer);
+  added.is_part_ = true;
 }
 
 void LayerContainer::erase(std::int64_t position) {
-  child_entries().erase(child_entries().begin() + at(index(position)));
-  renumber();
+  const std::size_t place = index(position);
+  const LayerPtr erased = std::move(children_[place].owner);  // goes when the list is in order
+  children_.erase(children_.begin() + at(place));
+  renumber(place);
 }
 
 std::vector<LayerPtr> LayerContainer::share_range(std::int64_t start, std::int64_t stop) const {
@@ -62,11 +80,10 @@ std::vector<LayerPtr> LayerContainer::share_range(std::int64_t start, std::int64
   return layers;
 }
 
-void LayerContainer::renumber() {
-  std::size_t position = 0;
-  for (Child& child : child_entries()) {
-    if (is_number(child.name)) child.name = std::to_string(position);
-    ++position;
+// Cannot fail, as numbers are short enough to lie in the string itself.
+void LayerContainer::renumber(std::size_t first) {
+  for (std::size_t i = first; i < children_.size(); ++i) {
+    if (is_number(children_[i].name)) children_[i].name = std::to_string(i);
   }
 }
 

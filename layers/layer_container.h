@@ -11,7 +11,8 @@
 namespace dygrad {
 
 /// Positions count from 0, negative ones from the back; others throw InvalidArgument. An element may be shared with
-/// other containers. Elements added without a name are named by their position, and renamed when that changes.
+/// other containers. Elements added without a name are named by their position, and renamed when that changes. A call
+/// that throws changes nothing.
 class DYGRAD_API LayerContainer : public Layer {
  public:
   std::int64_t size() const { return static_cast<std::int64_t>(child_entries().size()); }
@@ -78,7 +79,8 @@ class DYGRAD_API LayerContainer : public Layer {
     append(std::move(layer));
     return made;
   }
-  void renumber();
+  /// Names of elements from `first` on that are numbers become their positions.
+  void renumber(std::size_t first);
 };
 
 }  // namespace dygrad

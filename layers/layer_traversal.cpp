@@ -1,102 +1,118 @@
-// The members of Layer that walk its sublayers, and its state.
-#include <unordered_map>
+// The members of Layer that walk its sublayers.
 #include <unordered_set>
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/layers/layer.h>
+#include <dygrad/layers/layer_walk.h>
 
 namespace dygrad {
 
-namespace {
-std::string join(const std::string& prefix, const std::string& name) {
-  return prefix.empty() ? name : prefix + "." + name;
-}
+using detail::join;
+using detail::LayerWalk;
 
-template <class Named>
-auto without_names(const std::vector<Named>& named) {
-  std::vector<typename Named::second_type> values;
-  values.reserve(named.size());
-  for (const Named& entry : named) values.push_back(entry.second);
-  return values;
-}
-
-std::string describe(const Tensor& x) {
-  return x.defined() ? fmt::format("{} {}", x.dtype(), x.shape()) : "an undefined tensor";
-}
-}  // namespace
-
-/// Calls visit(path, layer) on this layer and all below it, each once, parents first.
-template <class Visit>
-void Layer::walk(const std::string& prefix, const Visit& visit) const {
-  std::unordered_set<const Layer*> seen;
-  const auto descend = [&](const auto& self, const std::string& path, const Layer& layer) -> void {
-    if (!seen.insert(&layer).second) return;
-    visit(path, layer);
-    for (const Child& child : layer.children_) self(self, join(path, child.name), *child.layer);
-  };
-  descend(descend, prefix, *this);
+void Layer::check_no_cycle(const char* op, const std::string& name, const Layer& added) const {
+  std::string place;
+  bool found = &added == this;
+  // Only a layer that is part of another can be below what is added.
+  if (!found && is_part_ && !added.children_.empty()) {
+    detail::with_out_of_memory(op, [&] {
+      LayerWalk::run(added, {}, [&](const std::string& path, const Layer& layer) {
+        if (&layer != this) return;
+        found = true;
+        place = path;
+      });
+    });
+  }
+  if (!found) return;
+  throw InvalidArgument(Message(op, "a layer cannot be part of itself.")
+                            .line("the layer to add as \"{}\" {}", name,
+                                  place.empty() ? "is this layer" : fmt::format("holds this one as \"{}\"", place))
+                            .expected("layers without a cycle")
+                            .got("one")
+                            .fix("keep a plain pointer to a layer above, and register only those below"));
 }
 
 std::vector<std::pair<std::string, Parameter>> Layer::named_parameters(const std::string& prefix,
                                                                        bool include_sublayers) const {
-  std::vector<std::pair<std::string, Parameter>> found;
-  std::unordered_set<const TensorImpl*> seen;
-  walk(prefix, [&](const std::string& path, const Layer& layer) {
-    if (&layer != this && !include_sublayers) return;
-    for (const ParameterEntry& entry : layer.parameters_) {
-      const Parameter& parameter = *entry.parameter;
-      if (parameter.defined() && seen.insert(parameter.impl()).second) {
-        found.emplace_back(join(path, entry.name), parameter);
-      }
-    }
+  return detail::with_out_of_memory("named_parameters", [&] {
+    std::vector<std::pair<std::string, Parameter>> found;
+    LayerWalk::run_parameters(*this, prefix, include_sublayers, [&](const std::string& path, const auto& entry) {
+      found.emplace_back(join(path, entry.name), *entry.parameter);
+    });
+    return found;
   });
-  return found;
 }
 
 std::vector<Parameter> Layer::parameters(bool include_sublayers) const {
-  return without_names(named_parameters({}, include_sublayers));
+  return detail::with_out_of_memory("parameters", [&] {
+    std::vector<Parameter> found;
+    LayerWalk::run_parameters(*this, {}, include_sublayers,
+                              [&](const std::string&, const auto& entry) { found.push_back(*entry.parameter); });
+    return found;
+  });
 }
 
 std::vector<std::pair<std::string, Tensor>> Layer::named_buffers(const std::string& prefix,
                                                                  bool include_sublayers) const {
-  std::vector<std::pair<std::string, Tensor>> found;
-  std::unordered_set<const TensorImpl*> seen;
-  walk(prefix, [&](const std::string& path, const Layer& layer) {
-    if (&layer != this && !include_sublayers) return;
-    for (const BufferEntry& entry : layer.buffers_) {
-      const Tensor& buffer = *entry.tensor;
-      if (buffer.defined() && seen.insert(buffer.impl()).second) found.emplace_back(join(path, entry.name), buffer);
-    }
+  return detail::with_out_of_memory("named_buffers", [&] {
+    std::vector<std::pair<std::string, Tensor>> found;
+    LayerWalk::run_buffers(*this, prefix, include_sublayers, [&](const std::string& path, const auto& entry) {
+      found.emplace_back(join(path, entry.name), *entry.tensor);
+    });
+    return found;
   });
-  return found;
 }
 
 std::vector<Tensor> Layer::buffers(bool include_sublayers) const {
-  return without_names(named_buffers({}, include_sublayers));
+  return detail::with_out_of_memory("buffers", [&] {
+    std::vector<Tensor> found;
+    LayerWalk::run_buffers(*this, {}, include_sublayers,
+                           [&](const std::string&, const auto& entry) { found.push_back(*entry.tensor); });
+    return found;
+  });
 }
 
 std::vector<std::pair<std::string, Layer*>> Layer::named_sublayers(const std::string& prefix, bool include_self) {
-  std::vector<std::pair<std::string, Layer*>> found;
-  walk(prefix, [&](const std::string& path, const Layer& layer) {
-    // Reached from this non-const layer, so none of them is const.
-    if (&layer != this || include_self) found.emplace_back(path, const_cast<Layer*>(&layer));
+  return detail::with_out_of_memory("named_sublayers", [&] {
+    std::vector<std::pair<std::string, Layer*>> found;
+    LayerWalk::run(*this, prefix, [&](const std::string& path, const Layer& layer) {
+      // Reached from this non-const layer, so none of them is const.
+      if (&layer != this || include_self) found.emplace_back(path, const_cast<Layer*>(&layer));
+    });
+    return found;
   });
-  return found;
 }
 
-std::vector<Layer*> Layer::sublayers(bool include_self) { return without_names(named_sublayers({}, include_self)); }
+std::vector<Layer*> Layer::sublayers(bool include_self) {
+  return detail::with_out_of_memory("sublayers", [&] {
+    std::vector<Layer*> found;
+    LayerWalk::run(*this, {}, [&](const std::string&, const Layer& layer) {
+      if (&layer != this || include_self) found.push_back(const_cast<Layer*>(&layer));
+    });
+    return found;
+  });
+}
 
 std::vector<std::pair<std::string, Layer*>> Layer::named_children() {
-  std::vector<std::pair<std::string, Layer*>> found;
-  std::unordered_set<const Layer*> seen;
-  for (const Child& child : children_) {
-    if (seen.insert(child.layer).second) found.emplace_back(child.name, child.layer);
-  }
-  return found;
+  return detail::with_out_of_memory("named_children", [&] {
+    std::vector<std::pair<std::string, Layer*>> found;
+    std::unordered_set<const Layer*> seen;
+    for (const detail::NamedSublayer& child : children_) {
+      if (seen.insert(child.layer).second) found.emplace_back(child.name, child.layer);
+    }
+    return found;
+  });
 }
 
-std::vector<Layer*> Layer::children() { return without_names(named_children()); }
+std::vector<Layer*> Layer::children() {
+  return detail::with_out_of_memory("children", [&] {
+    std::vector<Layer*> found;
+    for (const auto& [name, layer] : named_children()) found.push_back(layer);
+    return found;
+  });
+}
 
 std::int64_t Layer::num_parameters() const {
   std::int64_t count = 0;
@@ -115,91 +131,14 @@ void Layer::clear_gradients() {
 }
 
 Layer& Layer::apply(const std::function<void(Layer&)>& visit) {
-  std::unordered_set<const Layer*> seen;
-  const auto descend = [&](const auto& self, Layer& layer) -> void {
-    if (!seen.insert(&layer).second) return;
-    for (const Child& child : layer.children_) self(self, *child.layer);
-    visit(layer);
-  };
-  descend(descend, *this);
+  std::vector<Layer*> order;  // complete before the first visit, which may add layers
+  detail::with_out_of_memory("apply", [&] {
+    LayerWalk::run(
+        *this, {}, detail::Shared::once, [](const std::string&, const Layer&) {},
+        [&](const Layer& layer) { order.push_back(const_cast<Layer*>(&layer)); });
+  });
+  for (Layer* layer : order) visit(*layer);
   return *this;
-}
-
-/// One place that state is read from and written to.
-struct Layer::StateTarget {
-  std::string name;
-  Tensor tensor;
-};
-
-std::vector<Layer::StateTarget> Layer::state_targets(bool use_structured_name) const {
-  std::vector<StateTarget> targets;
-  std::unordered_set<std::string> seen;
-  const auto descend = [&](const auto& self, const std::string& path, const Layer& layer) -> void {
-    for (const ParameterEntry& entry : layer.parameters_) {
-      if (!entry.parameter->defined()) continue;
-      std::string name = use_structured_name ? join(path, entry.name) : entry.parameter->name();
-      if (seen.insert(name).second) targets.push_back({std::move(name), *entry.parameter});
-    }
-    for (const BufferEntry& entry : layer.buffers_) {
-      if (entry.persistable && entry.tensor->defined()) targets.push_back({join(path, entry.name), *entry.tensor});
-    }
-    for (const Child& child : layer.children_) self(self, join(path, child.name), *child.layer);
-  };
-  descend(descend, {}, *this);
-  return targets;
-}
-
-StateDict Layer::state_dict(StateDictOptions options) const {
-  StateDict::Entries entries;
-  for (StateTarget& target : state_targets(options.use_structured_name)) {
-    entries.emplace_back(std::move(target.name), std::move(target.tensor));
-  }
-  return StateDict(std::move(entries));
-}
-
-LoadReport Layer::compare(const std::vector<StateTarget>& targets, const StateDict& state) const {
-  LoadReport report;
-  std::unordered_map<std::string_view, const Tensor*> given;
-  for (const auto& [name, tensor] : state) given.emplace(name, &tensor);
-  for (const StateTarget& target : targets) {
-    const auto found = given.find(target.name);
-    if (found == given.end()) {
-      report.missing.push_back(target.name);
-      continue;
-    }
-    const Tensor& source = *found->second;
-    if (!source.defined() || source.shape() != target.tensor.shape() || source.dtype() != target.tensor.dtype()) {
-      report.mismatched.push_back(
-          fmt::format("{}: expected {}, got {}", target.name, describe(target.tensor), describe(source)));
-    }
-    given.erase(found);
-  }
-  for (const auto& [name, tensor] : state) {
-    if (given.contains(name)) report.unexpected.push_back(name);
-  }
-  return report;
-}
-
-LoadReport Layer::compare_dict(const StateDict& state, StateDictOptions options) const {
-  return compare(state_targets(options.use_structured_name), state);
-}
-
-LoadReport Layer::set_dict(const StateDict& state, SetDictOptions options) {
-  const std::vector<StateTarget> targets = state_targets(options.use_structured_name);
-  LoadReport report = compare(targets, state);
-  if (options.strict && !report.ok()) throw InvalidArgument(report.message("set_dict", full_name()));
-  std::unordered_map<std::string_view, const Tensor*> given;
-  for (const auto& [name, tensor] : state) given.emplace(name, &tensor);
-  for (const StateTarget& target : targets) {
-    const auto found = given.find(target.name);
-    if (found == given.end()) continue;
-    const Tensor& source = *found->second;
-    if (!source.defined() || source.shape() != target.tensor.shape() || source.dtype() != target.tensor.dtype())
-      continue;
-    Tensor place = target.tensor;
-    place.set_value(source);
-  }
-  return report;
 }
 
 }  // namespace dygrad

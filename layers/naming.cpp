@@ -1,5 +1,8 @@
 #include <dygrad/layers/naming.h>
 
+#include <cxxabi.h>
+
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <set>
@@ -23,32 +26,41 @@ class NameScope : public std::enable_shared_from_this<NameScope> {
   NameClaim claim(const std::string& name) {
     const std::scoped_lock lock(mutex_);
     check_locked(name);
-    living_.insert(name);
-    return {shared_from_this(), name};
+    std::string taken = name;
+    living_.insert(taken);
+    return {shared_from_this(), std::move(taken)};
   }
   NameClaim claim_numbered(const std::string& stem, int& next) {
     const std::scoped_lock lock(mutex_);
-    std::string name;
-    do {
-      name = fmt::format("{}_{}", stem, next++);
-    } while (living_.contains(name));
-    living_.insert(name);
-    return {shared_from_this(), std::move(name)};
+    return claim_numbered_locked(stem, next);
   }
   NameClaim claim_counted(const std::string& stem) {
-    int next = next_number(stem);
-    return claim_numbered(stem, next);
+    const std::scoped_lock lock(mutex_);
+    return claim_numbered_locked(stem, counters_[stem]);
   }
   void release(const std::string& name) {
     const std::scoped_lock lock(mutex_);
     living_.erase(name);
   }
-  int next_number(const std::string& stem) {
+  std::string next_layer_name(const std::string& stem) {
     const std::scoped_lock lock(mutex_);
-    return counters_[stem]++;
+    int& next = counters_[stem];
+    std::string name = fmt::format("{}_{}", stem, next);
+    ++next;
+    return name;
   }
 
  private:
+  NameClaim claim_numbered_locked(const std::string& stem, int& next) {
+    int number = next;
+    std::string name;
+    do {
+      name = fmt::format("{}_{}", stem, number++);
+    } while (living_.contains(name));
+    living_.insert(name);
+    next = number;  // nothing fails any more
+    return {shared_from_this(), std::move(name)};
+  }
   void check_locked(const std::string& name) const {
     if (name.empty()) throw InvalidArgument(Message("ParamAttr", "a parameter's name must not be empty."));
     if (living_.contains(name)) {
@@ -91,8 +103,27 @@ void check_parameter_name(const std::string& name) { current_scope().check(name)
 NameClaim claim_parameter_name(const std::string& name) { return current_scope().claim(name); }
 NameClaim claim_counted_name(const std::string& stem) { return current_scope().claim_counted(stem); }
 NameClaim claim_numbered_name(const std::string& stem, int& next) { return current_scope().claim_numbered(stem, next); }
-std::string next_layer_name(const std::string& stem) {
-  return fmt::format("{}_{}", stem, current_scope().next_number(stem));
+std::string next_layer_name(const std::string& stem) { return current_scope().next_layer_name(stem); }
+
+std::string class_name(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                        std::free);
+  const std::string_view text = status == 0 ? readable.get() : type.name();
+  std::size_t begin = 0, end = text.size();
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '<' && depth == 0) end = i;
+    if (c == '<' || c == '(') ++depth;
+    if (c == '>' || c == ')') --depth;
+    if (c == ':' && depth == 0) {
+      begin = i + 1;
+      end = text.size();
+    }
+  }
+  const std::string_view name = text.substr(begin, end - begin);
+  return std::string(name.starts_with("{lambda") || name.starts_with("$_") ? "a lambda" : name);
 }
 
 // Words begin before a capital that small letters follow, and between a small letter and a capital.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 
 #include <dygrad/core/export.h>
 
@@ -40,6 +41,9 @@ NameClaim claim_numbered_name(const std::string& stem, int& next);
 NameClaim claim_counted_name(const std::string& stem);
 /// "linear" -> "linear_0", "linear_1", ...: counted per scope, never reused in it.
 std::string next_layer_name(const std::string& stem);
+
+/// "a::(anonymous namespace)::Net<b::T>" -> "Net"; "a lambda" for one.
+DYGRAD_API std::string class_name(const std::type_info& type);
 
 /// "Conv2DTranspose" -> "conv2d_transpose", "PRelu" -> "p_relu", "UNet" -> "u_net": Paddle's rule.
 DYGRAD_API std::string snake_case(std::string_view class_name);

@@ -1,6 +1,7 @@
 #include <dygrad/layers/options_check.h>
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 #include <dygrad/core/error.h>
@@ -38,6 +39,10 @@ void OptionsCheck::between(std::string_view argument, double value, double low, 
   if (!(value >= low && value <= high)) {
     fail(argument, fmt::format("{} <= {} <= {}", low, argument, high), fmt::format("{}", value));
   }
+}
+
+void OptionsCheck::finite(std::string_view argument, double value) const {
+  if (!std::isfinite(value)) fail(argument, "a finite number", fmt::format("{}", value));
 }
 
 void OptionsCheck::not_negative(const Padding2D& padding) const {

@@ -20,6 +20,7 @@ class OptionsCheck {
   void at_least(std::string_view argument, Pair value, std::int64_t least) const;
   void divides(std::int64_t groups, std::string_view argument, std::int64_t value) const;
   void between(std::string_view argument, double value, double low, double high) const;
+  void finite(std::string_view argument, double value) const;
   void not_negative(const Padding2D& padding) const;
   /// The weight's attribute is not `false`.
   void weight_wanted(const ParamAttrLike& attr) const;

@@ -1,5 +1,6 @@
 #include <dygrad/layers/parameter.h>
 
+#include <cmath>
 #include <utility>
 
 #include <dygrad/autograd/node.h>
@@ -14,7 +15,8 @@ detail::NameClaim claim_name(const ParamAttr& attr) {
   return attr.name.empty() ? detail::claim_counted_name("parameter") : detail::claim_parameter_name(attr.name);
 }
 
-Tensor checked_value(const Tensor& value) {
+Tensor checked_value(const Tensor& value, const ParamAttr& attr) {
+  detail::check_learning_rate_factor("Parameter", attr.learning_rate);
   if (!is_floating(value.dtype())) {
     throw DtypeError(Message("Parameter", "the dtype cannot be trained.")
                          .expected("float32 or float64")
@@ -25,13 +27,21 @@ Tensor checked_value(const Tensor& value) {
 }
 }  // namespace
 
+void detail::check_learning_rate_factor(std::string_view op, double factor) {
+  if (factor >= 0 && std::isfinite(factor)) return;
+  throw InvalidArgument(Message(op, "the factor on the learning rate is out of range.")
+                            .expected("a finite number >= 0")
+                            .got("{}", factor)
+                            .fix("give 1 for the optimizer's rate, 0 to keep the values"));
+}
+
 Parameter::Parameter(const Tensor& value, const ParamAttr& attr)
-    : Tensor(checked_value(value)), info_(std::make_shared<Info>(Info{claim_name(attr), attr})) {
+    : Tensor(checked_value(value, attr)), info_(std::make_shared<Info>(Info{claim_name(attr), attr})) {
   adopt();
 }
 
 Parameter::Parameter(const Tensor& value, const ParamAttr& attr, detail::NameClaim name)
-    : Tensor(checked_value(value)), info_(std::make_shared<Info>(Info{std::move(name), attr})) {
+    : Tensor(checked_value(value, attr)), info_(std::make_shared<Info>(Info{std::move(name), attr})) {
   adopt();
 }
 
@@ -46,8 +56,24 @@ const std::string& Parameter::name() const {
   return info_ ? info_->name.name() : none;
 }
 
+void Parameter::set_value(const Tensor& source) {
+  const auto with_name = [this](const Error& error) {
+    return fmt::format("{}\n  parameter \"{}\" {} {}", error.what(), name(), dtype(), shape());
+  };
+  try {
+    Tensor::set_value(source);
+  } catch (const ShapeError& error) {
+    throw ShapeError(with_name(error));
+  } catch (const DtypeError& error) {
+    throw DtypeError(with_name(error));
+  }
+}
+
 double Parameter::learning_rate() const { return info().attr.learning_rate; }
-void Parameter::set_learning_rate(double factor) { info().attr.learning_rate = factor; }
+void Parameter::set_learning_rate(double factor) {
+  detail::check_learning_rate_factor("set_learning_rate", factor);
+  info().attr.learning_rate = factor;
+}
 Regularizer Parameter::regularizer() const { return info().attr.regularizer; }
 void Parameter::set_regularizer(Regularizer regularizer) { info().attr.regularizer = regularizer; }
 bool Parameter::need_clip() const { return info().attr.need_clip; }

@@ -4,12 +4,18 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <dygrad/core/tensor.h>
 #include <dygrad/layers/naming.h>
 #include <dygrad/layers/param_attr.h>
 
 namespace dygrad {
+
+namespace detail {
+/// Throws InvalidArgument unless finite and not negative.
+void check_learning_rate_factor(std::string_view op, double factor);
+}  // namespace detail
 
 /// A handle: copies are the same parameter, so `b.weight = a.weight` shares it between layers. A default-made one is
 /// undefined: the bias of a layer with `.bias_attr = false`.
@@ -20,7 +26,8 @@ class DYGRAD_API Parameter : public Tensor {
   Parameter() = default;
   Parameter(std::nullptr_t) {}
   /// A parameter on `value`'s memory. Without attr.name it is called parameter_0, parameter_1, ...
-  /// Throws DtypeError unless floating-point, InvalidArgument if a living parameter has that name.
+  /// Throws DtypeError unless floating-point, InvalidArgument if a living parameter has that name, or if
+  /// attr.learning_rate is negative or not finite.
   explicit Parameter(const Tensor& value, const ParamAttr& attr = {});
   Parameter(const Tensor& value, const ParamAttr& attr, detail::NameClaim name);
 
@@ -31,7 +38,10 @@ class DYGRAD_API Parameter : public Tensor {
   /// A frozen parameter gets no gradient and no update, not even by weight decay.
   void set_trainable(bool trainable) { set_stop_gradient(!trainable); }
 
-  /// The factor on the optimizer's learning rate.
+  /// As Tensor's, with errors that name the parameter.
+  void set_value(const Tensor& source);
+
+  /// The factor on the optimizer's learning rate. Throws InvalidArgument if negative or not finite.
   double learning_rate() const;
   void set_learning_rate(double factor);
   Regularizer regularizer() const;

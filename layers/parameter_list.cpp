@@ -4,6 +4,7 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -12,7 +13,10 @@ ParameterList::ParameterList(std::initializer_list<Parameter> parameters) {
 }
 
 void ParameterList::append(Parameter parameter) {
-  items_.push_back(&add_parameter(std::to_string(size()), std::move(parameter)));
+  detail::with_out_of_memory("append", [&] {
+    if (items_.size() == items_.capacity()) items_.reserve(2 * items_.size() + 4);  // before anything changes
+    items_.push_back(&add_parameter(std::to_string(size()), std::move(parameter)));
+  });
 }
 
 Parameter& ParameterList::operator[](std::int64_t position) const {

@@ -24,7 +24,7 @@ Tensor Sequential::forward(const Tensor& x) {
 
 Layer& Sequential::operator[](std::string_view name) const {
   std::string names;
-  for (const Child& child : child_entries()) {
+  for (const detail::NamedSublayer& child : child_entries()) {
     if (child.name == name) return *child.layer;
     names += (names.empty() ? "" : ", ") + child.name;
   }

@@ -6,6 +6,7 @@
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -16,10 +17,12 @@ namespace {
 }  // namespace
 
 StateDict::StateDict(Entries entries) : entries_(std::move(entries)) {
-  std::unordered_set<std::string_view> names;
-  for (const auto& [name, tensor] : entries_) {
-    if (!names.insert(name).second) fail_repeated(name);
-  }
+  detail::with_out_of_memory("StateDict", [this] {
+    std::unordered_set<std::string_view> names;
+    for (const auto& [name, tensor] : entries_) {
+      if (!names.insert(name).second) fail_repeated(name);
+    }
+  });
 }
 
 const Tensor* StateDict::find(std::string_view name) const {
@@ -36,17 +39,22 @@ const Tensor& StateDict::at(std::string_view name) const {
 
 void StateDict::insert(std::string name, Tensor tensor) {
   if (contains(name)) fail_repeated(name);
-  entries_.emplace_back(std::move(name), std::move(tensor));
+  detail::with_out_of_memory("StateDict", [&] { entries_.emplace_back(std::move(name), std::move(tensor)); });
 }
 
 void StateDict::insert_all(const std::string& prefix, const StateDict& other) {
-  for (const auto& [name, tensor] : other) insert(prefix + name, tensor);
+  detail::with_out_of_memory("StateDict", [&] {
+    Entries all = entries_;
+    all.reserve(entries_.size() + other.size());
+    for (const auto& [name, tensor] : other) all.emplace_back(prefix + name, tensor);
+    *this = StateDict(std::move(all));
+  });
 }
 
 void StateDict::set(std::string name, Tensor tensor) {
   const auto found = std::ranges::find(entries_, name, &Entry::first);
   if (found != entries_.end()) found->second = std::move(tensor);
-  else entries_.emplace_back(std::move(name), std::move(tensor));
+  else detail::with_out_of_memory("StateDict", [&] { entries_.emplace_back(std::move(name), std::move(tensor)); });
 }
 
 bool StateDict::erase(std::string_view name) {
@@ -54,27 +62,33 @@ bool StateDict::erase(std::string_view name) {
 }
 
 StateDict StateDict::with_prefix(std::string_view prefix) const {
-  StateDict part;
-  for (const auto& [name, tensor] : entries_) {
-    if (name.starts_with(prefix)) part.entries_.emplace_back(name.substr(prefix.size()), tensor);
-  }
-  return part;
+  return detail::with_out_of_memory("StateDict", [&] {
+    StateDict part;
+    for (const auto& [name, tensor] : entries_) {
+      if (name.starts_with(prefix)) part.entries_.emplace_back(name.substr(prefix.size()), tensor);
+    }
+    return part;
+  });
 }
 
 StateDict StateDict::clone() const {
-  StateDict copy;
-  for (const auto& [name, tensor] : entries_) copy.entries_.emplace_back(name, raw::clone(tensor));
-  return copy;
+  return detail::with_out_of_memory("StateDict", [&] {
+    StateDict copy;
+    for (const auto& [name, tensor] : entries_) copy.entries_.emplace_back(name, raw::clone(tensor));
+    return copy;
+  });
 }
 
-std::string LoadReport::message(std::string_view op, std::string_view owner) const {
+std::string LoadReport::message(std::string_view op, std::string_view owner, std::string_view file) const {
   Message text(op, fmt::format("the state does not fit {}.", owner));
+  if (!file.empty()) (void)std::move(text).line("file {}", file);
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
     for (const std::string& name : names) (void)std::move(text).line("{} {}", what, name);  // adds in place
   };
   list("missing", missing);
   list("unexpected", unexpected);
   list("mismatched", mismatched);
+  (void)std::move(text).fix("load a state that was saved by the same layers and optimizer");
   std::string lines = std::move(text);
   return lines;
 }

@@ -55,10 +55,10 @@ class DYGRAD_API StateDict {
 struct DYGRAD_API LoadReport {
   std::vector<std::string> missing;     ///< here, but not in the state
   std::vector<std::string> unexpected;  ///< in the state, but not here
-  std::vector<std::string> mismatched;  ///< other shape or dtype: "weight: expected ..., got ..."
+  std::vector<std::string> mismatched;  ///< other shape, dtype or range: "weight: expected ..., got ..."
   bool ok() const { return missing.empty() && unexpected.empty() && mismatched.empty(); }
   /// All of it as the text of an error of `op`.
-  std::string message(std::string_view op, std::string_view owner) const;
+  std::string message(std::string_view op, std::string_view owner, std::string_view file = {}) const;
 };
 
 }  // namespace dygrad

@@ -1,10 +1,22 @@
 #include <dygrad/layers/init/distributions.h>
 
+#include <cmath>
+
+#include <dygrad/core/error.h>
+#include <dygrad/core/message.h>
 #include <dygrad/layers/init/draw.h>
 
 namespace dygrad {
 
-void Constant::operator()(Tensor& parameter) const { parameter.fill(value); }
+void Constant::operator()(Tensor& parameter) const {
+  if (!std::isfinite(value)) {
+    throw InvalidArgument(Message("Constant", "a parameter would not be a number.")
+                              .expected("a finite value")
+                              .got("{}", value)
+                              .fix("give a finite value"));
+  }
+  parameter.fill(value);
+}
 
 void Uniform::operator()(Tensor& parameter) const {
   detail::draw(parameter, seed, [this](const Shape& shape, RandomOptions o) { return uniform(shape, low, high, o); });

@@ -8,7 +8,7 @@
 
 namespace dygrad {
 
-/// Every element `value`.
+/// Every element `value`. Throws InvalidArgument unless it is finite.
 struct DYGRAD_API Constant {
   double value = 0;
   void operator()(Tensor& parameter) const;

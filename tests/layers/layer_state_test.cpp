@@ -100,3 +100,40 @@ TEST_CASE("a state dict has distinct names and finds them") {
   CHECK(outer.with_prefix("model.").contains("a"));
   CHECK(!outer.erase("a"));
 }
+
+TEST_CASE("two parameters of one name cannot be told apart by it") {
+  Parameter first, second;
+  {
+    const UniqueNameGuard guard;
+    first = Parameter(ones({1}));
+  }
+  {
+    const UniqueNameGuard guard;
+    second = Parameter(zeros({1}));
+  }
+  REQUIRE(first.name() == second.name());
+  Layer net;
+  net.add_parameter("a", first);
+  net.add_parameter("b", second);
+  CHECK(net.state_dict().size() == 2);
+  CHECK_THROWS_MATCHES(net.state_dict({.use_structured_name = false}), InvalidArgument,
+                       Says("state_dict", first.name(), "at b", "fix"));
+}
+
+TEST_CASE("a state may consist of the layer's own tensors in other places") {
+  Layer net;
+  const Parameter a = net.add_parameter("a", Parameter(full({3}, 1)));
+  const Parameter b = net.add_parameter("b", Parameter(full({3}, 2)));
+  net.set_dict({{{"a", b}, {"b", a}}});
+  CHECK(a.at({0}) == 2);
+  CHECK(b.at({2}) == 1);
+}
+
+TEST_CASE("setting a parameter to what does not fit names it") {
+  const UniqueNameGuard guard;
+  Net net;
+  CHECK_THROWS_MATCHES(net.fc.weight.set_value(zeros({3, 2})), ShapeError,
+                       Says("set_value", "linear_0.w_0", "expected [2, 3]", "got [3, 2]"));
+  CHECK_THROWS_MATCHES(net.parameters()[1].set_value(zeros({3}, float64)), DtypeError,
+                       Says("set_value", "linear_0.b_0", "expected float32", "got float64", "fix"));
+}
