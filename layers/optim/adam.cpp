@@ -2,26 +2,37 @@
 
 #include <cmath>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
+#include <dygrad/layers/optim/option_range.h>
 #include <dygrad/layers/optim/update.h>
 
 namespace dygrad {
 
 namespace detail {
 
-AdamRule::AdamRule(const char* op, double beta1, double beta2, double epsilon, AdamEpsilon epsilon_form)
+namespace {
+/// Not rounded to 0 by the parameter's dtype.
+bool is_positive_as(DType dtype, double value) {
+  return dispatch_float(dtype, "Adam", [&]<class T>() { return static_cast<T>(value) > 0; });
+}
+}  // namespace
+
+AdamRule::AdamRule(const char* op, double beta1, double beta2, double epsilon, AdamEpsilon epsilon_form,
+                   const std::vector<Parameter>& parameters)
     : beta1_(beta1), beta2_(beta2), epsilon_(epsilon), epsilon_form_(epsilon_form) {
-  const auto require = [&](bool holds, const char* expected, double got) {
-    if (!holds)
-      throw InvalidArgument(Message(op, "an option is out of range.").expected("{}", expected).got("{}", got));
-  };
-  require(beta1 >= 0 && beta1 < 1, "0 <= beta1 < 1", beta1);
-  require(beta2 >= 0 && beta2 < 1, "0 <= beta2 < 1", beta2);
-  require(epsilon >= 0, "epsilon >= 0", epsilon);
+  require_option(op, beta1 >= 0 && beta1 < 1, "0 <= beta1 < 1", "beta1", beta1);
+  require_option(op, beta2 >= 0 && beta2 < 1, "0 <= beta2 < 1", "beta2", beta2);
+  require_option(op, epsilon > 0 && std::isfinite(epsilon), "epsilon > 0, finite", "epsilon", epsilon);
+  for (const Parameter& parameter : parameters) {
+    if (is_positive_as(parameter.dtype(), epsilon)) continue;
+    throw InvalidArgument(Message(op, "epsilon is zero in a parameter's dtype.")
+                              .line("parameter \"{}\" {}", parameter.name(), parameter.dtype())
+                              .expected("epsilon > 0 as {}", parameter.dtype())
+                              .got("epsilon = {}", epsilon)
+                              .fix("use a larger epsilon, such as 1e-8"));
+  }
 }
 
-void AdamRule::operator()(const OptimizerUpdate& u, double keep_factor) const {
+void AdamRule::operator()(const OptimizerUpdate& u) const {
   const double correction1 = 1 - std::pow(beta1_, static_cast<double>(u.step));
   const double root_correction2 = std::sqrt(1 - std::pow(beta2_, static_cast<double>(u.step)));
   // With the corrections moved to constants, both forms are rate m / (root sqrt(v) + epsilon).
@@ -32,7 +43,7 @@ void AdamRule::operator()(const OptimizerUpdate& u, double keep_factor) const {
     const T b1 = static_cast<T>(beta1_), c1 = static_cast<T>(1 - beta1_);
     const T b2 = static_cast<T>(beta2_), c2 = static_cast<T>(1 - beta2_);
     const T rate = static_cast<T>(rate_factor), root = static_cast<T>(root_factor);
-    const T epsilon = static_cast<T>(epsilon_), keep = static_cast<T>(keep_factor);
+    const T epsilon = static_cast<T>(epsilon_), keep = static_cast<T>(u.keep);
     update_elements<T>(
         u.value, u.grad, u.rule,
         [=](T p, T g, T& m, T& v) {
@@ -50,23 +61,27 @@ Adam::Adam(std::vector<Parameter> parameters) : Adam(std::move(parameters), Opti
 
 Adam::Adam(std::vector<Parameter> parameters, Options o)
     : Optimizer("Adam", std::move(parameters), {o.learning_rate, o.regularization, o.grad_clip, o.advance_schedule},
-                {{.name = "moment1"}, {.name = "moment2"}}),
-      rule_("Adam", o.beta1, o.beta2, o.epsilon, o.epsilon_form) {}
+                {{.name = "moment1"}, {.name = "moment2", .not_negative = true}}),
+      rule_("Adam", o.beta1, o.beta2, o.epsilon, o.epsilon_form, this->parameters()) {}
 
-void Adam::update(const OptimizerUpdate& u) { rule_(u, /*keep=*/1); }
+void Adam::update(const OptimizerUpdate& u) { rule_(u); }
 
 AdamW::AdamW(std::vector<Parameter> parameters) : AdamW(std::move(parameters), Options{}) {}
 
 AdamW::AdamW(std::vector<Parameter> parameters, Options o)
     : Optimizer("AdamW", std::move(parameters), {o.learning_rate, {}, o.grad_clip, o.advance_schedule},
-                {{.name = "moment1"}, {.name = "moment2"}}),
-      rule_("AdamW", o.beta1, o.beta2, o.epsilon, o.epsilon_form),
+                {{.name = "moment1"}, {.name = "moment2", .not_negative = true}}),
+      rule_("AdamW", o.beta1, o.beta2, o.epsilon, o.epsilon_form, this->parameters()),
       weight_decay_(o.weight_decay),
-      decays_(std::move(o.apply_decay_param_fun)) {}
+      decays_(std::move(o.apply_decay_param_fun)) {
+  detail::require_option("AdamW", detail::is_rate(weight_decay_), "weight_decay >= 0, finite", "weight_decay",
+                         weight_decay_);
+}
 
-void AdamW::update(const OptimizerUpdate& u) {
-  const bool decays = !decays_ || decays_(u.parameter.name());
-  rule_(u, decays ? 1 - u.lr * weight_decay_ : 1);
+void AdamW::update(const OptimizerUpdate& u) { rule_(u); }
+
+double AdamW::decoupled_decay(const Parameter& parameter) const {
+  return !decays_ || decays_(parameter.name()) ? weight_decay_ : 0;
 }
 
 }  // namespace dygrad

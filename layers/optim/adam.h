@@ -20,8 +20,9 @@ namespace detail {
 /// The update that Adam and AdamW share: p = keep p - step, with the step below.
 class AdamRule {
  public:
-  AdamRule(const char* op, double beta1, double beta2, double epsilon, AdamEpsilon epsilon_form);
-  void operator()(const OptimizerUpdate& update, double keep) const;
+  AdamRule(const char* op, double beta1, double beta2, double epsilon, AdamEpsilon epsilon_form,
+           const std::vector<Parameter>& parameters);
+  void operator()(const OptimizerUpdate& update) const;
 
  private:
   double beta1_, beta2_, epsilon_;
@@ -31,7 +32,8 @@ class AdamRule {
 
 /// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
 /// mhat = m / (1 - beta1^t); vhat = v / (1 - beta2^t); p -= lr mhat / (sqrt(vhat) + epsilon).
-/// Throws InvalidArgument unless 0 <= beta < 1 and epsilon >= 0.
+/// Throws InvalidArgument unless 0 <= beta < 1 and epsilon > 0, in the parameters' dtype too: without epsilon, an
+/// element whose gradient has always been zero would move by 0/0.
 /// Source: Kingma and Ba, "Adam: a method for stochastic optimization", 2015.
 class DYGRAD_API Adam : public Optimizer {
  public:
@@ -55,6 +57,7 @@ class DYGRAD_API Adam : public Optimizer {
 };
 
 /// p *= 1 - lr weight_decay, then Adam: decay that does not go through the moments.
+/// Throws InvalidArgument as Adam, and unless weight_decay >= 0.
 /// Source: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019.
 class DYGRAD_API AdamW : public Optimizer {
  public:
@@ -75,6 +78,7 @@ class DYGRAD_API AdamW : public Optimizer {
 
  private:
   void update(const OptimizerUpdate& update) override;
+  double decoupled_decay(const Parameter& parameter) const override;
 
   detail::AdamRule rule_;
   double weight_decay_;

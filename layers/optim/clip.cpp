@@ -1,5 +1,8 @@
 #include <dygrad/layers/optim/clip.h>
 
+#include <cmath>
+#include <limits>
+
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
 
@@ -7,17 +10,23 @@ namespace dygrad {
 
 namespace {
 void check_norm(const char* op, double clip_norm) {
-  if (!(clip_norm > 0)) {
-    throw InvalidArgument(Message(op, "clip_norm is out of range.").expected("clip_norm > 0").got("{}", clip_norm));
+  if (!(clip_norm > 0 && std::isfinite(clip_norm))) {
+    throw InvalidArgument(Message(op, "clip_norm is out of range.")
+                              .expected("clip_norm > 0, finite")
+                              .got("{}", clip_norm)
+                              .fix("leave grad_clip out for no clipping"));
   }
 }
 }  // namespace
 
 GradientClip::GradientClip(GradientClipByValue clip) : kind_(Kind::by_value), by_value_(clip) {
   const double min = clip.min.value_or(-clip.max);
-  if (!(min <= clip.max)) {
-    throw InvalidArgument(
-        Message("GradientClipByValue", "the range is empty.").expected("min <= max").got("[{}, {}]", min, clip.max));
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (!(min <= clip.max) || min == kInfinity || clip.max == -kInfinity) {
+    throw InvalidArgument(Message("GradientClipByValue", "the range has no finite number.")
+                              .expected("min <= max")
+                              .got("[{}, {}]", min, clip.max)
+                              .fix("give max > 0, or min and max"));
   }
 }
 

@@ -8,7 +8,8 @@
 
 namespace dygrad {
 
-/// Each element into [min, max]; `min` defaults to -max. Throws InvalidArgument unless min <= max.
+/// Each element into [min, max]; `min` defaults to -max. Throws InvalidArgument unless min <= max, where min may be
+/// -infinity and max infinity.
 struct GradientClipByValue {
   double max = 1;
   std::optional<double> min{};
@@ -29,7 +30,7 @@ class DYGRAD_API GradientClip {
  public:
   GradientClip() = default;
   GradientClip(GradientClipByValue clip);
-  /// Throws InvalidArgument unless clip_norm > 0.
+  /// Throws InvalidArgument unless clip_norm is positive and finite.
   GradientClip(GradientClipByNorm clip);
   GradientClip(GradientClipByGlobalNorm clip);
 

@@ -1,5 +1,6 @@
 #include <dygrad/layers/optim/momentum.h>
 
+#include <dygrad/layers/optim/option_range.h>
 #include <dygrad/layers/optim/update.h>
 
 namespace dygrad {
@@ -10,7 +11,9 @@ Momentum::Momentum(std::vector<Parameter> parameters, Options o)
     : Optimizer("Momentum", std::move(parameters), {o.learning_rate, o.regularization, o.grad_clip, o.advance_schedule},
                 {{.name = "velocity"}}),
       momentum_(o.momentum),
-      use_nesterov_(o.use_nesterov) {}
+      use_nesterov_(o.use_nesterov) {
+  detail::require_option("Momentum", momentum_ >= 0 && momentum_ <= 1, "0 <= momentum <= 1", "momentum", momentum_);
+}
 
 void Momentum::update(const OptimizerUpdate& u) {
   dispatch_float(u.value.dtype(), "Momentum", [&]<class T>() {

@@ -8,6 +8,7 @@
 namespace dygrad {
 
 /// v = momentum v + g; p -= lr v, or with Nesterov p -= lr (g + momentum v). No dampening.
+/// Throws InvalidArgument unless 0 <= momentum <= 1.
 /// Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
 class DYGRAD_API Momentum : public Optimizer {
  public:

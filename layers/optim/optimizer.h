@@ -38,19 +38,33 @@ struct OptimizerUpdate {
   GradientRule rule;
   double lr;
   std::int64_t step;  // of this parameter; 1 at the first update
+  double keep = 1;    // factor on the value before the step: 1 - lr decoupled_decay
 };
+
+namespace detail {
+struct PendingUpdate;
+
+/// What an optimizer remembers of one parameter.
+struct OptimizerSlot {
+  std::int64_t step = 0;
+  std::vector<Tensor> accumulators;  // empty before the first update
+};
+}  // namespace detail
 
 /// Updates a list of parameters in place, from their stored gradients, which it leaves as they are:
 ///   loss.backward(); optimizer.step(); optimizer.clear_gradients();
 /// Parameters that are frozen (stop_gradient) or have no gradient are skipped, without any decay. The order is: clip,
 /// then regularise, then update with rate get_lr() * parameter.learning_rate(). Formulas run in the parameter's dtype,
 /// with constants made in float64.
+/// A call that throws, for want of memory too, leaves parameters, state and schedule as they were.
 class DYGRAD_API Optimizer {
  public:
   virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
+  /// Throws InvalidArgument, naming schedule, count and value, if a rate is negative, or not finite in the dtype of a
+  /// parameter.
   void step();
   /// Paddle's word for step(): runs no backward pass and clears nothing. Returns the parameters that were updated with
   /// their stored gradients. Throws InvalidArgument if `loss` is undefined.
@@ -60,6 +74,7 @@ class DYGRAD_API Optimizer {
   void clear_grad() { clear_gradients(); }
 
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  /// Throws InvalidArgument if a schedule gives a rate that is negative or not finite.
   double get_lr() const { return settings_.learning_rate.value(); }
   double current_step_lr() const { return get_lr(); }
   /// Throws InvalidArgument if a schedule drives the rate, or the value is negative or not finite.
@@ -70,7 +85,8 @@ class DYGRAD_API Optimizer {
   /// Everything that a resumed run needs to go on bit by bit: "global_step", "learning_rate" or "schedule", and for
   /// each updated parameter, by its position in the list, "0.step" and "0.moment1" and the like. Live handles.
   StateDict state_dict() const;
-  /// Copies values in. Throws InvalidArgument listing everything that does not fit, before anything is changed.
+  /// Copies values in. Throws InvalidArgument listing everything that does not fit, before anything is changed: names,
+  /// dtypes, shapes, counts outside of [0, 2^53], rates that are negative or not finite, accumulators with such numbers.
   void set_state_dict(const StateDict& state);
   void set_dict(const StateDict& state) { set_state_dict(state); }
   LoadReport compare_dict(const StateDict& state) const;
@@ -85,29 +101,31 @@ class DYGRAD_API Optimizer {
   struct Accumulator {
     std::string name;
     double initial_value = 0;
+    bool not_negative = false;  // as a mean of squares is; loaded ones are checked
   };
   /// Throws InvalidArgument if `parameters` is empty, or has an undefined or repeated one.
   Optimizer(std::string name, std::vector<Parameter> parameters, Settings settings,
             std::vector<Accumulator> accumulators);
+  /// The formula. Must not throw, nor ask for memory: by then other parameters have changed.
   virtual void update(const OptimizerUpdate& update) = 0;
+  /// Decay that does not go through the gradient; asked before anything changes.
+  virtual double decoupled_decay(const Parameter&) const { return 0; }
 
  private:
-  struct Slot {
-    std::int64_t step = 0;
-    std::vector<Tensor> accumulators;  // empty before the first update
-  };
-  struct Ready;
-
-  std::vector<Ready> gather() const;
-  void apply_clip(std::vector<Ready>& ready) const;
-  void update_one(const Ready& ready);
+  std::vector<detail::PendingUpdate> prepare() const;
+  void set_rates(std::vector<detail::PendingUpdate>& pending) const;
+  void apply_clip(std::vector<detail::PendingUpdate>& pending) const;
+  void commit(std::vector<detail::PendingUpdate>& pending);
+  void update_one(detail::PendingUpdate& pending);
   std::vector<Tensor> make_accumulators(const Parameter& parameter) const;
+  StateDict state_as_it_is() const;
+  void load(const StateDict& state);
 
   std::string name_;
   std::vector<Parameter> parameters_;
   Settings settings_;
   std::vector<Accumulator> accumulators_;
-  std::vector<Slot> slots_;
+  std::vector<detail::OptimizerSlot> slots_;
   std::int64_t global_step_ = 0;
 };
 

@@ -1,17 +1,21 @@
 // The members of Optimizer that give and take its state.
 #include <algorithm>
-#include <functional>
-#include <unordered_set>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <unordered_map>
 
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/layers/optim/optimizer.h>
 
 namespace dygrad {
 
 namespace {
+
 std::string key(std::size_t parameter, std::string_view part) { return fmt::format("{}.{}", parameter, part); }
 
 std::string describe(const Tensor& x) {
@@ -20,9 +24,89 @@ std::string describe(const Tensor& x) {
 
 Tensor scalar(std::int64_t value) { return from_vector<std::int64_t>({value}, Shape{}); }
 Tensor scalar(double value) { return from_vector<double>({value}, Shape{}); }
+
+/// The first element outside of [lowest, largest finite number], if there is one.
+std::optional<double> first_outside(const Tensor& x, double lowest) {
+  return dispatch_float(x.dtype(), "optimizer", [&]<class T>() -> std::optional<double> {
+    const Tensor dense = raw::contiguous(x);
+    for (T value : dense.read<T>()) {
+      if (!(value >= static_cast<T>(lowest) && value <= std::numeric_limits<T>::max())) return value;
+    }
+    return std::nullopt;
+  });
+}
+
+/// Looks entries up by name, and collects what is wrong with them.
+class StateCheck {
+ public:
+  explicit StateCheck(const StateDict& state) : state_(state) {
+    for (const auto& [name, tensor] : state) unused_.emplace(name, &tensor);
+  }
+
+  /// The entry if it is there and fits; else null, and reported.
+  const Tensor* expect(const std::string& name, DType dtype, const Shape& shape) {
+    const auto found = unused_.find(name);
+    if (found == unused_.end()) {
+      report_.missing.push_back(name);
+      return nullptr;
+    }
+    const Tensor& tensor = *found->second;
+    unused_.erase(found);
+    if (tensor.defined() && tensor.dtype() == dtype && tensor.shape() == shape) return &tensor;
+    mismatch(name, fmt::format("expected {} {}, got {}", dtype, shape, describe(tensor)));
+    return nullptr;
+  }
+  void expect_count(const std::string& name, std::int64_t least) {
+    const Tensor* tensor = expect(name, DType::int64, {});
+    if (!tensor) return;
+    const std::int64_t count = tensor->item<std::int64_t>();
+    if (count >= least && count <= detail::kMostSteps) return;
+    mismatch(name, fmt::format("expected {} <= count <= {}, got {}", least, detail::kMostSteps, count));
+  }
+  void expect_rate(const std::string& name) {
+    const Tensor* tensor = expect(name, DType::float64, {});
+    if (tensor && !(tensor->item() >= 0 && std::isfinite(tensor->item())))
+      mismatch(name, fmt::format("expected a finite number >= 0, got {}", tensor->item()));
+  }
+  void expect_schedule(const std::string& name, const Schedule& schedule) {
+    const Tensor* tensor = expect(name, DType::float64, Shape(static_cast<std::int64_t>(schedule.state().size())));
+    if (!tensor) return;
+    const std::string problem = schedule.compare_state(tensor->to_vector<double>());
+    if (!problem.empty()) mismatch(name, fmt::format("{} of {}", problem, schedule.name()));
+  }
+  void expect_numbers(const std::string& name, const Parameter& like, bool not_negative) {
+    const Tensor* tensor = expect(name, like.dtype(), like.shape());
+    if (!tensor) return;
+    const double lowest = not_negative ? 0 : -std::numeric_limits<double>::max();
+    if (const std::optional<double> bad = first_outside(*tensor, lowest))
+      mismatch(name, fmt::format("expected finite numbers{}, got {}", not_negative ? " >= 0" : "", *bad));
+  }
+
+  bool has(const std::string& name) const { return unused_.contains(name); }
+  LoadReport report() && {
+    for (const auto& [name, tensor] : state_) {
+      if (unused_.contains(name)) report_.unexpected.push_back(name);
+    }
+    return std::move(report_);
+  }
+
+ private:
+  void mismatch(const std::string& name, const std::string& problem) {
+    report_.mismatched.push_back(fmt::format("{}: {}", name, problem));
+  }
+
+  const StateDict& state_;
+  std::unordered_map<std::string_view, const Tensor*> unused_;
+  LoadReport report_;
+};
+
 }  // namespace
 
 StateDict Optimizer::state_dict() const {
+  return detail::with_out_of_memory(name_, [this] { return state_as_it_is(); });
+}
+
+StateDict Optimizer::state_as_it_is() const {
   StateDict::Entries state{{"global_step", scalar(global_step_)}};
   if (const Schedule* schedule = settings_.learning_rate.schedule()) {
     state.emplace_back("schedule", from_vector(schedule->state()));
@@ -30,7 +114,7 @@ StateDict Optimizer::state_dict() const {
     state.emplace_back("learning_rate", scalar(get_lr()));
   }
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const Slot& slot = slots_[i];
+    const detail::OptimizerSlot& slot = slots_[i];
     if (slot.step == 0) continue;
     state.emplace_back(key(i, "step"), scalar(slot.step));
     for (std::size_t a = 0; a < accumulators_.size(); ++a) {
@@ -41,59 +125,52 @@ StateDict Optimizer::state_dict() const {
 }
 
 LoadReport Optimizer::compare_dict(const StateDict& state) const {
-  LoadReport report;
-  std::unordered_set<std::string> known;
-  const auto expect = [&](const std::string& name, DType dtype, const Shape& shape) {
-    known.insert(name);
-    const Tensor* found = state.find(name);
-    if (!found) {
-      report.missing.push_back(name);
-    } else if (!found->defined() || found->dtype() != dtype || found->shape() != shape) {
-      report.mismatched.push_back(fmt::format("{}: expected {} {}, got {}", name, dtype, shape, describe(*found)));
+  return detail::with_out_of_memory(name_, [&] {
+    StateCheck check(state);
+    check.expect_count("global_step", 0);
+    if (const Schedule* schedule = settings_.learning_rate.schedule()) check.expect_schedule("schedule", *schedule);
+    else check.expect_rate("learning_rate");
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      const bool started = check.has(key(i, "step")) || std::ranges::any_of(accumulators_, [&](const Accumulator& a) {
+                             return check.has(key(i, a.name));
+                           });
+      if (!started) continue;  // was never updated
+      check.expect_count(key(i, "step"), 1);
+      for (const Accumulator& accumulator : accumulators_)
+        check.expect_numbers(key(i, accumulator.name), parameters_[i], accumulator.not_negative);
     }
-  };
-  expect("global_step", DType::int64, {});
-  if (const Schedule* schedule = settings_.learning_rate.schedule()) {
-    expect("schedule", DType::float64, Shape(static_cast<std::int64_t>(schedule->state().size())));
-  } else {
-    expect("learning_rate", DType::float64, {});
-  }
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    // A parameter that was never updated has no entries.
-    const bool started = std::ranges::any_of(
-        state, [prefix = key(i, "")](const StateDict::Entry& entry) { return entry.first.starts_with(prefix); });
-    if (!started) continue;
-    expect(key(i, "step"), DType::int64, {});
-    for (const Accumulator& accumulator : accumulators_) {
-      expect(key(i, accumulator.name), parameters_[i].dtype(), parameters_[i].shape());
-    }
-  }
-  for (const auto& [name, tensor] : state) {
-    if (!known.contains(name)) report.unexpected.push_back(name);
-  }
-  return report;
+    return std::move(check).report();
+  });
 }
 
 void Optimizer::set_state_dict(const StateDict& state) {
   if (const LoadReport report = compare_dict(state); !report.ok()) {
     throw InvalidArgument(report.message("set_state_dict", name_));
   }
-  std::vector<Slot> slots(slots_.size());
+  detail::with_out_of_memory(name_, [&] { load(state); });
+}
+
+// All that can fail comes first; the schedule, which may be the user's, is the last of it.
+void Optimizer::load(const StateDict& state) {
+  std::unordered_map<std::string_view, const Tensor*> entries;
+  for (const auto& [name, tensor] : state) entries.emplace(name, &tensor);
+  std::vector<detail::OptimizerSlot> slots(slots_.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    const Tensor* step = state.find(key(i, "step"));
-    if (!step) continue;
-    slots[i].step = step->item<std::int64_t>();
+    const auto step = entries.find(key(i, "step"));
+    if (step == entries.end()) continue;
+    slots[i].step = step->second->item<std::int64_t>();
     slots[i].accumulators = make_accumulators(parameters_[i]);
     for (std::size_t a = 0; a < accumulators_.size(); ++a) {
-      slots[i].accumulators[a].set_value(state.at(key(i, accumulators_[a].name)));
+      slots[i].accumulators[a].set_value(*entries.at(key(i, accumulators_[a].name)));
     }
   }
+  const std::int64_t global_step = state.at("global_step").item<std::int64_t>();
   if (Schedule* schedule = settings_.learning_rate.schedule()) {
     schedule->set_state(state.at("schedule").to_vector<double>());
   } else {
     settings_.learning_rate.set_value(state.at("learning_rate").item());
   }
-  global_step_ = state.at("global_step").item<std::int64_t>();
+  global_step_ = global_step;
   slots_ = std::move(slots);
 }
 

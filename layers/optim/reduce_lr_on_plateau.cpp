@@ -7,6 +7,7 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/layers/optim/option_range.h>
 
 namespace dygrad {
 
@@ -16,10 +17,15 @@ ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
     if (!holds)
       throw InvalidArgument(Message("ReduceLROnPlateau", "a field is out of range.").expected("{}", expected));
   };
-  require(o.learning_rate >= 0, "learning_rate >= 0");
+  detail::require_option("ReduceLROnPlateau", detail::is_rate(o.learning_rate), "learning_rate >= 0", "learning_rate",
+                         o.learning_rate);
+  detail::require_option("ReduceLROnPlateau", detail::is_rate(o.threshold), "threshold >= 0", "threshold", o.threshold);
+  detail::require_option("ReduceLROnPlateau", detail::is_rate(o.min_lr), "min_lr >= 0", "min_lr", o.min_lr);
+  detail::require_option("ReduceLROnPlateau", detail::is_rate(o.eps), "eps >= 0", "eps", o.eps);
+  detail::require_option("ReduceLROnPlateau", o.decay_rate >= 0 && o.decay_rate < 1, "0 <= decay_rate < 1",
+                         "decay_rate", o.decay_rate);
   require(o.mode == "min" || o.mode == "max", "mode \"min\" or \"max\"");
   require(o.threshold_mode == "rel" || o.threshold_mode == "abs", "threshold_mode \"rel\" or \"abs\"");
-  require(o.decay_rate < 1, "decay_rate < 1");
   require(o.patience >= 0 && o.cooldown >= 0, "patience >= 0 and cooldown >= 0");
   return o;
 }
@@ -36,9 +42,10 @@ struct ReduceLROnPlateau::Plateau final : Schedule::State {
     throw InvalidArgument(Message("ReduceLROnPlateau", "a step needs a loss.").fix("call step(loss)"));
   }
   bool is_per_epoch() const override { return true; }  // optimizers cannot advance it
+  std::string name() const override { return "ReduceLROnPlateau"; }
 
   void step(double loss) {
-    ++count;
+    count = detail::next_count(count, 1);
     if (cooldown_left > 0) {
       --cooldown_left;
       return;
@@ -70,6 +77,17 @@ struct ReduceLROnPlateau::Plateau final : Schedule::State {
   void load(const double*& numbers) override {
     State::load(numbers);
     for (double* field : {&rate, &best, &bad_calls, &cooldown_left}) *field = *numbers++;
+  }
+
+  void ranges(std::vector<detail::NumberRange>& list) const override {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    constexpr double kMost = std::numeric_limits<double>::max();
+    const double kSteps = static_cast<double>(detail::kMostSteps);
+    State::ranges(list);
+    list.insert(list.end(), {{"rate", 0, kMost},
+                             {"best", -kInfinity, kInfinity},
+                             {"bad_calls", 0, kSteps, /*is_count=*/true},
+                             {"cooldown_left", 0, kSteps, /*is_count=*/true}});
   }
 
   Options options;

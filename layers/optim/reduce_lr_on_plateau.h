@@ -18,7 +18,7 @@ class DYGRAD_API ReduceLROnPlateau : public Schedule {
   struct Options {
     double learning_rate = 0;
     std::string mode = "min";  ///< or "max"
-    double decay_rate = 0.1;   ///< below 1
+    double decay_rate = 0.1;   ///< in [0, 1)
     std::int64_t patience = 10;
     double threshold = 1e-4;
     std::string threshold_mode = "rel";  ///< or "abs"
@@ -27,7 +27,7 @@ class DYGRAD_API ReduceLROnPlateau : public Schedule {
     double eps = 1e-8;
   };
 
-  /// Throws InvalidArgument for fields outside their range.
+  /// Throws InvalidArgument for fields outside their range: numbers are finite and not negative.
   explicit ReduceLROnPlateau(Options options);
   void step(double loss);
   /// A tensor of one element; ShapeError otherwise.

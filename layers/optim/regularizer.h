@@ -2,8 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+
+#include <dygrad/core/export.h>
 
 namespace dygrad {
+
+namespace detail {
+[[noreturn]] DYGRAD_API void fail_decay(double coefficient);
+
+constexpr double checked_decay(double coefficient) {
+  if (!(coefficient >= 0 && coefficient <= std::numeric_limits<double>::max())) fail_decay(coefficient);
+  return coefficient;
+}
+}  // namespace detail
 
 /// g += coefficient * sign(p), with sign(0) = 0.
 struct L1Decay {
@@ -15,14 +27,14 @@ struct L2Decay {
   double coefficient = 0;
 };
 
-/// L1Decay, L2Decay or none.
+/// L1Decay, L2Decay or none. Throws InvalidArgument if the coefficient is negative or not finite.
 class Regularizer {
  public:
   enum class Kind : std::uint8_t { none, l1, l2 };
 
   constexpr Regularizer() = default;
-  constexpr Regularizer(L1Decay decay) : kind_(Kind::l1), coefficient_(decay.coefficient) {}
-  constexpr Regularizer(L2Decay decay) : kind_(Kind::l2), coefficient_(decay.coefficient) {}
+  constexpr Regularizer(L1Decay decay) : kind_(Kind::l1), coefficient_(detail::checked_decay(decay.coefficient)) {}
+  constexpr Regularizer(L2Decay decay) : kind_(Kind::l2), coefficient_(detail::checked_decay(decay.coefficient)) {}
 
   constexpr Kind kind() const { return kind_; }
   constexpr double coefficient() const { return coefficient_; }

@@ -4,13 +4,32 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
 #include <dygrad/core/export.h>
 
 namespace dygrad {
+
+namespace detail {
+DYGRAD_API std::string formula_name(const std::type_info& type);
+
+/// What a number of a schedule's state may be.
+struct NumberRange {
+  const char* name;
+  double lowest, highest;
+  bool is_count = false;  // a whole number
+};
+
+/// Largest count: all up to it are exact as float64, which states consist of.
+inline constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
+
+/// Throws InvalidArgument where the sum is past kMostSteps either way.
+DYGRAD_API std::int64_t next_count(std::int64_t count, std::int64_t step);
+}  // namespace detail
 
 /// A formula: the rate at count s. The ones in schedules.h, or any function of the user's.
 template <class F>
@@ -29,11 +48,14 @@ class DYGRAD_API Schedule {
   requires(!std::derived_from<F, Schedule> && ScheduleFormula<F>) Schedule(F formula)
       : state_(std::make_shared<FormulaState<F>>(std::move(formula))) {}
 
-  /// The rate now.
+  /// The rate now, as the formula gives it; optimizers refuse one that is negative or not finite.
   double lr() const { return state_->lr(); }
   /// The count now.
   std::int64_t count() const { return state_->count; }
+  /// Throws InvalidArgument, and stays as it is, if the count would pass 2^53.
   void step() { state_->advance(); }
+  /// The formula's class, for messages.
+  std::string name() const { return state_->name(); }
   /// The same, in Paddle's word for schedules that count epochs.
   void epoch() { step(); }
   /// True for formulas with `static constexpr bool per_epoch = true`, which optimizers do not advance.
@@ -41,8 +63,11 @@ class DYGRAD_API Schedule {
 
   /// All that changes over time, as numbers; for checkpoints.
   std::vector<double> state() const;
-  /// Throws InvalidArgument unless it has as many numbers as state().
+  /// Throws InvalidArgument, and stays as it is, unless it has as many numbers as state(), each in its range: counts
+  /// are whole, from 0 (or a negative `begin`) to 2^53; rates are not negative and finite, the one that follows too.
   void set_state(const std::vector<double>& numbers);
+  /// What set_state would complain of: "count: expected ..., got ..."; empty if nothing.
+  std::string compare_state(const std::vector<double>& numbers) const;
 
  protected:
   struct DYGRAD_API State {
@@ -53,8 +78,11 @@ class DYGRAD_API Schedule {
     virtual double lr() const = 0;
     virtual void advance() = 0;
     virtual bool is_per_epoch() const { return false; }
+    virtual std::string name() const { return "Schedule"; }
     virtual void save(std::vector<double>& numbers) const;
     virtual void load(const double*& numbers);
+    /// One for each number that save() gives.
+    virtual void ranges(std::vector<detail::NumberRange>& list) const;
     std::int64_t count = 0;
   };
   explicit Schedule(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -69,12 +97,13 @@ class DYGRAD_API Schedule {
     }
     double lr() const override { return formula(count); }
     void advance() override {
-      if constexpr (requires { formula.step; }) count += formula.step;
-      else ++count;
+      const std::int64_t next = detail::next_count(count, stride());
       if constexpr (requires { formula.wrapped(); }) {
         if (Schedule* inner = formula.wrapped(); inner && !inner->is_per_epoch()) inner->step();
       }
+      count = next;
     }
+    std::string name() const override { return detail::formula_name(typeid(F)); }
     bool is_per_epoch() const override {
       if constexpr (requires { F::per_epoch; }) return F::per_epoch;
       else return false;
@@ -91,8 +120,24 @@ class DYGRAD_API Schedule {
         if (const Schedule* inner = formula.wrapped()) inner->state_->load(numbers);
       }
     }
+    void ranges(std::vector<detail::NumberRange>& list) const override {
+      State::ranges(list);
+      if constexpr (requires { formula.begin; }) {
+        if (formula.begin < 0) list.back().lowest = static_cast<double>(formula.begin);
+      }
+      if (stride() < 0) list.back().lowest = -list.back().highest;
+      if constexpr (requires { formula.wrapped(); }) {
+        if (const Schedule* inner = formula.wrapped()) inner->state_->ranges(list);
+      }
+    }
+    std::int64_t stride() const {
+      if constexpr (requires { formula.step; }) return formula.step;
+      else return 1;
+    }
     F formula;
   };
+
+  void check_and_load(const std::vector<double>& numbers);
 
   std::shared_ptr<State> state_;
 };
@@ -109,13 +154,16 @@ class DYGRAD_API LearningRate {
            ScheduleFormula<F>) LearningRate(F formula)
       : LearningRate(Schedule(std::move(formula))) {}
 
-  double value() const { return schedule_ ? schedule_->lr() : value_; }
+  /// Throws InvalidArgument, naming schedule, count and rate, if the schedule's is negative or not finite.
+  double value() const { return schedule_ ? checked_rate(*schedule_) : value_; }
   /// Null for a number.
   Schedule* schedule() const { return schedule_.get(); }
   /// Replaces number or schedule by a number.
   void set_value(double value);
 
  private:
+  static double checked_rate(const Schedule& schedule);
+
   double value_ = 0;
   std::shared_ptr<Schedule> schedule_;
 };

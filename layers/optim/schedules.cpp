@@ -4,15 +4,31 @@
 #include <cmath>
 #include <numbers>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
+#include <dygrad/layers/optim/option_range.h>
 
 namespace dygrad {
 
 namespace {
 
 void require(bool holds, const char* schedule, const char* expected) {
-  if (!holds) throw InvalidArgument(Message(schedule, "a field is out of range.").expected("{}", expected));
+  if (holds) return;
+  throw InvalidArgument(Message(schedule, "a field is out of range.")
+                            .expected("{}", expected)
+                            .got("a value that is not")
+                            .fix("look at the fields that are named here"));
+}
+
+/// For fields of which every value has its range.
+void require(const char* schedule, bool holds, const char* expected, const char* field, double got) {
+  detail::require_option(schedule, holds, expected, field, got);
+}
+
+void require_rate(const char* schedule, const char* field, double rate) {
+  require(schedule, detail::is_rate(rate), "a finite number >= 0", field, rate);
+}
+
+void require_positive(const char* schedule, const char* field, double number) {
+  require(schedule, number > 0 && std::isfinite(number), "a finite number > 0", field, number);
 }
 
 template <class List>
@@ -37,6 +53,7 @@ double PiecewiseDecay::operator()(std::int64_t s) const {
 }
 void PiecewiseDecay::check() const {
   require(values.size() == boundaries.size() + 1, "PiecewiseDecay", "one more value than boundaries");
+  for (double value : values) require_rate("PiecewiseDecay", "values", value);
   require(increases(boundaries), "PiecewiseDecay", "increasing boundaries");
 }
 
@@ -45,6 +62,7 @@ double CosineDecay::operator()(std::int64_t s) const {
   return learning_rate / 2 * (std::cos(std::numbers::pi * epoch / as_double(epochs)) + 1);
 }
 void CosineDecay::check() const {
+  require_rate("CosineDecay", "learning_rate", learning_rate);
   require(step_each_epoch > 0 && epochs > 0, "CosineDecay", "step_each_epoch > 0 and epochs > 0");
 }
 
@@ -53,6 +71,8 @@ double LinearLrWarmup::operator()(std::int64_t s) const {
   return start_lr + (end_lr - start_lr) * as_double(s) / as_double(warmup_steps);
 }
 void LinearLrWarmup::check() const {
+  require_rate("LinearLrWarmup", "start_lr", start_lr);
+  require_rate("LinearLrWarmup", "end_lr", end_lr);
   require(warmup_steps > 0, "LinearLrWarmup", "warmup_steps > 0");
   require(start_lr < end_lr, "LinearLrWarmup", "start_lr < end_lr");
 }
@@ -60,17 +80,29 @@ void LinearLrWarmup::check() const {
 double ExponentialDecay::operator()(std::int64_t s) const {
   return learning_rate * std::pow(decay_rate, quotient(s, decay_steps, staircase));
 }
-void ExponentialDecay::check() const { require(decay_steps > 0, "ExponentialDecay", "decay_steps > 0"); }
+void ExponentialDecay::check() const {
+  require_rate("ExponentialDecay", "learning_rate", learning_rate);
+  require_positive("ExponentialDecay", "decay_steps", decay_steps);
+  require_rate("ExponentialDecay", "decay_rate", decay_rate);
+}
 
 double NaturalExpDecay::operator()(std::int64_t s) const {
   return learning_rate * std::exp(-decay_rate * quotient(s, decay_steps, staircase));
 }
-void NaturalExpDecay::check() const { require(decay_steps > 0, "NaturalExpDecay", "decay_steps > 0"); }
+void NaturalExpDecay::check() const {
+  require_rate("NaturalExpDecay", "learning_rate", learning_rate);
+  require_positive("NaturalExpDecay", "decay_steps", decay_steps);
+  require_rate("NaturalExpDecay", "decay_rate", decay_rate);
+}
 
 double InverseTimeDecay::operator()(std::int64_t s) const {
   return learning_rate / (1 + decay_rate * quotient(s, decay_steps, staircase));
 }
-void InverseTimeDecay::check() const { require(decay_steps > 0, "InverseTimeDecay", "decay_steps > 0"); }
+void InverseTimeDecay::check() const {
+  require_rate("InverseTimeDecay", "learning_rate", learning_rate);
+  require_positive("InverseTimeDecay", "decay_steps", decay_steps);
+  require_rate("InverseTimeDecay", "decay_rate", decay_rate);
+}
 
 double PolynomialDecay::operator()(std::int64_t s) const {
   double steps = as_double(decay_steps);
@@ -79,7 +111,12 @@ double PolynomialDecay::operator()(std::int64_t s) const {
   else at = std::min(at, steps);
   return (learning_rate - end_learning_rate) * std::pow(1 - at / steps, power) + end_learning_rate;
 }
-void PolynomialDecay::check() const { require(decay_steps > 0, "PolynomialDecay", "decay_steps > 0"); }
+void PolynomialDecay::check() const {
+  require_rate("PolynomialDecay", "learning_rate", learning_rate);
+  require_rate("PolynomialDecay", "end_learning_rate", end_learning_rate);
+  require_rate("PolynomialDecay", "power", power);
+  require("PolynomialDecay", decay_steps > 0, "decay_steps > 0", "decay_steps", as_double(decay_steps));
+}
 
 double NoamDecay::operator()(std::int64_t s) const {
   const double rising = as_double(s) * std::pow(warmup_steps, -1.5);
@@ -87,15 +124,18 @@ double NoamDecay::operator()(std::int64_t s) const {
   return learning_rate / std::sqrt(d_model) * std::min(rising, falling);
 }
 void NoamDecay::check() const {
-  require(d_model > 0 && warmup_steps > 0, "NoamDecay", "d_model > 0 and warmup_steps > 0");
+  require_rate("NoamDecay", "learning_rate", learning_rate);
+  require_positive("NoamDecay", "d_model", d_model);
+  require_positive("NoamDecay", "warmup_steps", warmup_steps);
 }
 
 double StepDecay::operator()(std::int64_t e) const {
   return learning_rate * std::pow(decay_rate, as_double(e / step_size));
 }
 void StepDecay::check() const {
+  require_rate("StepDecay", "learning_rate", learning_rate);
   require(step_size > 0, "StepDecay", "step_size > 0");
-  require(decay_rate < 1, "StepDecay", "decay_rate < 1");
+  require("StepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
 }
 
 double MultiStepDecay::operator()(std::int64_t e) const {
@@ -103,11 +143,15 @@ double MultiStepDecay::operator()(std::int64_t e) const {
   return learning_rate * std::pow(decay_rate, as_double(passed));
 }
 void MultiStepDecay::check() const {
+  require_rate("MultiStepDecay", "learning_rate", learning_rate);
   require(increases(milestones), "MultiStepDecay", "increasing milestones");
-  require(decay_rate < 1, "MultiStepDecay", "decay_rate < 1");
+  require("MultiStepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
 }
 
 double LambdaDecay::operator()(std::int64_t e) const { return learning_rate * lr_lambda(e); }
-void LambdaDecay::check() const { require(static_cast<bool>(lr_lambda), "LambdaDecay", "a function lr_lambda"); }
+void LambdaDecay::check() const {
+  require_rate("LambdaDecay", "learning_rate", learning_rate);
+  require(static_cast<bool>(lr_lambda), "LambdaDecay", "a function lr_lambda");
+}
 
 }  // namespace dygrad

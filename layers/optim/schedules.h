@@ -1,5 +1,6 @@
 // The formulas of learning-rate schedules; s is the schedule's count. Names and formulas as in Paddle's
-// fluid.dygraph. Impossible fields throw InvalidArgument when a Schedule is made of them.
+// fluid.dygraph. Impossible fields throw InvalidArgument when a Schedule is made of them: rates and decay rates are
+// finite and not negative, numbers of steps are positive, and what is said at the formula.
 #pragma once
 
 #include <cstdint>

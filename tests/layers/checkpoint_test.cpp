@@ -71,3 +71,45 @@ TEST_CASE("a checkpoint that does not fit changes nothing") {
   CHECK_THROWS_AS(load_state(folder.file("nowhere")), IoError);
   CHECK(before != after);
 }
+
+TEST_CASE("errors of loading name the file, the entry, and what was expected") {
+  const TemporaryFolder folder;
+  Run run;
+  run.train(1);
+  save_checkpoint(folder.file("run"), run.model, run.adam);
+  const auto change = [&](const std::string& name, const Tensor& value) {
+    StateDict state = load_state(folder.file("run")).state;
+    state.set(name, value);
+    save_state(folder.file("changed"), state);
+  };
+  const auto load = [&] { load_checkpoint(folder.file("changed"), run.model, run.adam); };
+  change("optimizer.0.step", tensor(std::int64_t{-1}, int64));
+  CHECK_THROWS_MATCHES(load(), InvalidArgument,
+                       Says("load_checkpoint", folder.file("changed"), "optimizer.0.step: expected 1 <=", "got -1"));
+  change("optimizer.0.moment1", zeros({2, 2}));
+  CHECK_THROWS_MATCHES(load(), InvalidArgument,
+                       Says(folder.file("changed"), "optimizer.0.moment1: expected float32 [3, 2], got float32 [2, 2]"));
+  change("model.weight", zeros({3, 2}, float64));
+  CHECK_THROWS_MATCHES(load(), InvalidArgument,
+                       Says(folder.file("changed"), "weight: expected float32 [3, 2], got float64 [3, 2]", "fix"));
+  save_state(folder.file("model"), StateDict({{"weight", zeros({3})}, {"bias", zeros({2})}}));
+  CHECK_THROWS_MATCHES(load_state(folder.file("model"), run.model), InvalidArgument,
+                       Says("load_state", folder.file("model"), "weight: expected float32 [3, 2], got float32 [3]"));
+  CHECK(run.adam.global_step() == 1);
+}
+
+TEST_CASE("a load that fails in the optimizer leaves the model, and the other way round") {
+  const TemporaryFolder folder;
+  Linear model({.input_dim = 3, .output_dim = 2});
+  Schedule rate = [](std::int64_t s) { return s == 3 ? -1. : 0.1; };
+  Momentum optimizer(model.parameters(), {.learning_rate = rate});
+  save_checkpoint(folder.file("run"), model, optimizer);
+  StateDict state = load_state(folder.file("run")).state;
+  state.set("model.weight", ones({3, 2}));
+  state.set("optimizer.schedule", tensor({3.}, float64));
+  save_state(folder.file("changed"), state);
+  const std::vector<float> before = model.weight.to_vector<float>();
+  CHECK_THROWS_AS(load_checkpoint(folder.file("changed"), model, optimizer), InvalidArgument);
+  CHECK(model.weight.to_vector<float>() == before);
+  CHECK(rate.count() == 0);
+}

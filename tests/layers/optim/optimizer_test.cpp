@@ -241,3 +241,79 @@ TEST_CASE("a state that does not fit is refused as a whole") {
   Adam driven({p}, {.learning_rate = ExponentialDecay{.learning_rate = 1}});
   CHECK_THROWS_MATCHES(driven.set_state_dict(adam.state_dict()), InvalidArgument, Says("missing schedule"));
 }
+
+namespace {
+/// Runs of an optimizer with a schedule and one without, and what to write into their states.
+struct Loaded {
+  Parameter p = with_grad(1, 1);
+  Schedule rate = ExponentialDecay{.learning_rate = 0.1};
+  Adam driven{{p}, {.learning_rate = rate}}, fixed{{p}, {}};
+  Loaded() {
+    driven.step();
+    fixed.step();
+  }
+  /// The words of the error, after which nothing has changed.
+  static std::string refusal(Adam& adam, const std::string& name, const Tensor& value) {
+    StateDict state = adam.state_dict().clone();
+    const StateDict before = state.clone();
+    state.set(name, value);
+    std::string words;
+    try {
+      adam.set_state_dict(state);
+    } catch (const InvalidArgument& error) {
+      words = error.what();
+    }
+    for (const auto& [key, tensor] : adam.state_dict())
+      CHECK(tensor.to_vector<double>() == before.at(key).to_vector<double>());
+    return words;
+  }
+};
+}  // namespace
+
+TEST_CASE("every number of a loaded state has its range") {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max(), kSteps = std::int64_t{1} << 53;
+  Loaded run;
+  const auto count = [](std::int64_t n) { return tensor(n, int64); };
+  const auto says = [](const std::string& words, std::initializer_list<std::string> parts) {
+    INFO(words);
+    for (const std::string& part : parts) CHECK(words.find(part) != std::string::npos);
+  };
+  for (std::int64_t bad : {std::int64_t{-1}, -kMost - 1, kMost, kSteps + 1}) {
+    says(Loaded::refusal(run.driven, "global_step", count(bad)),
+         {"set_state_dict", "global_step: expected 0 <= count <= 9007199254740992, got " + std::to_string(bad), "fix"});
+    says(Loaded::refusal(run.driven, "0.step", count(bad)), {"0.step: expected 1 <=", std::to_string(bad)});
+  }
+  says(Loaded::refusal(run.driven, "0.step", count(0)), {"0.step: expected 1 <="});
+  for (double bad : {kNaN, kInfinity, -kInfinity, 1e300, -1., 0.5, 9007199254740994.}) {
+    says(Loaded::refusal(run.driven, "schedule", tensor({bad}, float64)),
+         {"schedule: count: expected a whole number in [0,", "ExponentialDecay"});
+  }
+  for (double bad : {kNaN, kInfinity, -kInfinity, -1.}) {
+    says(Loaded::refusal(run.fixed, "learning_rate", tensor(bad, float64)),
+         {"learning_rate: expected a finite number >= 0, got"});
+    says(Loaded::refusal(run.fixed, "0.moment2", tensor({1., bad}, float64)), {"0.moment2: expected finite numbers >= 0, got"});
+  }
+  for (double bad : {kNaN, kInfinity, -kInfinity})
+    says(Loaded::refusal(run.fixed, "0.moment1", tensor({bad, 1.}, float64)), {"0.moment1: expected finite numbers, got"});
+  StateDict fine = run.fixed.state_dict().clone();
+  fine.set("0.moment1", tensor({-1., 1.}, float64));
+  fine.set("global_step", count(kSteps));
+  run.fixed.set_state_dict(fine);
+  CHECK(run.fixed.global_step() == kSteps);
+}
+
+TEST_CASE("a state whose schedule would then give no rate is refused") {
+  Schedule rate = [](std::int64_t s) { return s < 5 ? 0.1 : std::numeric_limits<double>::quiet_NaN(); };
+  CHECK_THROWS_MATCHES(rate.set_state({5}), InvalidArgument, Says("Schedule", "count 5", "got nan", "fix"));
+  CHECK(rate.count() == 0);
+  Parameter p = with_grad(1, 1);
+  Adam adam({p}, {.learning_rate = rate});
+  StateDict state = adam.state_dict().clone();
+  state.set("schedule", tensor({7.}, float64));
+  state.set("global_step", tensor(std::int64_t{7}, int64));
+  CHECK_THROWS_AS(adam.set_state_dict(state), InvalidArgument);
+  CHECK(adam.global_step() == 0);
+  CHECK(rate.count() == 0);
+}
