@@ -51,7 +51,7 @@ class SmallProblem {
   template <class Tile, class Image, class F>
   void for_each_pixel(Tile* in_tiles, Image* image, const F& f) const {
     const auto axis = [](const TileAxis& of, std::int64_t extent) {
-      return Axis{of.pixels(), of.input_step(), extent, [&](std::int64_t tile) { return of.first_input(tile); }};
+      return Axis{of.pixels(), of.input_step(), extent, &of, false};
     };
     visit(axis(tiles_.rows(), s_.h), axis(tiles_.columns(), s_.w), s_.c, s_.channels_in_group(), in_tiles, image, f);
   }
@@ -59,8 +59,7 @@ class SmallProblem {
   template <class Tile, class Image, class F>
   void for_each_output(Tile* in_tiles, Image* image, const F& f) const {
     const auto axis = [](const TileAxis& of, std::int64_t kernel, std::int64_t extent) {
-      return Axis{reach(of, kernel), of.output_step() / of.phases(), extent,
-                  [&](std::int64_t tile) { return of.first_output(tile, 0); }};
+      return Axis{reach(of, kernel), of.output_step() / of.phases(), extent, &of, true};
     };
     visit(axis(tiles_.rows(), s_.kh, s_.oh), axis(tiles_.columns(), s_.kw, s_.ow), s_.o, s_.filters_in_group(),
           in_tiles, image, f);
@@ -72,13 +71,16 @@ class SmallProblem {
   }
 
   /// Where pixels of tiles lie in an image: `count` of them, `step` apart.
-  template <class First>
   struct Axis {
     std::int64_t count, step, extent;
-    First first;
+    const TileAxis* tiles;
+    bool is_of_outputs;
+    std::int64_t first(std::int64_t tile) const {
+      return is_of_outputs ? tiles->first_output(tile, 0) : tiles->first_input(tile);
+    }
   };
-  template <class Rows, class Columns, class Tile, class Image, class F>
-  void visit(const Rows& rows, const Columns& columns, std::int64_t pixel_size, std::int64_t count, Tile* in_tiles,
+  template <class Tile, class Image, class F>
+  void visit(const Axis& rows, const Axis& columns, std::int64_t pixel_size, std::int64_t count, Tile* in_tiles,
              Image* image, const F& f) const {
     for (const OutlyingTile& outlying : outlying_) {
       const std::int64_t n = outlying.tile / tiles_.per_image(), in_image = outlying.tile % tiles_.per_image();
