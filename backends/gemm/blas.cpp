@@ -1,5 +1,12 @@
 #include <dygrad/backends/gemm/blas.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <vector>
+
+#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/parallel.h>
+
 // Only OpenBLAS has these; with another BLAS they stay null.
 extern "C" {
 int openblas_get_parallel(void) __attribute__((weak));
@@ -36,6 +43,26 @@ void use_one_blas_thread() {
   if (openblas_get_parallel && openblas_set_num_threads && openblas_get_parallel() == kOpenBlasWithPthreads) {
     openblas_set_num_threads(1);
   }
+}
+
+void make_buffers(std::string_view op) {
+  static std::atomic<int> threads_served{0};
+  const int threads = num_threads();
+  if (threads_served.load(std::memory_order_acquire) >= threads) return;
+  constexpr std::size_t kBufferBytes = std::size_t{129} << 20;  // OpenBLAS's BUFFER_SIZE for x86-64, and what is around
+  const std::size_t num_bytes = static_cast<std::size_t>(threads) * kBufferBytes;
+  void* const block = std::malloc(num_bytes);
+  if (!block) detail::fail_out_of_memory(op, num_bytes);
+  asm volatile("" : : "r"(block) : "memory");  // a compiler may leave out a block that nobody looks at
+  std::free(block);
+  constexpr std::int64_t kSize = 128;  // smaller products need no buffer
+  const std::vector<double> zeros(kSize * kSize);
+  parallel_for(threads, 1, [&](std::int64_t, std::int64_t) {
+    std::vector<double> result(kSize * kSize);
+    multiply(kSize, kSize, kSize, Operand<double>{zeros.data(), kSize}, {zeros.data(), kSize}, false, result.data(),
+             kSize);
+  });
+  threads_served.store(threads, std::memory_order_release);
 }
 
 std::string blas_description() { return openblas_get_config ? openblas_get_config() : "a BLAS of unknown make"; }

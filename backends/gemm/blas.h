@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <dygrad/backends/batched_matmul.h>
 
@@ -24,5 +25,9 @@ void use_one_blas_thread();
 
 /// Name, version and processor kernels, as far as the BLAS tells.
 std::string blas_description();
+
+/// Lets the BLAS make the buffers that each of our threads needs, once. Throws OutOfMemory where there is no memory for
+/// them: OpenBLAS would wait for it for ever, or write through null.
+void make_buffers(std::string_view op);
 
 }  // namespace dygrad::gemm

@@ -57,6 +57,7 @@ class Columns final : public Algorithm {
 
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
+    gemm::make_buffers(name_of(problem.kind));
     if (problem.kind == Kind::deconv2d_weights) {
       const Tensor packed = compute(activations(a), activations(b), s.w_shape(),
                                     [&](auto... arrays) { gemm::deconv2d_weights(s, arrays...); });
@@ -90,6 +91,7 @@ class Products final : public Algorithm {
   }
 
   Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+    gemm::make_buffers("matmul");
     return dispatch_float(a.dtype(), "matmul", [&]<class T>() {
       return batched_matmul<T>(a, b, [](auto m, auto n, auto k, auto left, auto right, T* result, auto leading) {
         gemm::multiply(m, n, k, left, right, false, result, leading);
