@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 
 #include <dygrad/core/export.h>
 
@@ -12,7 +11,7 @@ namespace detail {
 [[noreturn]] DYGRAD_API void fail_decay(double coefficient);
 
 constexpr double checked_decay(double coefficient) {
-  if (!(coefficient >= 0 && coefficient <= std::numeric_limits<double>::max())) fail_decay(coefficient);
+  if (!(coefficient >= 0 && coefficient - coefficient == 0)) fail_decay(coefficient);  // infinity less itself is NaN
   return coefficient;
 }
 }  // namespace detail
