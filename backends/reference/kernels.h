@@ -1,4 +1,5 @@
-// The loops of the reference backend on dense row-major arrays. Every function writes its whole result.
+// The loops of the reference backend on dense row-major arrays. Every function writes its whole result. Sums are those
+// of row_of_sums.h.
 #pragma once
 
 #include <cstdint>

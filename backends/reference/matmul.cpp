@@ -1,4 +1,6 @@
 #include <dygrad/backends/reference/kernels.h>
+#include <dygrad/backends/reference/row_of_sums.h>
+#include <dygrad/backends/work.h>
 #include <dygrad/core/parallel.h>
 
 namespace dygrad::reference {
@@ -6,21 +8,28 @@ namespace dygrad::reference {
 template <class T>
 void matmul(std::int64_t batch, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, const T* b, T* c) {
   constexpr std::int64_t kGrain = 1 << 16;  // multiplications worth waking another thread for
-  parallel_for(batch * m, kGrain / std::max<std::int64_t>(n * k, 1) + 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t row = first; row < last; ++row) {
+  using Sums = RowOfSums<SumOf<T>>;
+  const std::int64_t in_row = (n + Sums::kMost - 1) / Sums::kMost;
+  const std::int64_t cost = std::max<std::int64_t>(std::min(n, Sums::kMost) * k, 1);
+  parallel_for(batch * m * in_row, kGrain / cost + 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const std::int64_t row = i / in_row;
+      const Range own = part_of({0, n}, i % in_row, in_row);
       const T* a_row = a + row * k;
-      const T* b_matrix = b + row / m * k * n;
-      T* c_row = c + row * n;
-      std::fill_n(c_row, n, T{0});
+      const T* b_matrix = b + row / m * k * n + own.first;
+      Sums sums(own.size());
       for (std::int64_t l = 0; l < k; ++l) {
-        const T factor = a_row[l];
+        const auto factor = static_cast<SumOf<T>>(a_row[l]);
         const T* b_row = b_matrix + l * n;
-        for (std::int64_t j = 0; j < n; ++j) c_row[j] += factor * b_row[j];
+        SumOf<T>* c_row = sums.block(1);
+        for (std::int64_t j = 0; j < own.size(); ++j) c_row[j] += factor * static_cast<SumOf<T>>(b_row[j]);
       }
+      sums.write(c + row * n + own.first);
     }
   });
 }
 
+template void matmul(std::int64_t, std::int64_t, std::int64_t, std::int64_t, const float*, const float*, float*);
 template void matmul(std::int64_t, std::int64_t, std::int64_t, std::int64_t, const double*, const double*, double*);
 template void matmul(std::int64_t, std::int64_t, std::int64_t, std::int64_t, const std::int64_t*, const std::int64_t*,
                      std::int64_t*);

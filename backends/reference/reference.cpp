@@ -12,19 +12,18 @@ namespace {
 
 using Kind = Problem::Kind;
 
-/// Runs kernel(a, b, result) on dense row-major arrays: int64 as it is, floats in float64, so that a float32 result
-/// is the exact sum rounded once, but for float64's own error.
+/// Runs kernel(a, b, result) on dense row-major arrays.
 template <class Kernel>
 Tensor compute(const Tensor& a, const Tensor& b, const Shape& shape, const Kernel& kernel) {
-  const auto run = [&]<class T>() {
-    const Tensor dense_a = raw::contiguous(raw::cast(a, dtype_of<T>()));
-    const Tensor dense_b = raw::contiguous(raw::cast(b, dtype_of<T>()));
-    const Tensor result = Tensor::empty(shape, dtype_of<T>());
-    kernel(dense_a.data<T>(), dense_b.data<T>(), result.mutable_data<T>());
-    return raw::cast(result, a.dtype());
-  };
-  return a.dtype() == DType::int64 ? run.template operator()<std::int64_t>() : run.template operator()<double>();
+  const Tensor dense_a = raw::contiguous(a), dense_b = raw::contiguous(b);
+  Tensor result = Tensor::empty(shape, a.dtype());
+  const auto run = [&]<class T>() { kernel(dense_a.data<T>(), dense_b.data<T>(), result.mutable_data<T>()); };
+  if (a.dtype() == DType::int64) run.template operator()<std::int64_t>();
+  else dispatch_float(a.dtype(), "reference", run);
+  return result;
 }
+
+double count(std::int64_t number) { return static_cast<double>(number); }
 
 class Loops final : public Algorithm {
  public:
@@ -36,9 +35,15 @@ class Loops final : public Algorithm {
   }
 
   double estimate(const Problem& problem) const override {
-    constexpr double kSecondsPerProduct = 1e-9;
-    if (problem.kind != Kind::matmul) return cost::seconds(kSecondsPerProduct * cost::flop(conv2d_sizes(problem)), 0);
-    return cost::seconds(kSecondsPerProduct * static_cast<double>(num_elements(problem.x) * problem.w.back()), 0);
+    constexpr double kProduct = 1e-9, kNumber = 2e-9;  // seconds for each; numbers of the result start and end a sum
+    const bool is_product = problem.kind == Kind::matmul;
+    const double products =
+        is_product ? count(num_elements(problem.x)) * count(problem.w.back()) : cost::flop(conv2d_sizes(problem));
+    const std::int64_t result = num_elements(is_product ? problem.y : result_shape(problem));
+    const std::int64_t all = num_elements(problem.x) + num_elements(problem.w) + num_elements(problem.y);
+    // Operands are read, and written and read again as dense row-major arrays.
+    const double bytes = count(size_of(problem.dtype)) * (3 * count(all - result) + count(result));
+    return cost::seconds(kProduct * products + kNumber * count(result), bytes / cost::kBandwidth);
   }
 
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {

@@ -1,4 +1,5 @@
 // The reference backend against the definition itself: one scatter over all seven indices.
+#include <dygrad/core/allocator.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -63,4 +64,49 @@ TEST_CASE("the reference backend rounds a float32 sum once") {
   a[0] = 1;
   const Tensor sum = backend("reference").matmul(from_vector(a, {1, 1025}), ones({1025, 1}));
   CHECK(sum.item<float>() == 1 + 0x1p-20F);
+}
+
+TEST_CASE("the reference backend keeps what a float64 sum rounds off") {
+  // As above: each of the 2^20 small terms is less than half a unit of the 1. Those in the block of the 1 may be lost.
+  constexpr std::int64_t kTerms = 1 << 20;
+  std::vector<double> a(kTerms + 1, 0x1p-54);
+  a[0] = 1;
+  const auto is_right = [](const Tensor& sum) { return std::abs(sum.item<double>() - (1 + 0x1p-34)) <= 256 * 0x1p-54; };
+  const Backend& reference = backend("reference");
+  const Tensor row = from_vector(a, {1, kTerms + 1});
+  CHECK(is_right(reference.matmul(row, ones({kTerms + 1, 1}, float64))));
+
+  const Tensor image = from_vector(a, {1, 1, 1, kTerms + 1}), one = ones(image.shape(), float64);
+  const Conv2DParams pixels{.input_extent = {1, kTerms + 1}, .output_extent = {1, kTerms + 1}};
+  CHECK(is_right(reference.deconv2d_weights(pixels, image, one, {1, 1})));
+  const Conv2DParams taps{.input_extent = {1, 1}, .output_extent = {1, kTerms + 1}};
+  CHECK(is_right(reference.deconv2d_data(taps, image, one)));
+  const Tensor channels = from_vector(a, {1, kTerms + 1, 1, 1});
+  const Conv2DParams one_pixel{.input_extent = {1, 1}, .output_extent = {1, 1}};
+  CHECK(is_right(reference.deconv2d(one_pixel, channels, ones({kTerms + 1, 1, 1, 1}, float64))));
+}
+
+TEST_CASE("infinities and NaN come out of the reference backend's sums as they come out of plain ones") {
+  const double infinity = std::numeric_limits<double>::infinity(), largest = std::numeric_limits<double>::max();
+  const auto sum_of = [](double first, double last) {
+    std::vector<double> a(1000, 1.0);
+    a.front() = first, a.back() = last;
+    return backend("reference").matmul(from_vector(a, {1, 1000}), ones({1000, 1}, float64)).item<double>();
+  };
+  CHECK(sum_of(infinity, 1) == infinity);
+  CHECK(sum_of(1, -infinity) == -infinity);
+  CHECK(std::isnan(sum_of(infinity, -infinity)));
+  CHECK(sum_of(largest, largest) == infinity);
+}
+
+TEST_CASE("the reference backend needs no memory but that of the result") {
+  const ConvShape spread{"large stride", 1, 1, 2, 2, 1, 2, 2, 1500, 1400, 0, 0, 1, 1, 1, 0, 0};
+  for (const DType dtype : {float32, float64}) {
+    const ConvOperands in(spread, dtype, random_integers);
+    const std::int64_t result_bytes = in.g.num_elements() * size_of(dtype);
+    reset_peak_bytes();
+    const std::int64_t before = allocator_statistics().live_bytes;
+    const Tensor y = in.run(backend("reference"), Kind::deconv2d);
+    CHECK(allocator_statistics().peak_bytes - before < result_bytes + result_bytes / 4);
+  }
 }
