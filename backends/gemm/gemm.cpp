@@ -8,6 +8,7 @@
 #include <dygrad/backends/image_result.h>
 #include <dygrad/backends/magnitude.h>
 #include <dygrad/backends/plain_sums.h>
+#include <dygrad/backends/split_k.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/factories.h>
 
@@ -34,7 +35,7 @@ Tensor compute(const Tensor& a, const Tensor& b, const Shape& shape, const Kerne
 /// BLAS counts in int. Element counts bound every extent and distance that a call may see.
 constexpr std::int64_t kMostElements = std::numeric_limits<int>::max();
 
-class Columns final : public Algorithm {
+class Columns final : public SplitK {
  public:
   std::string_view name() const override { return "columns"; }
   std::string implementation(const Problem&) const override { return "cblas"; }
@@ -55,7 +56,7 @@ class Columns final : public Algorithm {
                          cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     gemm::make_buffers(name_of(problem.kind));
     if (problem.kind == Kind::deconv2d_weights) {
@@ -75,7 +76,7 @@ class Columns final : public Algorithm {
   }
 };
 
-class Products final : public Algorithm {
+class Products final : public SplitK {
  public:
   std::string_view name() const override { return "product"; }
   std::string implementation(const Problem&) const override { return "cblas"; }
@@ -90,7 +91,7 @@ class Products final : public Algorithm {
     return cost::seconds(flop / cost::product_rate(problem.dtype), 0);
   }
 
-  Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+  Tensor run_whole(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     gemm::make_buffers("matmul");
     return dispatch_float(a.dtype(), "matmul", [&]<class T>() {
       return batched_matmul<T>(a, b, [](auto m, auto n, auto k, auto left, auto right, T* result, auto leading) {

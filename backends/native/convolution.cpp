@@ -3,6 +3,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
 
@@ -26,7 +27,7 @@ void pack(const Conv2DSizes& s, const Number<T>* weights, T* panels) {
   }
 }
 
-class Convolution final : public Algorithm {
+class Convolution final : public SplitK {
  public:
   Convolution(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
   std::string_view name() const override { return name_; }
@@ -47,7 +48,7 @@ class Convolution final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.y_shape()), s.filters_in_group());
   }
 
-  Tensor run(const Problem& problem, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, g, w, epilogue); });
   }
 

@@ -4,6 +4,7 @@
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/pixel_runs.h>
+#include <dygrad/backends/split_k.h>
 #include <dygrad/core/activate.h>
 #include <dygrad/core/factories.h>
 
@@ -37,7 +38,43 @@ std::int64_t num_vectors(std::int64_t channels, std::int64_t lanes, DType dtype)
   return vectors;
 }
 
-class Depthwise final : public Algorithm {
+/// One thread's sums over pixels: one chain, or blocks that are summed by themselves. See Note [Blocks of products].
+template <class T>
+class PixelSums {
+ public:
+  /// `sums` and, where there are blocks, those of a block behind them: `size` numbers each.
+  PixelSums(T* sums, std::int64_t size, bool in_blocks)
+      : sums_(sums), block_(in_blocks ? sums + size : sums), size_(size), in_blocks_(in_blocks) {
+    std::fill_n(sums_, in_blocks ? 2 * size : size, T{0});
+  }
+
+  void add(const PixelRun& run, const T* patches, const T* pixels) {
+    if (!in_blocks_) return kernels<T>().sum_over_pixels(run, patches, pixels, sums_);
+    PixelRun part = run;
+    for (std::int64_t first = 0; first < run.num_pixels; first += part.num_pixels) {
+      part.num_pixels = std::min(kBlock, run.num_pixels - first);
+      kernels<T>().sum_over_pixels(part, patches + first * run.patch_step, pixels + first * run.pixel_step, block_);
+      in_block_ += part.num_pixels;
+      if (in_block_ >= kBlock) finish();
+    }
+  }
+
+  /// Adds the last block.
+  void finish() {
+    if (!in_blocks_) return;
+    for (std::int64_t i = 0; i < size_; ++i) sums_[i] += block_[i], block_[i] = 0;
+    in_block_ = 0;
+  }
+
+ private:
+  static constexpr std::int64_t kBlock = 512;  // pixels
+
+  T *sums_, *block_;
+  std::int64_t size_, in_block_ = 0;
+  bool in_blocks_;
+};
+
+class Depthwise final : public SplitK {
  public:
   std::string_view name() const override { return "depthwise"; }
   std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
@@ -58,11 +95,16 @@ class Depthwise final : public Algorithm {
                          cost::bytes(s, problem.dtype) / cost::kBandwidth);
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() {
       return problem.kind == Kind::deconv2d_weights ? weights_on<T>(problem, a, b)
                                                     : image_on<T>(problem, a, b, epilogue);
     });
+  }
+
+ protected:
+  SumLengths sum_lengths(const Problem& problem) const override {
+    return problem.kind == Kind::deconv2d_weights ? kBlocks : kChain;
   }
 
  private:
@@ -108,18 +150,19 @@ class Depthwise final : public Algorithm {
     const std::int64_t pieces = std::min(num_native_pieces(s), all_rows.size());
     const std::int64_t size = s.taps() * weight_step<T>(s);
     constexpr std::int64_t kPage = 4096 / sizeof(T);  // which bounds what processors fetch ahead: not another's sums
-    const Scratch<T> sums(pieces, size + kPage);
+    const bool in_blocks = sums_in_blocks(problem);
+    const Scratch<T> sums(pieces, (in_blocks ? 2 : 1) * size + kPage);
     const T *of_y = image.data<T>(), *of_x = pixels.data<T>();
     for_each_piece(pieces, [&](std::int64_t piece) {
-      T* const own_sums = sums.of_piece(piece);
-      std::fill_n(own_sums, size, T{0});
+      PixelSums<T> own_sums(sums.of_piece(piece), size, in_blocks);
       for (Range own = part_of(all_rows, piece, pieces); own.first < own.last;) {
         const Range block = runs.block_of(own, size_of(problem.dtype));
         runs.for_each_run(block, [&](const PixelRun& run, std::int64_t patches, std::int64_t own_x) {
-          kernels<T>().sum_over_pixels(run, of_y + patches, of_x + own_x, own_sums);
+          own_sums.add(run, of_y + patches, of_x + own_x);
         });
         own.first = block.last;
       }
+      own_sums.finish();
     });
     Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
     T* to = w.mutable_data<T>();

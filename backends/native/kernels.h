@@ -7,6 +7,11 @@
 // offsets that all rows share, `outer` finds the factors of every k through two pointers. Every number is summed in the
 // order of k, so a result does not depend on where in a tile it was computed.
 //
+// Note [Blocks of products]
+// Gradients of weights sum over all pixels of all images, a block of pixels at a time. Where these are many, each block
+// is summed by itself and then added to the sum of those before it: n products in blocks of b suffer about b + n / b
+// roundings, not n. See Note [Long sums] in split_k.h for what is longer still.
+//
 // Note [Pairs of bfloat16]
 // Where factors may be rounded to bfloat16, processors multiply and add two of them at a time: the element type of both
 // factors is then a pair for two neighbouring k, while sums stay float32. All that finds, copies and packs factors
@@ -44,6 +49,7 @@ struct TileTarget {
   std::int64_t lanes;  ///< numbers written of each row; only the last vector may be cut
   bool accumulate;     ///< starts from what the rows hold
   const T* init;       ///< else every row starts from these numbers (whole vectors), or from 0 if null
+  bool as_block = false;  ///< starts from 0, and what the rows hold is added last: see Note [Blocks of products]
 };
 
 /// Rows are pixels; k runs over `segments` stretches of `depth` numbers each:

@@ -82,7 +82,7 @@ inline void load_tile(const TileTarget<T>& tile, Vector<T> (&sums)[kRows][kVecto
   const bool whole = tile.lanes == kVectors * kLanes<T>;
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) {
-      if (!tile.accumulate) {
+      if (!tile.accumulate || tile.as_block) {
         // By the time that they are written, the rows have come from memory: stores wait for each other, these do not.
         __builtin_prefetch(tile.rows[i] + j * kLanes<T>, 1);
         sums[i][j] = tile.init ? load(tile.init + j * kLanes<T>) : Vector<T>{};
@@ -101,10 +101,11 @@ inline void store_tile(const TileTarget<T>& tile, const Vector<T> (&sums)[kRows]
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) {
       T* to = tile.rows[i] + j * kLanes<T>;
+      const std::int64_t left = tile.lanes - j * kLanes<T>;
       if (whole || j < kVectors - 1) {
-        store(to, sums[i][j]);
+        store(to, tile.as_block ? load(to) + sums[i][j] : sums[i][j]);
       } else {
-        store_part(to, sums[i][j], tile.lanes - j * kLanes<T>);
+        store_part(to, tile.as_block ? load_part(to, left) + sums[i][j] : sums[i][j], left);
       }
     }
   }

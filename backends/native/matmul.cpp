@@ -4,6 +4,7 @@
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
 
@@ -19,7 +20,7 @@ std::int64_t matrix_offset(const Tensor& x, std::int64_t batch) {
   return offset;
 }
 
-class Matmul final : public Algorithm {
+class Matmul final : public SplitK {
  public:
   std::string_view name() const override { return "product"; }
   std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
@@ -34,7 +35,7 @@ class Matmul final : public Algorithm {
            kPack * static_cast<double>(num_elements(problem.w));
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(a, b); });
   }
 

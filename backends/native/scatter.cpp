@@ -17,6 +17,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/split_k.h>
 #include <dygrad/core/activate.h>
 
 namespace dygrad::native {
@@ -232,7 +233,7 @@ class RowOfSums {
   std::vector<const T*> rows_, whole_lines_;
 };
 
-class Scatter final : public Algorithm {
+class Scatter final : public SplitK {
  public:
   Scatter(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
   std::string_view name() const override { return name_; }
@@ -265,7 +266,7 @@ class Scatter final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, epilogue); });
   }
 

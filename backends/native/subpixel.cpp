@@ -7,6 +7,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
 
@@ -71,7 +72,7 @@ void pack(const Conv2DSizes& s, const Part& part, const Number<T>* weights, T* p
   pack_panels(weights + part.group * cg * og * s.taps(), rows, lanes, panels + part.panels_offset);
 }
 
-class Subpixel final : public Algorithm {
+class Subpixel final : public SplitK {
  public:
   Subpixel(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
   std::string_view name() const override { return name_; }
@@ -98,7 +99,7 @@ class Subpixel final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.channels_in_group());
   }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, w, epilogue); });
   }
 

@@ -6,6 +6,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
 
@@ -21,8 +22,8 @@ std::int64_t row_step(const Conv2DSizes& s) {
 template <class T>
 class SumsByTaps {
  public:
-  SumsByTaps(const Conv2DSizes& s, const T* x, const T* y, Sum<T>* sums)
-      : s_(s), grid_(patches_of_output(s, 0)), x_(x), y_(y), sums_(sums) {
+  SumsByTaps(const Conv2DSizes& s, const T* x, const T* y, Sum<T>* sums, bool in_blocks)
+      : s_(s), grid_(patches_of_output(s, 0)), x_(x), y_(y), sums_(sums), in_blocks_(in_blocks) {
     // Vectors may reach beyond the last pixels: these are read from a copy.
     const std::int64_t lanes = kernels<T>().lanes, size = s.n * s.h * s.w * s.c;
     padded_ = ceil_div(s.c, lanes) * lanes;
@@ -71,12 +72,13 @@ class SumsByTaps {
     std::array<Sum<T>*, kMaxRows> rows{};
     for_each_tile<T>(column_taps.size() * s_.o, [&](std::int64_t first, int height) {
       for (int row = 0; row < kernel.heights[height]; ++row) rows[row] = to + (first + row) * row_step<Sum<T>>(s_);
-      kernel.outer[num_vectors - 1][height]({.a = ys_.data(),
-                                             .b = xs_.data(),
-                                             .a_offset = offset + first,
-                                             .b_offset = channel,
-                                             .depth = positions,
-                                             .target = {rows.data(), num_vectors * kernel.lanes, true, nullptr}});
+      kernel.outer[num_vectors - 1][height](
+          {.a = ys_.data(),
+           .b = xs_.data(),
+           .a_offset = offset + first,
+           .b_offset = channel,
+           .depth = positions,
+           .target = {rows.data(), num_vectors * kernel.lanes, true, nullptr, in_blocks_}});
     });
   }
 
@@ -84,6 +86,7 @@ class SumsByTaps {
   PatchGrid grid_;
   const T *x_, *y_;
   Sum<T>* sums_;
+  bool in_blocks_;       ///< see Note [Blocks of products]
   std::int64_t padded_;  ///< numbers of a pixel, in whole vectors
   const T *x_end_, *x_last_;
   std::vector<T> last_;
@@ -107,7 +110,7 @@ void add_and_transpose(const Conv2DSizes& s, const Scratch<T>& sums, std::int64_
   kernels<T>().transpose(lines.data(), num_rows(s), s.c, weights, num_rows(s));
 }
 
-class WeightsByTaps final : public Algorithm {
+class WeightsByTaps final : public SplitK {
  public:
   WeightsByTaps(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
   std::string_view name() const override { return name_; }
@@ -140,9 +143,12 @@ class WeightsByTaps final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
   }
+
+ protected:
+  SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
 
  private:
   template <class T>
@@ -153,8 +159,9 @@ class WeightsByTaps final : public Algorithm {
     s.n = elements_for<T>(s.n);
     const Scratch<Sum<T>> sums(pieces, size);
     for_each_piece(pieces, [&](std::int64_t piece) {
-      std::fill_n(sums.of_piece(piece), size, Sum<T>{0});
-      SumsByTaps<T>(s, pixels.data<T>(), image.data<T>(), sums.of_piece(piece)).add(piece, pieces);
+      Sum<T>* const own = sums.of_piece(piece);
+      std::fill_n(own, size, Sum<T>{0});
+      SumsByTaps<T>(s, pixels.data<T>(), image.data<T>(), own, sums_in_blocks(problem)).add(piece, pieces);
     });
     Tensor w = Tensor::empty(s.w_shape(), problem.dtype);
     add_and_transpose(s, sums, pieces, w.mutable_data<Sum<T>>());

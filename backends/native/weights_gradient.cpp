@@ -7,6 +7,7 @@
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
 #include <dygrad/backends/plain_sums.h>
+#include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
 
@@ -58,14 +59,15 @@ std::int64_t sums_step(std::int64_t numbers) {
 template <class T>
 class Sums {
  public:
-  Sums(const Conv2DSizes& s, std::int64_t group, Range filters, const T* x, const T* y, Sum<T>* sums)
+  Sums(const Conv2DSizes& s, std::int64_t group, Range filters, const T* x, const T* y, Sum<T>* sums, bool in_blocks)
       : s_(s),
         grid_(patches_of(s, group, filters)),
         first_channel_(group * s.channels_in_group()),
         regions_(regions_of(grid_)),
         x_(x),
         y_(y),
-        sums_(sums) {}
+        sums_(sums),
+        in_blocks_(in_blocks) {}
 
   /// Every patch consists of whole vectors, wherever it is cut by the border.
   bool fits_in_place() const {
@@ -227,7 +229,7 @@ class Sums {
                                                           .a_offset = channel,
                                                           .b_offset = offset,
                                                           .depth = positions,
-                                                          .target = {rows.data(), lanes, true, nullptr}});
+                                                          .target = {rows.data(), lanes, true, nullptr, in_blocks_}});
     });
   }
 
@@ -239,6 +241,7 @@ class Sums {
   std::vector<Region> regions_;
   const T *x_, *y_;
   Sum<T>* sums_;
+  bool in_blocks_;  // see Note [Blocks of products]
   std::array<const T*, kMostPositions> xs_, ys_;
   std::vector<T> pixels_, panels_;
   std::vector<const T*> panel_rows_;
@@ -267,7 +270,7 @@ void add_and_transpose(const Conv2DSizes& s, Range channels, Range filters, cons
   }
 }
 
-class WeightsGradient final : public Algorithm {
+class WeightsGradient final : public SplitK {
  public:
   WeightsGradient(std::string_view name, Compute compute) : name_(name), precision_(compute) {}
   std::string_view name() const override { return name_; }
@@ -295,9 +298,12 @@ class WeightsGradient final : public Algorithm {
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     return precision_.dispatch(problem.dtype, name(), [&]<class T>() { return run_on<T>(problem, x, g); });
   }
+
+ protected:
+  SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
 
  private:
   template <class T>
@@ -320,7 +326,7 @@ class WeightsGradient final : public Algorithm {
     bool fits = true;
     for (std::int64_t part = 0; part < division.filters; ++part) {
       const Range filters = part_of({0, s.filters_in_group()}, part, division.filters);
-      fits = fits && Sums<T>(s, 0, filters, nullptr, nullptr, nullptr).fits_in_place();
+      fits = fits && Sums<T>(s, 0, filters, nullptr, nullptr, nullptr, false).fits_in_place();
     }
     return fits;
   }
@@ -342,7 +348,7 @@ class WeightsGradient final : public Algorithm {
       for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {
         Sum<T>* const to = part_of_sums(own, own.position_part, group);
         std::fill_n(to, cg * sums_step<Sum<T>>(s.taps() * own.filters.size()), Sum<T>{0});
-        Sums<T> of_group(s, group, own.filters, pixels.data<T>(), image.data<T>(), to);
+        Sums<T> of_group(s, group, own.filters, pixels.data<T>(), image.data<T>(), to, sums_in_blocks(problem));
         const std::int64_t part = own.position_part, parts = division.positions;
         if (patches == Patches::in_place) of_group.add_in_place(part, parts);
         else if (patches == Patches::packed) of_group.add_packed(part, parts, buffers.of_piece(piece));

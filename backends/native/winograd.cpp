@@ -9,6 +9,7 @@
 #include <dygrad/backends/native/winograd.h>
 #include <dygrad/backends/native/winograd_range.h>
 #include <dygrad/backends/plain_sums.h>
+#include <dygrad/backends/split_k.h>
 #include <dygrad/core/activate.h>
 
 namespace dygrad::native {
@@ -128,7 +129,7 @@ Tiles::Matrix<T> as_elements(const Tiles::Matrix<Sum<T>>& from, std::int64_t poi
   }
 }
 
-class Winograd final : public Algorithm {
+class Winograd final : public SplitK {
  public:
   Winograd(std::string_view name, Problem::Kind kind, TileSize pixels, Compute compute)
       : name_(name), kind_(kind), pixels_(pixels), precision_(compute) {}
@@ -139,7 +140,8 @@ class Winograd final : public Algorithm {
   }
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_, pixels_); }
 
-  Tensor run(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& image, const Tensor& w,
+                   const Epilogue& epilogue) const override {
     return precision_.dispatch(problem.dtype, name(),
                                [&]<class T>() { return run_on<T>(problem, image, w, epilogue); });
   }

@@ -10,6 +10,7 @@
 #include <dygrad/backends/native/winograd.h>
 #include <dygrad/backends/native/winograd_range.h>
 #include <dygrad/backends/plain_sums.h>
+#include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
 
@@ -31,7 +32,7 @@ constexpr std::int64_t kTilesAtOnce = 252;  ///< that one tile of sums runs over
 template <class T>
 class PointSums {
  public:
-  explicit PointSums(const Tiles& tiles) : tiles_(tiles) {}
+  PointSums(const Tiles& tiles, bool in_blocks) : tiles_(tiles), in_blocks_(in_blocks) {}
 
   /// For `panels` panels of lanes, whose sums begin at `sums`.
   void add(const Tiles::Matrix<T>& a, const Tiles::Matrix<T>& b, Range block, bool first_block, Range panels,
@@ -62,7 +63,8 @@ class PointSums {
                  .a_offset = channel,
                  .b_offset = lane,
                  .depth = std::min(kTilesAtOnce, tiles - first),
-                 .target = {rows.data(), width, !first_block || first > 0, nullptr}});
+                 .target = {rows.data(), width, !first_block || first > 0, nullptr,
+                            in_blocks_ && (!first_block || first > 0)}});
           });
         }
       }
@@ -71,6 +73,7 @@ class PointSums {
 
  private:
   const Tiles& tiles_;
+  bool in_blocks_;                  ///< see Note [Blocks of products]
   std::vector<std::int64_t> rows_;  ///< of the block, at one point
   std::vector<const T*> as_, bs_;
 };
@@ -102,8 +105,13 @@ class Gradient {
   using N = Sum<T>;
 
  public:
-  Gradient(const Conv2DSizes& s, TileSize pixels, const Tensor& x, const Tensor& g)
-      : s_(s), tiles_(s, pixels), x_(channels_last(x)), g_(channels_last(g)) {
+  Gradient(const Problem& problem, TileSize pixels, const Tensor& x, const Tensor& g)
+      : s_(conv2d_sizes(problem)),
+        tiles_(s_, pixels),
+        x_(channels_last(x)),
+        g_(channels_last(g)),
+        in_blocks_(sums_in_blocks(problem)) {
+    const Conv2DSizes& s = s_;
     const std::int64_t pieces = num_native_pieces(s);
     panel_parts_ = std::min(pieces, panels_.count());
     tile_parts_ = std::min(pieces / panel_parts_, tiles_.count());
@@ -213,7 +221,7 @@ class Gradient {
     const Range points{0, points_};
     std::vector<N> x_squares(static_cast<std::size_t>(keeps_x_ ? 0 : height_));
     std::vector<N> y_squares(static_cast<std::size_t>(height_));
-    PointSums<T> point_sums(tiles_);
+    PointSums<T> point_sums(tiles_, in_blocks_);
     for (std::int64_t group = 0; group < s_.groups; ++group) {
       for (const Range some : panel_groups(piece % panel_parts_)) {
         const Range range{some.first * panel_, std::min(some.last * panel_, lanes_)};
@@ -245,6 +253,7 @@ class Gradient {
   const Conv2DSizes s_;
   const Tiles tiles_;
   const Tensor x_, g_;
+  const bool in_blocks_;
   const std::int64_t points_ = tiles_.points(), depth_ = tiles_.channels(), lanes_ = tiles_.lanes();
   const Panels<N> panels_{depth_, lanes_, nullptr};
   const std::int64_t panel_ = kernels<N>().panel(), depth_step_ = odd_lines<N>(depth_);
@@ -260,7 +269,7 @@ class Gradient {
   std::atomic<bool> has_outlier_{false};
 };
 
-class WinogradGradient final : public Algorithm {
+class WinogradGradient final : public SplitK {
  public:
   WinogradGradient(std::string_view name, TileSize pixels, Compute compute)
       : name_(name), pixels_(pixels), precision_(compute) {}
@@ -271,11 +280,14 @@ class WinogradGradient final : public Algorithm {
   }
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_, pixels_); }
 
-  Tensor run(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     const Tensor w = precision_.dispatch(
-        problem.dtype, name(), [&]<class T>() { return Gradient<T>(conv2d_sizes(problem), pixels_, x, g).weights(); });
+        problem.dtype, name(), [&]<class T>() { return Gradient<T>(problem, pixels_, x, g).weights(); });
     return w.defined() ? w : compute_plainly(problem, x, g, {});
   }
+
+ protected:
+  SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
 
  private:
   std::string_view name_;

@@ -12,6 +12,7 @@
 #include <dygrad/backends/onednn/weights_layout.h>
 #include <dygrad/backends/plain_sums.h>
 #include <dygrad/backends/problem_text.h>
+#include <dygrad/backends/split_k.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/vectorize.h>
@@ -100,7 +101,7 @@ bool fits_primitives(const Conv2DSizes& s) {
 }
 
 /// The library's own primitive for the problem as a whole.
-class Primitive final : public Algorithm {
+class Primitive final : public SplitK {
  public:
   std::string_view name() const override { return "primitive"; }
   std::string implementation(const Problem& problem) const override {
@@ -110,6 +111,8 @@ class Primitive final : public Algorithm {
   bool supports(const Problem& problem) const override {
     if (problem.kind == Kind::matmul || problem.dtype != DType::float32 || !onednn::is_usable()) return false;
     const Conv2DSizes s = conv2d_sizes(problem);
+    // Sums this long would have to be split along the kernel, and not every part of a kernel has a primitive.
+    if (problem.kind != Kind::deconv2d_weights && s.taps() > kChain.whole) return false;
     return s.is_empty() || (fits_primitives(s) && onednn::cached_convolution(problem.kind, s).primitive);
   }
 
@@ -129,7 +132,7 @@ class Primitive final : public Algorithm {
            cost::seconds(passes / kPass, 0);
   }
 
-  Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
+  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Convolution& c = onednn::cached_convolution(problem.kind, s);
     // Some primitives multiply zeros beside the image, see Note [Terms that are not there].
@@ -154,7 +157,7 @@ class Primitive final : public Algorithm {
   }
 };
 
-class Products final : public Algorithm {
+class Products final : public SplitK {
  public:
   std::string_view name() const override { return "product"; }
   std::string implementation(const Problem&) const override { return "dnnl_sgemm"; }
@@ -165,7 +168,7 @@ class Products final : public Algorithm {
     const double flop = 2.0 * static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
     return cost::seconds(0.9 * flop / cost::product_rate(problem.dtype), 0);
   }
-  Tensor run(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+  Tensor run_whole(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     return batched_matmul<float>(a, b, [](auto m, auto n, auto k, auto left, auto right, float* result, auto leading) {
       // Cannot fail: it refuses nothing but negative sizes and null pointers.
       dnnl_sgemm(left.transposed ? 'T' : 'N', right.transposed ? 'T' : 'N', m, n, k, 1.0F, left.data, left.leading,
