@@ -141,7 +141,8 @@ Tensor arange(double start, double stop, double step, DType dtype) {
   const double count = count_before(start, stop, step);
   if (step == 0 || !(std::abs(count) < 0x1p62)) {
     throw InvalidArgument(Message("arange", "needs finite bounds, a step other than 0, and fewer than 2^62 values.")
-                              .got("start {}, stop {}, step {}", start, stop, step));
+                              .got("start {}, stop {}, step {}", start, stop, step)
+                              .fix("give a larger step, or closer bounds"));
   }
   if ((step > 0 ? start - stop : stop - start) > rounding_of(start, stop)) {  // by less than a step, too
     throw InvalidArgument(Message("arange", "the step leads away from stop.")

@@ -47,8 +47,10 @@ constexpr bool lost_pool = false;
 
 void set_num_threads(int count) {
   if (count < 1)
-    throw InvalidArgument(
-        Message("set_num_threads", "needs at least one thread.").expected("count >= 1").got("{}", count));
+    throw InvalidArgument(Message("set_num_threads", "needs at least one thread.")
+                              .expected("count >= 1")
+                              .got("{}", count)
+                              .fix("give a count of 1 or more"));
   if (lost_pool && count > 1)
     throw InvalidArgument(Message("set_num_threads", "a forked process computes on one thread.")
                               .line("the parent's threads are not in the child, and cannot be waited for")

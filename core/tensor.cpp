@@ -61,7 +61,10 @@ template std::vector<bool> Tensor::to_vector() const;
 
 void Tensor::set_value(const Tensor& source) {
   if (source.shape() != shape()) {
-    throw ShapeError(Message("set_value", "shapes differ.").expected("{}", shape()).got("{}", source.shape()));
+    throw ShapeError(Message("set_value", "shapes differ.")
+                         .expected("{}", shape())
+                         .got("{}", source.shape())
+                         .fix("reshape or expand the source first"));
   }
   if (source.dtype() != dtype()) {
     throw DtypeError(Message("set_value", "dtypes differ.")

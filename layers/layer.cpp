@@ -22,8 +22,10 @@ namespace {
 void check_spec(const ParameterSpec& spec) {
   for (std::int64_t extent : spec.shape) {
     if (extent < 1) {
-      throw ShapeError(
-          Message("create_parameter", "every extent must be positive.").expected("at least 1").got("{}", spec.shape));
+      throw ShapeError(Message("create_parameter", "every extent must be positive.")
+                           .expected("at least 1")
+                           .got("{}", spec.shape)
+                           .fix("give extents of 1 or more"));
     }
   }
   detail::check_learning_rate_factor("create_parameter", spec.attr.attr().learning_rate);
@@ -44,7 +46,8 @@ void check_names(std::span<const ParameterSpec> specs) {
     detail::check_parameter_name(name);
     if (!names.insert(name).second) {
       throw InvalidArgument(
-          Message("create_parameter", fmt::format("the name \"{}\" is given to two parameters.", name)));
+          Message("create_parameter", fmt::format("the name \"{}\" is given to two parameters.", name))
+              .fix("choose another name for one of them"));
     }
   }
 }
@@ -63,7 +66,8 @@ Tensor make_value(const ParameterSpec& spec, DType dtype) {
     throw InvalidArgument(Message("create_parameter", "the initializer replaced the tensor by one that does not fit.")
                               .expected("{} {}", dtype, spec.shape)
                               .got("{}", value.defined() ? fmt::format("{} {}", value.dtype(), value.shape())
-                                                         : std::string("an undefined one")));
+                                                         : std::string("an undefined one"))
+                              .fix("let the initializer write into the tensor that it is given"));
   }
   return raw::contiguous(value);
 }
@@ -77,7 +81,10 @@ void rethrow_if(const Error& error, const std::string& text) {
 
 Layer::Layer(std::string name_scope, DType dtype) : name_scope_(std::move(name_scope)), dtype_(dtype) {
   if (!is_floating(dtype)) {
-    throw DtypeError(Message("Layer", "the dtype cannot be trained.").expected("float32 or float64").got("{}", dtype));
+    throw DtypeError(Message("Layer", "the dtype cannot be trained.")
+                         .expected("float32 or float64")
+                         .got("{}", dtype)
+                         .fix("choose float32 or float64"));
   }
 }
 
@@ -161,7 +168,11 @@ std::vector<Parameter> Layer::create_parameters(std::span<const ParameterSpec> s
 }
 
 void Layer::check_new_name(const char* op, const std::string& name) const {
-  const auto fail = [&](const std::string& problem) { throw InvalidArgument(Message(op, problem)); };
+  const auto fail = [&](const std::string& problem) {
+    throw InvalidArgument(Message(op, problem)
+                              .line("layer {}", full_name())
+                              .fix("choose a name of its own without dots: they separate the names of nested layers"));
+  };
   if (name.empty()) fail("the name must not be empty.");
   if (name.find('.') != std::string::npos) fail(fmt::format("the name \"{}\" must not contain a '.'.", name));
   const auto taken = [&](const auto& entries) {
@@ -206,7 +217,9 @@ Layer& Layer::register_layer(const std::string& name, Layer& member) {
 
 Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
   check_new_name("add_sublayer", name);
-  if (!layer) throw InvalidArgument(Message("add_sublayer", fmt::format("the layer \"{}\" is null.", name)));
+  if (!layer)
+    throw InvalidArgument(Message("add_sublayer", fmt::format("the layer \"{}\" is null.", name))
+                              .fix("pass a layer, for instance std::make_shared<Linear>(options)"));
   check_no_cycle("add_sublayer", name, *layer);
   Layer& added = *layer;
   detail::with_out_of_memory("add_sublayer", [&] { children_.push_back({name, &added, std::move(layer)}); });

@@ -14,7 +14,9 @@ bool is_number(const std::string& name) {
 }
 
 LayerPtr checked(LayerPtr layer, const char* op) {
-  if (!layer) throw InvalidArgument(Message(op, "the layer is null."));
+  if (!layer)
+    throw InvalidArgument(
+        Message(op, "the layer is null.").fix("pass a layer, for instance std::make_shared<Linear>(options)"));
   return layer;
 }
 
@@ -26,7 +28,8 @@ std::size_t LayerContainer::index(std::int64_t position) const {
   if (from_front < 0 || from_front >= size()) {
     throw InvalidArgument(Message("layers", "the position is out of range.")
                               .expected("{} <= position < {}", -size(), size())
-                              .got("{}", position));
+                              .got("{}", position)
+                              .fix("count from 0, or from -1 for the last one"));
   }
   return static_cast<std::size_t>(from_front);
 }

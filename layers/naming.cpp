@@ -62,7 +62,9 @@ class NameScope : public std::enable_shared_from_this<NameScope> {
     return {shared_from_this(), std::move(name)};
   }
   void check_locked(const std::string& name) const {
-    if (name.empty()) throw InvalidArgument(Message("ParamAttr", "a parameter's name must not be empty."));
+    if (name.empty())
+      throw InvalidArgument(
+          Message("ParamAttr", "a parameter's name must not be empty.").fix("leave the name out to have one made"));
     if (living_.contains(name)) {
       throw InvalidArgument(Message("ParamAttr", fmt::format("a parameter named \"{}\" exists already.", name))
                                 .fix("choose another name, or share the parameter: b.weight = a.weight"));

@@ -12,7 +12,8 @@ namespace dygrad {
 
 namespace {
 [[noreturn]] void fail_repeated(const std::string& name) {
-  throw InvalidArgument(Message("StateDict", fmt::format("the name \"{}\" is there already.", name)));
+  throw InvalidArgument(Message("StateDict", fmt::format("the name \"{}\" is there already.", name))
+                            .fix("choose another name, or replace the tensor with set()"));
 }
 }  // namespace
 
@@ -34,7 +35,9 @@ const Tensor& StateDict::at(std::string_view name) const {
   if (const Tensor* tensor = find(name)) return *tensor;
   std::string names;
   for (const auto& entry : entries_) names += (names.empty() ? "" : ", ") + entry.first;
-  throw InvalidArgument(Message("StateDict", fmt::format("there is no \"{}\".", name)).line("names: {}", names));
+  throw InvalidArgument(Message("StateDict", fmt::format("there is no \"{}\".", name))
+                            .line("names: {}", names)
+                            .fix("use one of these names, or test with contains()"));
 }
 
 void StateDict::insert(std::string name, Tensor tensor) {

@@ -105,7 +105,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
                         .expected("one of {}or \"\" for none", known)
                         .got("\"{}\"", name);
   const bool is_close = distance(nearest) <= std::max<std::size_t>(name.size() / 3, 1);
-  throw InvalidArgument(is_close ? std::move(message).fix("did you mean \"{}\"?", nearest) : std::move(message));
+  throw InvalidArgument(is_close ? std::move(message).fix("did you mean \"{}\"?", nearest)
+                                 : std::move(message).fix("use one of these names"));
 }
 
 }  // namespace

@@ -36,7 +36,8 @@ Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t exte
       throw ShapeError(Message(op, "an index is out of range.")
                            .line("index {}", index.shape())
                            .expected("{} <= index < {}", -extent, extent)
-                           .got("{}", i));
+                           .got("{}", i)
+                           .fix("count from 0, or from -1 for the last one"));
     }
     if (i < 0) i += extent;
   }
@@ -321,7 +322,8 @@ Tensor index_add(const Tensor& source, int axis, const Tensor& index, std::int64
     throw ShapeError(Message(op, "there must be one index per slice of the source.")
                          .line("source {}, axis {}, index {}", source.shape(), axis, index.shape())
                          .expected("{} indices", source.shape()[axis])
-                         .got("{}", index.num_elements()));
+                         .got("{}", index.num_elements())
+                         .fix("give an index of rank 1, as long as the source along the axis"));
   }
   return apply(IndexAdd{axis, checked_index(op, index, extent), extent}, source);
 }
@@ -347,7 +349,8 @@ Tensor scatter_add(const Tensor& source, int axis, const Tensor& index, std::int
   if (index.shape() != source.shape()) {
     throw ShapeError(Message(op, "there must be one index per element of the source.")
                          .expected("index {}", source.shape())
-                         .got("{}", index.shape()));
+                         .got("{}", index.shape())
+                         .fix("expand the index to the shape of the source"));
   }
   return apply(ScatterAdd{axis, checked_index(op, index, extent), extent}, source);
 }

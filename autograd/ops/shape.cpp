@@ -230,10 +230,13 @@ Shape joined_shape(std::span<const Tensor> tensors, int axis) {
       throw ShapeError(Message("concat", "the tensors do not fit together.")
                            .line("tensors[0] {}, axis {}", first.shape(), axis)
                            .expected("equal ranks, and equal extents but for the axis")
-                           .got("tensors[{}] {}", i, x.shape()));
+                           .got("tensors[{}] {}", i, x.shape())
+                           .fix("slice or pad the tensors to equal extents, or join along another axis"));
     }
     if (__builtin_add_overflow(shape[axis], x.shape()[axis], &shape[axis])) {
-      throw ShapeError(Message("concat", "the joined extent does not fit into 64 bits.").line("axis {}", axis));
+      throw ShapeError(Message("concat", "the joined extent does not fit into 64 bits.")
+                           .line("axis {}", axis)
+                           .fix("join fewer tensors"));
     }
   }
   return shape;
@@ -253,7 +256,8 @@ Tensor flatten(const Tensor& x, int start_axis, int stop_axis) {
     throw ShapeError(Message("flatten", "the axes are in the wrong order.")
                          .line("x {}", x.shape())
                          .expected("start_axis <= stop_axis")
-                         .got("{} and {}", start_axis, stop_axis));
+                         .got("{} and {}", start_axis, stop_axis)
+                         .fix("swap the axes"));
   }
   Shape shape;
   for (int i = 0; i < x.rank(); ++i) {
@@ -286,7 +290,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     throw ShapeError(Message("sum_to", "the tensor cannot be summed to this shape.")
                          .line("x {}", x.shape())
                          .expected("extents equal to x's, or 1, counted from the back")
-                         .got("{}", shape));
+                         .got("{}", shape)
+                         .fix("give x's shape with extents of 1, or without leading dimensions, where x is summed"));
   }
   if (!is_floating(x.dtype())) detail::fail_not_floating("sum_to", x.dtype());
   return apply(SumTo{x.shape(), shape}, x);
@@ -310,7 +315,8 @@ Tensor squeeze(const Tensor& x, int axis) {
     throw ShapeError(Message("squeeze", "only an extent of 1 can be removed.")
                          .line("x {}, axis {}", x.shape(), axis)
                          .expected("extent 1")
-                         .got("{}", x.rank() == 0 ? 0 : x.shape()[at]));
+                         .got("{}", x.rank() == 0 ? 0 : x.shape()[at])
+                         .fix("select a cell of this axis, or reduce along it"));
   }
   Shape shape = x.shape();
   shape.erase(at);
@@ -325,7 +331,10 @@ Tensor unsqueeze(const Tensor& x, int axis) {
 
 Tensor concat(std::span<const Tensor> tensors, int axis) {
   if (tensors.empty()) {
-    throw InvalidArgument(Message("concat", "there is nothing to join.").expected("at least one tensor").got("none"));
+    throw InvalidArgument(Message("concat", "there is nothing to join.")
+                              .expected("at least one tensor")
+                              .got("none")
+                              .fix("give at least one tensor, which may be empty"));
   }
   if (tensors[0].rank() == 0) {
     throw ShapeError(Message("concat", "tensors of rank 0 have no dimension to join.").fix("use stack"));
@@ -344,7 +353,8 @@ Tensor stack(std::span<const Tensor> tensors, int axis) {
     if (x.shape() != tensors[0].shape()) {
       throw ShapeError(Message("stack", "the tensors have different shapes.")
                            .expected("{}, as tensors[0]", tensors[0].shape())
-                           .got("{} in tensors[{}]", x.shape(), raised.size()));
+                           .got("{} in tensors[{}]", x.shape(), raised.size())
+                           .fix("bring the tensors to one shape first"));
     }
     raised.push_back(unsqueeze(x, axis));
   }
@@ -353,7 +363,9 @@ Tensor stack(std::span<const Tensor> tensors, int axis) {
 
 std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, int axis) {
   axis = normalize_axis(axis, x.rank(), "split");
-  if (x.rank() == 0) throw ShapeError(Message("split", "a tensor of rank 0 has no dimension to split."));
+  if (x.rank() == 0)
+    throw ShapeError(
+        Message("split", "a tensor of rank 0 has no dimension to split.").fix("add a dimension first: x.unsqueeze(0)"));
   std::int64_t total = 0;
   bool sound = true;
   for (std::int64_t size : sizes) sound = sound && size >= 0 && !__builtin_add_overflow(total, size, &total);
@@ -361,7 +373,8 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
     throw ShapeError(Message("split", "the sizes do not cover the dimension.")
                          .line("x {}, axis {}", x.shape(), axis)
                          .expected("sizes >= 0 that add up to {}", x.shape()[axis])
-                         .got("{}", fmt::join(sizes, " + ")));
+                         .got("{}", fmt::join(sizes, " + "))
+                         .fix("change the sizes, or slice x first"));
   }
   std::vector<Tensor> pieces;
   std::int64_t start = 0;

@@ -186,14 +186,20 @@ class DataLoader::Pass {
 
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions options)
     : dataset_(std::move(dataset)), options_(std::move(options)) {
-  if (!dataset_) throw InvalidArgument(Message("DataLoader", "the dataset is null."));
-  if (options_.batch_size < 1) {
+  if (!dataset_)
     throw InvalidArgument(
-        Message("DataLoader", "batches would be empty.").expected("batch_size >= 1").got("{}", options_.batch_size));
+        Message("DataLoader", "the dataset is null.").fix("pass a dataset, for instance a TensorDataset"));
+  if (options_.batch_size < 1) {
+    throw InvalidArgument(Message("DataLoader", "batches would be empty.")
+                              .expected("batch_size >= 1")
+                              .got("{}", options_.batch_size)
+                              .fix("give a batch_size of 1 or more"));
   }
   if (options_.prefetch < 0) {
-    throw InvalidArgument(
-        Message("DataLoader", "prefetch is negative.").expected("prefetch >= 0").got("{}", options_.prefetch));
+    throw InvalidArgument(Message("DataLoader", "prefetch is negative.")
+                              .expected("prefetch >= 0")
+                              .got("{}", options_.prefetch)
+                              .fix("give a prefetch of 0 or more batches"));
   }
 }
 
@@ -207,8 +213,10 @@ std::int64_t DataLoader::num_batches() const {
 void DataLoader::set_epoch(std::int64_t epoch, std::int64_t first_batch) {
   check_epoch(epoch);
   if (first_batch < 0) {
-    throw InvalidArgument(
-        Message("DataLoader", "batches count from 0.").expected("first_batch >= 0").got("{}", first_batch));
+    throw InvalidArgument(Message("DataLoader", "batches count from 0.")
+                              .expected("first_batch >= 0")
+                              .got("{}", first_batch)
+                              .fix("give a first_batch of 0 or more"));
   }
   epoch_ = epoch;
   first_batch_ = first_batch;

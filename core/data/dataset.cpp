@@ -14,7 +14,10 @@ namespace {
 
 void check_index(std::int64_t index, std::int64_t size) {
   if (index < 0 || index >= size) {
-    throw InvalidArgument(Message("dataset", "no such sample.").expected("an index in [0, {})", size).got("{}", index));
+    throw InvalidArgument(Message("dataset", "no such sample.")
+                              .expected("an index in [0, {})", size)
+                              .got("{}", index)
+                              .fix("ask for an index below size()"));
   }
 }
 
@@ -27,17 +30,23 @@ Tensor empty_batch(const Tensor& item, std::size_t count) {
 void check_like_first(const Sample& sample, const Sample& first, std::int64_t index) {
   const auto message = [&](std::string_view problem) { return Message("dataset", problem).line("sample {}", index); };
   if (sample.size() != first.size()) {
-    throw ShapeError(
-        message("samples have different numbers of tensors.").expected("{}", first.size()).got("{}", sample.size()));
+    throw ShapeError(message("samples have different numbers of tensors.")
+                         .expected("{}", first.size())
+                         .got("{}", sample.size())
+                         .fix("let every sample have the same parts"));
   }
   for (std::size_t k = 0; k < sample.size(); ++k) {
     if (sample[k].shape() != first[k].shape()) {
-      throw ShapeError(
-          message("samples have different shapes.").expected("{}", first[k].shape()).got("{}", sample[k].shape()));
+      throw ShapeError(message("samples have different shapes.")
+                           .expected("{}", first[k].shape())
+                           .got("{}", sample[k].shape())
+                           .fix("bring samples to one shape in the dataset or its transform"));
     }
     if (sample[k].dtype() != first[k].dtype()) {
-      throw DtypeError(
-          message("samples have different dtypes.").expected("{}", first[k].dtype()).got("{}", sample[k].dtype()));
+      throw DtypeError(message("samples have different dtypes.")
+                           .expected("{}", first[k].dtype())
+                           .got("{}", sample[k].dtype())
+                           .fix("convert samples to one dtype in the dataset or its transform"));
     }
   }
 }
@@ -81,15 +90,20 @@ Sample Dataset::batch(std::span<const std::int64_t> indices) const {
 }
 
 TensorDataset::TensorDataset(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {
-  if (tensors_.empty()) throw InvalidArgument(Message("TensorDataset", "needs at least one tensor."));
+  if (tensors_.empty())
+    throw InvalidArgument(
+        Message("TensorDataset", "needs at least one tensor.").fix("pass the tensors whose rows are the samples"));
   for (Tensor& tensor : tensors_) {
     if (tensor.rank() == 0)
-      throw ShapeError(
-          Message("TensorDataset", "a tensor of rank 0 has no rows.").expected("shape [N, ...]").got("[]"));
+      throw ShapeError(Message("TensorDataset", "a tensor of rank 0 has no rows.")
+                           .expected("shape [N, ...]")
+                           .got("[]")
+                           .fix("add a dimension first: x.unsqueeze(0)"));
     if (tensor.dim(0) != tensors_.front().dim(0)) {
       throw ShapeError(Message("TensorDataset", "tensors have different numbers of rows.")
                            .expected("{} rows, as in the first tensor", tensors_.front().dim(0))
-                           .got("shape {}", tensor.shape()));
+                           .got("shape {}", tensor.shape())
+                           .fix("pass tensors with one row per sample"));
     }
     if (!tensor.is_contiguous()) tensor = raw::clone(tensor, MemoryFormat::row_major);
   }

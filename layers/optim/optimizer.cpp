@@ -60,9 +60,12 @@ Optimizer::Optimizer(std::string name, std::vector<Parameter> parameters, Settin
   }
   std::unordered_set<const TensorImpl*> seen;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (!parameters_[i].defined()) throw InvalidArgument(Message(name_, fmt::format("parameter {} is undefined.", i)));
+    if (!parameters_[i].defined())
+      throw InvalidArgument(Message(name_, fmt::format("parameter {} is undefined.", i))
+                                .fix("leave it out: a layer without bias has no bias to update"));
     if (!seen.insert(parameters_[i].impl()).second) {
-      throw InvalidArgument(Message(name_, fmt::format("parameter \"{}\" is listed twice.", parameters_[i].name())));
+      throw InvalidArgument(Message(name_, fmt::format("parameter \"{}\" is listed twice.", parameters_[i].name()))
+                                .fix("list each parameter once, also where layers share it"));
     }
   }
 }
@@ -173,7 +176,9 @@ void Optimizer::step() {
 }
 
 std::vector<ParameterGradient> Optimizer::minimize(const Tensor& loss) {
-  if (!loss.defined()) throw InvalidArgument(Message(name_, "minimize needs a loss; this tensor is undefined."));
+  if (!loss.defined())
+    throw InvalidArgument(
+        Message(name_, "minimize needs a loss; this tensor is undefined.").fix("pass the loss of this step"));
   return detail::with_out_of_memory(name_, [&] {
     std::vector<PendingUpdate> pending = prepare();
     std::vector<ParameterGradient> updated;

@@ -13,9 +13,12 @@ namespace dygrad {
 
 namespace {
 ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
-  const auto require = [](bool holds, const char* expected) {
-    if (!holds)
-      throw InvalidArgument(Message("ReduceLROnPlateau", "a field is out of range.").expected("{}", expected));
+  const auto require = [](bool holds, const char* expected, const std::string& got) {
+    if (holds) return;
+    throw InvalidArgument(Message("ReduceLROnPlateau", "a field is out of range.")
+                              .expected("{}", expected)
+                              .got("\"{}\"", got)
+                              .fix("change the field that is named here"));
   };
   detail::require_option("ReduceLROnPlateau", detail::is_rate(o.learning_rate), "learning_rate >= 0", "learning_rate",
                          o.learning_rate);
@@ -24,9 +27,13 @@ ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
   detail::require_option("ReduceLROnPlateau", detail::is_rate(o.eps), "eps >= 0", "eps", o.eps);
   detail::require_option("ReduceLROnPlateau", o.decay_rate >= 0 && o.decay_rate < 1, "0 <= decay_rate < 1",
                          "decay_rate", o.decay_rate);
-  require(o.mode == "min" || o.mode == "max", "mode \"min\" or \"max\"");
-  require(o.threshold_mode == "rel" || o.threshold_mode == "abs", "threshold_mode \"rel\" or \"abs\"");
-  require(o.patience >= 0 && o.cooldown >= 0, "patience >= 0 and cooldown >= 0");
+  require(o.mode == "min" || o.mode == "max", "mode \"min\" or \"max\"", o.mode);
+  require(o.threshold_mode == "rel" || o.threshold_mode == "abs", "threshold_mode \"rel\" or \"abs\"",
+          o.threshold_mode);
+  detail::require_option("ReduceLROnPlateau", o.patience >= 0, "patience >= 0", "patience",
+                         static_cast<double>(o.patience));
+  detail::require_option("ReduceLROnPlateau", o.cooldown >= 0, "cooldown >= 0", "cooldown",
+                         static_cast<double>(o.cooldown));
   return o;
 }
 }  // namespace

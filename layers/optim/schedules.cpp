@@ -4,21 +4,26 @@
 #include <cmath>
 #include <numbers>
 
+#include <fmt/format.h>
+
 #include <dygrad/layers/optim/option_range.h>
 
 namespace dygrad {
 
 namespace {
 
-void require(bool holds, const char* schedule, const char* expected) {
+/// For conditions on more than one number; got() tells them.
+template <class Got>
+void require_all(const char* schedule, bool holds, const char* expected, const Got& got) {
   if (holds) return;
   throw InvalidArgument(Message(schedule, "a field is out of range.")
                             .expected("{}", expected)
-                            .got("a value that is not")
-                            .fix("look at the fields that are named here"));
+                            .got("{}", got())
+                            .fix("change the fields that are named here"));
 }
 
-/// For fields of which every value has its range.
+std::string in_order(const std::vector<std::int64_t>& values) { return fmt::format("{}", fmt::join(values, ", ")); }
+
 void require(const char* schedule, bool holds, const char* expected, const char* field, double got) {
   detail::require_option(schedule, holds, expected, field, got);
 }
@@ -52,9 +57,10 @@ double PiecewiseDecay::operator()(std::int64_t s) const {
   return values.back();
 }
 void PiecewiseDecay::check() const {
-  require(values.size() == boundaries.size() + 1, "PiecewiseDecay", "one more value than boundaries");
+  require_all("PiecewiseDecay", values.size() == boundaries.size() + 1, "one more value than boundaries",
+              [&] { return fmt::format("{} values, {} boundaries", values.size(), boundaries.size()); });
   for (double value : values) require_rate("PiecewiseDecay", "values", value);
-  require(increases(boundaries), "PiecewiseDecay", "increasing boundaries");
+  require_all("PiecewiseDecay", increases(boundaries), "increasing boundaries", [&] { return in_order(boundaries); });
 }
 
 double CosineDecay::operator()(std::int64_t s) const {
@@ -63,7 +69,8 @@ double CosineDecay::operator()(std::int64_t s) const {
 }
 void CosineDecay::check() const {
   require_rate("CosineDecay", "learning_rate", learning_rate);
-  require(step_each_epoch > 0 && epochs > 0, "CosineDecay", "step_each_epoch > 0 and epochs > 0");
+  require("CosineDecay", step_each_epoch > 0, "step_each_epoch > 0", "step_each_epoch", as_double(step_each_epoch));
+  require("CosineDecay", epochs > 0, "epochs > 0", "epochs", as_double(epochs));
 }
 
 double LinearLrWarmup::operator()(std::int64_t s) const {
@@ -73,8 +80,9 @@ double LinearLrWarmup::operator()(std::int64_t s) const {
 void LinearLrWarmup::check() const {
   require_rate("LinearLrWarmup", "start_lr", start_lr);
   require_rate("LinearLrWarmup", "end_lr", end_lr);
-  require(warmup_steps > 0, "LinearLrWarmup", "warmup_steps > 0");
-  require(start_lr < end_lr, "LinearLrWarmup", "start_lr < end_lr");
+  require("LinearLrWarmup", warmup_steps > 0, "warmup_steps > 0", "warmup_steps", as_double(warmup_steps));
+  require_all("LinearLrWarmup", start_lr < end_lr, "start_lr < end_lr",
+              [&] { return fmt::format("start_lr {}, end_lr {}", start_lr, end_lr); });
 }
 
 double ExponentialDecay::operator()(std::int64_t s) const {
@@ -134,7 +142,7 @@ double StepDecay::operator()(std::int64_t e) const {
 }
 void StepDecay::check() const {
   require_rate("StepDecay", "learning_rate", learning_rate);
-  require(step_size > 0, "StepDecay", "step_size > 0");
+  require("StepDecay", step_size > 0, "step_size > 0", "step_size", as_double(step_size));
   require("StepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
 }
 
@@ -144,14 +152,14 @@ double MultiStepDecay::operator()(std::int64_t e) const {
 }
 void MultiStepDecay::check() const {
   require_rate("MultiStepDecay", "learning_rate", learning_rate);
-  require(increases(milestones), "MultiStepDecay", "increasing milestones");
+  require_all("MultiStepDecay", increases(milestones), "increasing milestones", [&] { return in_order(milestones); });
   require("MultiStepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
 }
 
 double LambdaDecay::operator()(std::int64_t e) const { return learning_rate * lr_lambda(e); }
 void LambdaDecay::check() const {
   require_rate("LambdaDecay", "learning_rate", learning_rate);
-  require(static_cast<bool>(lr_lambda), "LambdaDecay", "a function lr_lambda");
+  require_all("LambdaDecay", static_cast<bool>(lr_lambda), "a function lr_lambda", [] { return "none"; });
 }
 
 }  // namespace dygrad
