@@ -213,8 +213,8 @@ TEST_CASE("a bad option is refused at construction, by name") {
   fails(with([](Options& o) { o.num_filters = -1; }), "num_filters >= 1", "got -1");
   fails(with([](Options& o) { o.filter_size = {2, 0}; }), "filter_size >= 1", "(2, 0)");
   fails(with([](Options& o) { o.output_size = 0; }), "output_size >= 1");
-  fails(with([](Options& o) { o.padding = -1; }), "padding >= 0", "got -1");
-  fails(with([](Options& o) { o.padding = {0, 0, -2, 0}; }), "padding >= 0", "got -2");
+  fails(with([](Options& o) { o.padding = -1; }), "padding >= 0", "got top and bottom -1, left and right -1");
+  fails(with([](Options& o) { o.padding = {0, 0, -2, 0}; }), "padding >= 0", "left -2");
   fails(with([](Options& o) { o.stride = 0; }), "stride >= 1");
   fails(with([](Options& o) { o.dilation = 0; }), "dilation >= 1");
   fails(with([](Options& o) { o.groups = 0; }), "groups >= 1");
