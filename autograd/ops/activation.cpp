@@ -303,7 +303,10 @@ Tensor softshrink(const Tensor& x, double lambda) {
   check_not_negative("softshrink", "lambda", lambda);
   return apply_unary(Softshrink{{}, lambda}, x);
 }
-Tensor hard_shrink(const Tensor& x, double threshold) { return apply_unary(HardShrink{{}, threshold}, x); }
+Tensor hard_shrink(const Tensor& x, double threshold) {
+  check_not_negative("hard_shrink", "threshold", threshold);
+  return apply_unary(HardShrink{{}, threshold}, x);
+}
 Tensor gelu(const Tensor& x, bool approximate) {
   return approximate ? apply_unary(GeluTanh{}, x) : apply_unary(Gelu{}, x);
 }

@@ -65,7 +65,7 @@ const Activation kActivations[] = {
                                        : v < -a ? v + a
                                                 : 0; }, false, true},
     {"hard_shrink", [](const Tensor& x, double a, double) { return hard_shrink(x, a); },
-     [](Real v, Real a, Real) { return std::fabs(v) > a ? v : 0; }},
+     [](Real v, Real a, Real) { return std::fabs(v) > a ? v : 0; }, false, true},
     {"gelu", [](const Tensor& x, double, double) { return gelu(x); },
      [](Real v, Real, Real) { return v / 2 * (1 + std::erf(v / std::sqrt(Real{2}))); }},
     {"gelu, tanh form", [](const Tensor& x, double, double) { return gelu(x, true); },

@@ -180,6 +180,7 @@ TEST_CASE("Second derivatives of piecewise linear activations are zeros, not mis
 TEST_CASE("Activations refuse arguments that make no sense") {
   const Tensor x = ones({2});
   CHECK_THROWS_MATCHES(brelu(x, 2, 1), InvalidArgument, Says("brelu", "t_min <= t_max", "2 and 1"));
+  CHECK_THROWS_MATCHES(hard_shrink(x, -1), InvalidArgument, Says("hard_shrink", "threshold", "-1"));
   CHECK_THROWS_MATCHES(softshrink(x, -1), InvalidArgument, Says("softshrink", "lambda", "-1"));
   CHECK_THROWS_MATCHES(relu(tensor({1})), DtypeError, Says("relu", "int64"));
 }
