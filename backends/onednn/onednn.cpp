@@ -100,6 +100,13 @@ bool fits_primitives(const Conv2DSizes& s) {
          std::max(s.c * s.h * s.w, s.o * s.oh * s.ow) <= kMostNumbers;
 }
 
+/// Weights gradients of strided 1 x 1 kernels in oneDNN 2.6: where the stride leaves cells over at the end of the image,
+/// AVX2 code writes beyond its workspace.
+bool overruns_workspace(const Conv2DSizes& s) {
+  return s.taps() == 1 && (s.oh != (s.h - 1) * s.sh + 1 - s.ph || s.ow != (s.w - 1) * s.sw + 1 - s.pw) &&
+         std::max(s.sh, s.sw) > 1;
+}
+
 /// The library's own primitive for the problem as a whole.
 class Primitive final : public SplitK {
  public:
@@ -113,6 +120,7 @@ class Primitive final : public SplitK {
     const Conv2DSizes s = conv2d_sizes(problem);
     // Sums this long would have to be split along the kernel, and not every part of a kernel has a primitive.
     if (problem.kind != Kind::deconv2d_weights && s.taps() > kChain.whole) return false;
+    if (problem.kind == Kind::deconv2d_weights && overruns_workspace(s)) return false;
     return s.is_empty() || (fits_primitives(s) && onednn::cached_convolution(problem.kind, s).primitive);
   }
 
