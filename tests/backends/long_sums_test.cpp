@@ -170,7 +170,7 @@ constexpr Kind kForward = Kind::deconv2d, kData = Kind::deconv2d_data, kWeights 
 
 }  // namespace
 
-TEST_CASE("long sums over channels and taps keep their digits on every algorithm") {
+TEST_CASE("long sums over channels and taps keep their digits on every algorithm", "[slow]") {
   // clang-format off
   const LongSum sums[] = {
       // name                     n    cin     h     w   cout    kh   kw sh sw    ph   pw dh dw  g  eh  ew
@@ -190,7 +190,7 @@ TEST_CASE("long sums over channels and taps keep their digits on every algorithm
   check_long_sums(sums);
 }
 
-TEST_CASE("long sums over pixels keep their digits on every algorithm") {
+TEST_CASE("long sums over pixels keep their digits on every algorithm", "[slow]") {
   // clang-format off
   const LongSum sums[] = {
       // name                     n    cin     h     w   cout    kh   kw sh sw    ph   pw dh dw  g  eh  ew
