@@ -55,7 +55,7 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor
 struct BatchNorm {
   static constexpr std::string_view name = "batch_norm";
   double epsilon;
-  BatchStatistics* statistics;     // filled by forward, if wanted; not looked at later
+  BatchStatistics* statistics;           // filled by forward, if wanted; not looked at later
   Tensor mean, rest, inverse_deviation;  // [C], set by forward; the batch's mean is mean + rest, see channel_moments
 
   double count(const Tensor& x) const {

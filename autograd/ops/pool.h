@@ -15,7 +15,7 @@ struct Pool2DOptions {
   /// Round the output extent up instead of down, but without a last window that would begin behind the image, in the
   /// padding alone.
   bool ceil_mode = false;
-  bool exclusive = true;   ///< avg only: divide by the number of cells inside the image
+  bool exclusive = true;  ///< avg only: divide by the number of cells inside the image
 };
 /// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.
 /// Throws ShapeError for rank other than 4 or an output below 1, InvalidArgument for sizes, strides < 1, padding < 0 or

@@ -218,8 +218,8 @@ struct LogSumExp {
     const auto other_exp = [](auto v, auto m) { return v == m ? 0 : vec::exp(v - m); };
     const Tensor others = raw::reduce_sum(raw::map(name, other_exp, x, shifts), reduction.axes);
     return reduction.shaped(raw::map(
-        name, [](auto s, auto o, auto m) { return (s >= 1 && s < kLost ? std::log1p(o) : std::log(s)) + m; }, sums, others,
-        shift));
+        name, [](auto s, auto o, auto m) { return (s >= 1 && s < kLost ? std::log1p(o) : std::log(s)) + m; }, sums,
+        others, shift));
   }
   static constexpr double kLost = 1.5;
   static bool has_lost(const Tensor& sums) {

@@ -36,7 +36,7 @@ inline constexpr std::int64_t kBlockLines = 64;
 inline constexpr std::int64_t kBlockElements = 4096;
 inline constexpr std::int64_t kBlockPart = 1024;  // elements of a long line whose sum is put together in its own dtype
 inline constexpr std::int64_t kAddedRows = 64;    // of a block, before they are added to those before
-inline constexpr std::int64_t kLongLine = 32;    // elements; shorter ones are worth copying
+inline constexpr std::int64_t kLongLine = 32;     // elements; shorter ones are worth copying
 
 /// The tensor with only the first index along the axis.
 inline Tensor first_slice(const Tensor& x, int axis) {
