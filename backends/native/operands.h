@@ -14,18 +14,23 @@
 
 namespace dygrad::native {
 
+/// What else an algorithm's layout of weights depends on, beside them and what PackedWeights knows: extents of images,
+/// say.
+using PackedLayout = std::array<std::int64_t, 3>;
+
 /// Weights that `algorithm` packed for these sizes.
 struct PackedWeights final : Conversion {
   const Algorithm* algorithm;
   std::array<std::int64_t, 7> geometry;  ///< groups, stride, dilation, padding modulo the stride
-  Tensor numbers;                        ///< as elements
-  Magnitude magnitude;                   ///< of what was packed
+  PackedLayout layout;
+  Tensor numbers;       ///< as elements
+  Magnitude magnitude;  ///< of what was packed
 
-  PackedWeights(const Algorithm* a, const Conv2DSizes& s)
-      : algorithm(a), geometry{s.groups, s.sh, s.sw, s.dh, s.dw, s.ph % s.sh, s.pw % s.sw} {}
+  PackedWeights(const Algorithm* a, const Conv2DSizes& s, const PackedLayout& l)
+      : algorithm(a), geometry{s.groups, s.sh, s.sw, s.dh, s.dw, s.ph % s.sh, s.pw % s.sw}, layout(l) {}
   bool is(const Conversion& other) const override {
     const auto* o = dynamic_cast<const PackedWeights*>(&other);
-    return o && algorithm == o->algorithm && geometry == o->geometry;
+    return o && algorithm == o->algorithm && geometry == o->geometry && layout == o->layout;
   }
 };
 
@@ -33,12 +38,12 @@ struct PackedWeights final : Conversion {
 /// row-major weights, as numbers of elements or as they are.
 template <class T, class From = Number<T>, class Fill>
 Ref<PackedWeights> packed_weights(const Algorithm& algorithm, const Conv2DSizes& s, const Tensor& w, std::int64_t size,
-                                  const Fill& fill) {
-  Ref<PackedWeights> wanted = make_ref<PackedWeights>(&algorithm, s);
+                                  const Fill& fill, const PackedLayout& layout = {}) {
+  Ref<PackedWeights> wanted = make_ref<PackedWeights>(&algorithm, s, layout);
   if (const Ref<Conversion> found = find_conversion(w, *wanted)) {
     return Ref<PackedWeights>(static_cast<PackedWeights*>(found.get()));
   }
-  Ref<PackedWeights> made = make_ref<PackedWeights>(&algorithm, s);
+  Ref<PackedWeights> made = make_ref<PackedWeights>(&algorithm, s, layout);
   made->numbers = memory_for<T>(size);
   const Tensor plain = std::is_same_v<From, Number<T>> ? numbers_of_weights<T>(w) : row_major(w);
   made->magnitude = magnitude_of_weights(w);

@@ -1,6 +1,7 @@
 // Weights in the order in which tiles read them.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include <dygrad/backends/native/factors.h>
@@ -36,7 +37,8 @@ std::int64_t panels_size(std::int64_t depth, std::int64_t lanes) {
 struct PanelRow {
   std::int64_t row, offset, second;
 };
-inline constexpr std::int64_t kZero = -1;
+inline constexpr std::int64_t kZero = std::numeric_limits<std::int64_t>::min();  // -1 is an offset of flipped views
+
 /// Fills panels of as many rows as are given, best in the order in which the source holds them.
 template <class T>
 Panels<T> pack_panels(const Number<T>* source, const std::vector<PanelRow>& rows,

@@ -20,6 +20,10 @@ bool columns_together(const Conv2DSizes& s) {
 }
 std::int64_t lanes_of_part(const Conv2DSizes& s) { return columns_together(s) ? s.sw * s.o : s.filters_in_group(); }
 
+/// Phases along both axes, those of columns counted once where they are computed together.
+std::int64_t row_phases(const Conv2DSizes& s) { return std::min(s.sh, s.oh); }
+std::int64_t column_phases(const Conv2DSizes& s) { return columns_together(s) ? 1 : std::min(s.sw, s.ow); }
+
 /// One group's share of one phase: its patches, its part of the packed weights, and where its outputs go.
 struct Part {
   Phase phase;
@@ -35,7 +39,7 @@ std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
   const std::int64_t og = s.filters_in_group();
   Conv2DSizes in_elements = s;
   in_elements.c = s.groups * elements_for<T>(s.channels_in_group());
-  const std::int64_t rows = std::min(s.sh, s.oh), columns = columns_together(s) ? 1 : std::min(s.sw, s.ow);
+  const std::int64_t rows = row_phases(s), columns = column_phases(s);
   const std::vector<TapsOfPhase> down = taps_of_phases(rows, s.kh, s.sh, s.ph, s.dh);
   const std::vector<TapsOfPhase> right = taps_of_phases(columns, s.kw, s.sw, s.pw, s.dw);
   for (std::int64_t group = 0; group < s.groups; ++group) {
@@ -110,9 +114,11 @@ class Subpixel final : public SplitK {
     const std::int64_t og = s.filters_in_group();
     std::int64_t panels_total = 0, scratch = 0;
     const std::vector<Part> parts = parts_of<T>(s, panels_total);
-    const auto weights = packed_weights<T>(*this, s, w, panels_total, [&](const Number<T>* from, T* to) {
+    const PackedLayout layout{row_phases(s), column_phases(s), lanes_of_part(s)};
+    const auto fill = [&](const Number<T>* from, T* to) {
       for (const Part& part : parts) pack(s, part, from, to);
-    });
+    };
+    const auto weights = packed_weights<T>(*this, s, w, panels_total, fill, layout);
     const std::int64_t pieces = num_native_pieces(s);
     std::vector<PatchPlan<T>> plans;
     for (const Part& part : parts) {

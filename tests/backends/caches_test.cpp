@@ -39,6 +39,35 @@ void check_current(const ConvOperands& in) {
   }
 }
 
+/// Images of several sizes and paddings for the same weights.
+std::vector<ConvOperands> images_for_one_layer(ConvShape shape, DType dtype, std::mt19937& engine) {
+  const auto any = [&](std::int64_t first, std::int64_t last) {
+    return first + static_cast<std::int64_t>(engine() % static_cast<std::uint32_t>(last - first + 1));
+  };
+  const Tensor w = random_integers(shape.w_shape(), dtype, 2);
+  std::vector<ConvOperands> images;
+  while (images.size() < 4) {
+    shape.h = any(1, 7), shape.w = any(1, 7), shape.ph = any(0, 3), shape.pw = any(0, 3);
+    shape.extra_h = any(0, shape.sh - 1), shape.extra_w = any(0, shape.sw - 1);
+    if (shape.oh() < 1 || shape.ow() < 1) continue;
+    images.emplace_back(shape, random_integers(shape.x_shape(), dtype, 1), w,
+                        random_integers(shape.y_shape(), dtype, 3));
+  }
+  return images;
+}
+
+/// The weights give what a copy of them gives, for which nothing is packed yet.
+void check_packed(const ConvOperands& in, const Algorithm& algorithm) {
+  ConvOperands fresh = in;
+  fresh.w = raw::clone(in.w);
+  for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) {
+    if (!supports(algorithm, in.shape, kind, in.x.dtype())) continue;
+    INFO(name_of(kind) << ", " << in.shape.h << " x " << in.shape.w << " to " << in.shape.oh() << " x "
+                       << in.shape.ow());
+    CHECK(identical(in.run(algorithm, kind), fresh.run(algorithm, kind)));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("an in-place change of the weights is seen by the next call") {
@@ -52,6 +81,21 @@ TEST_CASE("an in-place change of the weights is seen by the next call") {
   check_current(in);
   view::select(in.w, 0, 5).fill(1);  // through a view that shares the storage
   check_current(in);
+}
+
+TEST_CASE("weights packed for images of one size are not taken for those of another") {
+  std::mt19937 engine(3);
+  for (const ConvShape& shape : kSmallShapes) {
+    for (const DType dtype : {float32, float64}) {
+      const std::vector<ConvOperands> images = images_for_one_layer(shape, dtype, engine);
+      for (const auto& backend : all_backends()) {
+        for (const Algorithm* algorithm : backend->algorithms()) {
+          INFO(backend->name() << ":" << algorithm->name() << ", " << shape << ", " << name_of(dtype));
+          for (int call = 0; call < 12; ++call) check_packed(images[engine() % images.size()], *algorithm);
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("converted weights die with the weights") {

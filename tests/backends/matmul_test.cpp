@@ -1,5 +1,6 @@
 #include <dygrad/core/view.h>
 #include <dygrad/tests/backends/conv_support.h>
+#include <dygrad/tests/backends/flipped.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -82,6 +83,11 @@ TEST_CASE("transposed, strided and expanded operands multiply as their copies do
     CHECK(identical(candidate.matmul(every_second, b), expected));
     raw::copy(a, beginning);
     CHECK(identical(candidate.matmul(beginning, b), expected));
+
+    for (const std::initializer_list<int> axes : {std::initializer_list<int>{-1}, {-2}, {-1, -2}}) {
+      CHECK(identical(candidate.matmul(backwards(a, axes), b), expected));
+      CHECK(identical(candidate.matmul(a, backwards(b, axes)), expected));
+    }
 
     if (p.m == 0 || num_elements(p.batch) == 0) return;
     const Tensor one_row = view::expand(view::slice(a, -2, 0, 1), a.shape());
