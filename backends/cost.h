@@ -12,6 +12,7 @@ namespace dygrad::cost {
 inline constexpr double kProductRate = 100e9;  ///< float32 FLOP a second, one thread
 inline constexpr double kBandwidth = 12e9;     ///< bytes a second, one thread
 inline constexpr double kThreadStart = 2e-6;   ///< seconds to hand work to other threads
+inline constexpr double kConversions = 0.5;    ///< for each call, of weights: one while training, none while they stay
 
 inline double product_rate(DType dtype) { return dtype == DType::float64 ? kProductRate / 2 : kProductRate; }
 
@@ -31,10 +32,15 @@ inline double lane_use(std::int64_t count, std::int64_t lanes) {
   return static_cast<double>(count) / static_cast<double>((count + lanes - 1) / lanes * lanes);
 }
 
+/// Seconds to do both, by so many threads.
+inline double seconds(double compute_seconds, double memory_seconds, std::int64_t threads) {
+  const double alone = std::max(compute_seconds, memory_seconds);
+  return threads > 1 ? alone / static_cast<double>(threads) + kThreadStart : alone;
+}
+
 /// Seconds to do both, by all threads if it is worth it.
 inline double seconds(double compute_seconds, double memory_seconds) {
-  const double alone = std::max(compute_seconds, memory_seconds);
-  return std::min(alone, alone / num_threads() + kThreadStart);
+  return std::min(seconds(compute_seconds, memory_seconds, 1), seconds(compute_seconds, memory_seconds, num_threads()));
 }
 
 }  // namespace dygrad::cost

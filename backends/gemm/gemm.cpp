@@ -46,14 +46,20 @@ class Columns final : public SplitK {
   }
 
   double estimate(const Problem& problem) const override {
-    constexpr double kCall = 1e-6;
     const Conv2DSizes s = conv2d_sizes(problem);
-    const double columns = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
-    const double efficiency = 0.8 * cost::lane_use(s.channels_in_group(), 16) * cost::lane_use(s.filters_in_group(), 4);
-    const double copies = 3 * columns * static_cast<double>(size_of(problem.dtype)) / cost::kBandwidth;
-    return cost::seconds(cost::flop(s) / (efficiency * cost::product_rate(problem.dtype)) + copies +
-                             kCall * static_cast<double>(s.groups),
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const auto count = [](std::int64_t number) { return static_cast<double>(number); };
+    const double positions = count(s.n * s.h * s.w), number = count(size_of(problem.dtype));
+    constexpr double kCall = 0.4e-6, kProduct = 0.25e-6;  // seconds: to start, and for each product of matrices
+    constexpr double kStretch = 4e-9, kCopied = 0.075e-9, kWeight = 0.8e-9;  // of columns, a byte, and of weights, one
+    constexpr double kBlasRate = 0.9;                                        // of the nominal one
+    const std::int64_t width = s.filters_in_group() * s.taps();
+    const double use = problem.kind == Kind::deconv2d_data ? 1 : cost::lane_use(width, 16);
+    const double columns = positions * count(s.o * s.taps());
+    const double products = cost::flop(s) / (kBlasRate * use * cost::product_rate(problem.dtype));
+    const double copies = kStretch * positions * count(s.groups * s.taps()) + kCopied * number * columns;
+    return kCall + kProduct * count(s.groups) + kWeight * count(num_elements(s.w_shape())) +
+           cost::seconds(products + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth,
+                         num_pieces(cost::flop(s) / 2, s.n * s.h * s.w));
   }
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {

@@ -3,6 +3,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/native/steps.h>
 #include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
@@ -38,13 +39,11 @@ class Convolution final : public SplitK {
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t lanes = precision_.lanes(problem.dtype);
-    const double products = share_inside(s) * cost::flop(s) / cost::lane_use(s.channels_in_group(), lanes);
-    const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
-    const double copies = 1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth);
+    const Steps steps = precision_.dispatch(problem.dtype, name(), [&]<class T>() { return steps_of<T>(s); });
     const double rate = precision_.product_rate(problem.dtype, s.filters_in_group());
     const double alone =
-        cost::seconds(products / (0.95 * rate) + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+        steps.alone() + cost::seconds(steps.shared(problem.dtype, rate),
+                                      cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_pieces(s));
     return precision_.with_conversion(alone, num_elements(s.y_shape()), s.filters_in_group());
   }
 
@@ -53,6 +52,17 @@ class Convolution final : public SplitK {
   }
 
  private:
+  /// Groups take the same steps.
+  template <class T>
+  static Steps steps_of(Conv2DSizes s) {
+    const std::int64_t cg = s.channels_in_group(), depth = elements_for<T>(s.filters_in_group()) * s.taps();
+    s.o = s.groups * elements_for<T>(s.filters_in_group());
+    Steps steps;
+    PatchPlan<T>(patches_of_output(s, 0), 1, true).count(cg, steps);
+    steps.add_packed<T>(depth, cg);
+    return steps * static_cast<double>(s.groups);
+  }
+
   template <class T>
   Tensor run_on(const Problem& problem, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const {
     const Conv2DSizes s = conv2d_sizes(problem);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/steps.h>
 #include <dygrad/core/activate.h>
 
 namespace dygrad::native {
@@ -111,6 +112,31 @@ struct PatchPlan<T>::Stretches {
   }
   std::int64_t count() const { return static_cast<std::int64_t>(offsets.size()); }
 };
+
+template <class T>
+void PatchPlan<T>::count(std::int64_t lanes, Steps& steps) const {
+  ++steps.plans;
+  for (const Region& region : regions_) {
+    const Stretches stretches(grid_, region);
+    const std::int64_t positions = grid_.batch * region.rows.size() * region.columns.size();
+    const std::int64_t blocks = positions / block_, rest = positions % block_;
+    const std::int64_t parts = packed_ ? static_cast<std::int64_t>(parts_.size())
+                                       : std::max<std::int64_t>(ceil_div(stretches.count(), stretches.per_part), 1);
+    const double depth = static_cast<double>(region.taps() * grid_.channels) / static_cast<double>(parts);
+    const double before = steps.tiles;
+    steps.add_tiles<T>(block_, lanes, depth, static_cast<double>(blocks * parts));
+    steps.add_tiles<T>(rest, lanes, depth, static_cast<double>(parts));
+    steps.positions += static_cast<double>(positions);
+    if (packed_) {
+      const bool adjacent = grid_.channels == grid_.pixel_size;
+      steps.copies +=
+          static_cast<double>(positions) * static_cast<double>(adjacent ? region.row_taps.size() : region.taps());
+      steps.copied += static_cast<double>(positions * grid_.depth());
+    } else {
+      steps.stretches += (steps.tiles - before) / static_cast<double>(parts) * static_cast<double>(stretches.count());
+    }
+  }
+}
 
 template <class T>
 void PatchPlan<T>::convolve(const T* image, const Panels<T>& weights, const Sum<T>* init,

@@ -13,6 +13,8 @@ struct Destination {
   std::int64_t image, row, column;
 };
 
+struct Steps;
+
 /// One piece of `pieces` equal ones.
 struct Piece {
   std::int64_t index, pieces;
@@ -28,6 +30,9 @@ class PatchPlan {
   const PatchGrid& grid() const { return grid_; }
   /// Elements of scratch memory that each piece needs.
   std::int64_t scratch_size() const { return packed_ ? block_ * step_ : 0; }
+
+  /// Adds what one thread alone would do for sums of so many lanes.
+  void count(std::int64_t lanes, Steps& steps) const;
 
   /// Writes activation(init + patch times weights) for one piece of the positions, or of the panels where positions are
   /// few. `init` has one number per lane, filled up to whole panels, or is null. The activation is applied to blocks of

@@ -86,13 +86,19 @@ class Depthwise final : public SplitK {
 
   double estimate(const Problem& problem) const override {
     // Taps outside the images are left out. Narrow vectors take as long as whole ones.
-    const double efficiency = problem.kind == Kind::deconv2d_weights ? 0.6 : 0.7;
     const Conv2DSizes s = conv2d_sizes(problem);
+    const bool is_transposed = problem.kind == Kind::deconv2d, sums_pixels = problem.kind == Kind::deconv2d_weights;
+    const double efficiency = is_transposed ? 0.5 : sums_pixels ? 0.3 : 0.35;
     const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
-    const double lane_use =
-        static_cast<double>(s.c) / static_cast<double>(num_vectors(s.c, lanes, problem.dtype) * lanes);
-    return cost::seconds(cost::flop(s) * share_inside(s) / (efficiency * lane_use * cost::product_rate(problem.dtype)),
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    const auto vectors = static_cast<double>(num_vectors(s.c, lanes, problem.dtype));
+    const auto inputs = static_cast<double>(s.n * s.h * s.w), outputs = static_cast<double>(s.n * s.oh * s.ow);
+    const double products = 2 * inputs * static_cast<double>(s.taps()) * share_inside(s) * vectors *
+                            static_cast<double>(lanes) / (efficiency * cost::product_rate(problem.dtype));
+    constexpr double kCall = 1.6e-6, kPixel = 0.9e-9, kVector = 0.7e-9;  // seconds
+    const double weight = sums_pixels ? 1.2e-9 : cost::kConversions * 0.6e-9;
+    return kCall + weight * static_cast<double>(num_elements(s.w_shape())) +
+           cost::seconds(products + (is_transposed ? outputs : inputs) * (kPixel + kVector * vectors),
+                         cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_pieces(s));
   }
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {

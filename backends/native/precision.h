@@ -24,9 +24,9 @@ class Precision {
   const char* instruction_set() const {
     return bf16_ ? kernels<Bf16Pair>().instruction_set : kernels<float>().instruction_set;
   }
-  /// Calls f.template operator()<T>() with T = float, double or Bf16Pair.
+  /// Returns f.template operator()<T>() with T = float, double or Bf16Pair.
   template <class F>
-  Tensor dispatch(DType dtype, std::string_view name, const F& f) const {
+  decltype(auto) dispatch(DType dtype, std::string_view name, const F& f) const {
     return bf16_ ? f.template operator()<Bf16Pair>() : dispatch_float(dtype, name, f);
   }
 

@@ -248,7 +248,7 @@ class Scatter final : public SplitK {
     const Conv2DSizes s = conv2d_sizes(problem);
     const auto count = [](std::int64_t number) { return static_cast<double>(number); };
     const std::int64_t lanes = precision_.lanes(problem.dtype), columns = ceil_div(s.ow + s.pw, s.sw);
-    constexpr double kStart = 7;  // what starting and storing a tile costs, in channels
+    constexpr double kStart = 30;  // what starting and storing a tile costs, in channels
     const double products = count(s.n * s.h * s.w) * count(ceil_div(num_planes(s), 2) * 2) * (count(s.c) + kStart);
     const double turned = count(s.n * s.h * s.w) * count(s.c);
     const double sums = count(s.n * s.oh) * count(s.sw * s.o), vectors = count(ceil_div(columns, lanes));
@@ -258,11 +258,12 @@ class Scatter final : public SplitK {
     const std::int64_t fit = Planes<float>::rows_that_fit(s), again = Planes<float>::rows_needed(s) - 1;
     const double moved =
         count(s.n * s.h * s.w) * count(num_planes(s) * size_of(problem.dtype)) * count(again) / count(fit - again);
-    constexpr double kTurn = 0.1e-9, kSum = 15e-9, kTerm = 0.6e-9, kWritten = 20e-9;  // seconds each
-    const double alone =
-        cost::seconds(2 * products / (0.97 * precision_.product_rate(problem.dtype, s.c)) + kTurn * turned +
-                          kSum * sums + kTerm * terms + kWritten * written + moved / cost::kBandwidth,
-                      cost::bytes(s, problem.dtype) / cost::kBandwidth);
+    constexpr double kCall = 1.4e-6, kWeight = cost::kConversions * 0.5e-9;  // seconds each
+    constexpr double kTurn = 0.18e-9, kSum = 17e-9, kTerm = 0.3e-9, kWritten = 14e-9;
+    const double shared = 2 * products / (0.8 * precision_.product_rate(problem.dtype, s.c)) + kTurn * turned +
+                          kSum * sums + kTerm * terms + kWritten * written + moved / cost::kBandwidth;
+    const double alone = kCall + kWeight * count(num_elements(s.w_shape())) +
+                         cost::seconds(shared, cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_pieces(s));
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 

@@ -7,6 +7,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/native/steps.h>
 #include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
@@ -87,19 +88,11 @@ class Subpixel final : public SplitK {
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t lanes = precision_.lanes(problem.dtype);
-    const double use = cost::lane_use(lanes_of_part(s), lanes), products = share_inside(s) * cost::flop(s) / use;
-    // Outputs may lie beyond the reach of the input, so they are what is counted. A tile starts as slowly with half a
-    // panel as with a whole one.
-    const double outputs = static_cast<double>(s.n * s.oh * s.ow) *
-                           static_cast<double>(s.filters_in_group() * s.groups) /
-                           cost::lane_use(lanes_of_part(s), 2 * lanes);
-    constexpr double kStart = 10;  // what starting and storing a tile costs, in exact products per number
-    const double calls = 1e-6 * static_cast<double>(s.groups * s.sh * s.sw);
+    const Steps steps = precision_.dispatch(problem.dtype, name(), [&]<class T>() { return steps_of<T>(s); });
     const double rate = precision_.product_rate(problem.dtype, s.channels_in_group());
     const double alone =
-        cost::seconds((products / rate + 2 * outputs * kStart / cost::product_rate(problem.dtype)) / 0.95 + calls,
-                      cost::bytes(s, problem.dtype) / cost::kBandwidth);
+        steps.alone() + cost::seconds(steps.shared(problem.dtype, rate),
+                                      cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_pieces(s));
     return precision_.with_conversion(alone, num_elements(s.x_shape()), s.channels_in_group());
   }
 
@@ -108,6 +101,17 @@ class Subpixel final : public SplitK {
   }
 
  private:
+  template <class T>
+  static Steps steps_of(const Conv2DSizes& s) {
+    std::int64_t panels_total = 0;
+    Steps steps;
+    for (const Part& part : parts_of<T>(s, panels_total)) {
+      PatchPlan<T>(part.phase.grid, 1, true).count(lanes_of_part(s), steps);
+      steps.add_packed<T>(part.phase.grid.depth(), lanes_of_part(s));
+    }
+    return steps;
+  }
+
   template <class T>
   Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const {
     const Conv2DSizes s = conv2d_sizes(problem);

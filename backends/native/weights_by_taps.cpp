@@ -6,6 +6,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/native/steps.h>
 #include <dygrad/backends/split_k.h>
 
 namespace dygrad::native {
@@ -24,6 +25,7 @@ class SumsByTaps {
  public:
   SumsByTaps(const Conv2DSizes& s, const T* x, const T* y, Sum<T>* sums, bool in_blocks)
       : s_(s), grid_(patches_of_output(s, 0)), x_(x), y_(y), sums_(sums), in_blocks_(in_blocks) {
+    if (!x) return;  // only counts
     // Vectors may reach beyond the last pixels: these are read from a copy.
     const std::int64_t lanes = kernels<T>().lanes, size = s.n * s.h * s.w * s.c;
     padded_ = ceil_div(s.c, lanes) * lanes;
@@ -31,6 +33,19 @@ class SumsByTaps {
     x_last_ = x_end_ - std::min(size, padded_);
     last_.assign(2 * padded_, T{0});
     std::copy(x_last_, x_end_, last_.begin());
+  }
+
+  /// Adds what one thread alone does.
+  void count(Steps& steps) const {
+    ++steps.plans;
+    for (const Region& region : regions_of(grid_)) {
+      const std::int64_t positions = s_.n * region.rows.size() * region.columns.size();
+      if (positions * region.taps() == 0) continue;
+      const auto blocks = static_cast<double>(ceil_div(positions, kMostPositions));
+      steps.add_tiles<T>(region.column_taps.size() * s_.o, s_.c, static_cast<double>(positions) / blocks,
+                         blocks * static_cast<double>(region.row_taps.size()));
+      steps.positions += static_cast<double>(positions);
+    }
   }
 
   void add(std::int64_t part, std::int64_t parts) {
@@ -122,24 +137,15 @@ class WeightsByTaps final : public SplitK {
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t lanes = precision_.lanes(problem.dtype);
-    // A tile also finds both factors of each k, and a single row waits for itself.
-    constexpr double kTile = 0.5;
-    double rows = 0;
-    for_each_tile<float>(
-        s.kw * s.o, [&](std::int64_t, int height) { rows += std::max(kernels<float>().heights[height], 2) + kTile; });
-    const double products =
-        share_inside(s) * cost::flop(s) * rows / static_cast<double>(s.kw * s.o) / cost::lane_use(s.c, lanes);
-    constexpr double kPosition = 4e-9;  // seconds to find one and its patch
-    const double positions = kPosition * static_cast<double>(s.n * s.h * s.w);
-    // Sums are made 0, added to, and put in order. Images beyond the caches are waited for about half of the time.
-    constexpr double kCached = 8e6, kWaiting = 0.5;
+    const Steps steps = precision_.dispatch(problem.dtype, name(), [&]<class T>() { return steps_of<T>(s); });
+    // Images beyond the caches are waited for about half of the time.
+    constexpr double kCached = 8e6, kWaiting = 0.5, kProductRate = 0.75;
     const double bytes = cost::bytes(s, problem.dtype);
-    const double moved = 3 * static_cast<double>(num_elements(s.w_shape()) * size_of(problem.dtype)) +
-                         kWaiting * std::max(0.0, bytes - kCached);
-    const double alone = cost::seconds(
-        products / (0.95 * precision_.product_rate(problem.dtype, s.n)) + positions + moved / cost::kBandwidth,
-        bytes / cost::kBandwidth);
+    const double waiting = kWaiting * std::max(0.0, bytes - kCached) / cost::kBandwidth;
+    const double alone =
+        steps.alone() +
+        cost::seconds(steps.shared(problem.dtype, kProductRate * precision_.product_rate(problem.dtype, s.n)) + waiting,
+                      bytes / cost::kBandwidth, num_native_pieces(s));
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
@@ -151,6 +157,15 @@ class WeightsByTaps final : public SplitK {
   SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
 
  private:
+  template <class T>
+  static Steps steps_of(Conv2DSizes s) {
+    s.n = elements_for<T>(s.n);
+    Steps steps;
+    SumsByTaps<T>(s, nullptr, nullptr, nullptr, false).count(steps);
+    steps.ordered += static_cast<double>(num_elements(s.w_shape()));
+    return steps;
+  }
+
   template <class T>
   static Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& g) {
     Conv2DSizes s = conv2d_sizes(problem);

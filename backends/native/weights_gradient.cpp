@@ -6,6 +6,7 @@
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
 #include <dygrad/backends/native/precision.h>
+#include <dygrad/backends/native/steps.h>
 #include <dygrad/backends/plain_sums.h>
 #include <dygrad/backends/split_k.h>
 
@@ -54,6 +55,9 @@ std::int64_t sums_step(std::int64_t numbers) {
   constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
   return numbers < 8 * kLine ? numbers : odd_lines<T>(numbers);
 }
+
+/// How patches are read.
+enum class Patches : std::uint8_t { in_place, packed, by_regions };
 
 /// One thread's part of the sums of one group: sums[channel][row tap][column tap][filter], for some filters.
 template <class T>
@@ -126,6 +130,28 @@ class Sums {
     });
   }
 
+  /// Adds what one thread does.
+  void count(Patches patches, Steps& steps) const {
+    const std::int64_t channels = s_.channels_in_group(), all = grid_.positions();
+    ++steps.plans;
+    steps.lines += static_cast<double>(channels);
+    steps.ordered += static_cast<double>(channels * grid_.depth());
+    steps.positions += static_cast<double>(all);
+    if (patches == Patches::packed) {
+      add_tiles(all, grid_.depth(), 1, steps);
+      const bool adjacent = grid_.channels == grid_.pixel_size && s_.dw == 1;
+      steps.copies += static_cast<double>(all) * static_cast<double>(adjacent ? s_.kh : s_.taps());
+      steps.copied += static_cast<double>(all * grid_.depth());
+      return;
+    }
+    for (const Region& region : regions_) {
+      const std::int64_t positions = s_.n * region.rows.size() * region.columns.size();
+      const std::int64_t together = stretches_span_columns() ? region.column_taps.size() : 1;
+      if (together > 0 && positions > 0)
+        add_tiles(positions, together * grid_.channels, static_cast<double>(region.taps() / together), steps);
+    }
+  }
+
   static std::int64_t packed_step(std::int64_t depth) {
     return odd_lines<T>(depth + kMaxPanel + 64 / static_cast<std::int64_t>(sizeof(T)));
   }
@@ -139,6 +165,12 @@ class Sums {
     return grid;
   }
   bool stretches_span_columns() const { return s_.dw == 1 && grid_.channels == s_.o; }
+
+  void add_tiles(std::int64_t positions, std::int64_t lanes, double times, Steps& steps) const {
+    const std::int64_t blocks = ceil_div(positions, kMostPositions);
+    steps.add_tiles<T>(s_.channels_in_group(), lanes, static_cast<double>(positions) / static_cast<double>(blocks),
+                       times * static_cast<double>(blocks));
+  }
 
   template <class F>
   static void for_each_block(Range positions, const F& f) {
@@ -281,20 +313,12 @@ class WeightsGradient final : public SplitK {
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    const std::int64_t lanes = precision_.lanes(problem.dtype);
-    const double products = share_inside(s) * cost::flop(s) / cost::lane_use(s.filters_in_group() * s.taps(), lanes);
-    const double copied = static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.o * s.taps());
-    // Filters of one group lie together, those of neighbouring taps do not: each tap is copied by itself.
-    constexpr double kCopy = 1.5e-9;
-    const bool is_scattered = s.groups > 1 && s.filters_in_group() % lanes != 0;
-    const double pieces = is_scattered ? copied / static_cast<double>(s.filters_in_group()) : 0;
-    const double copies =
-        1.5 * copied * static_cast<double>(size_of(problem.dtype)) / (4 * cost::kBandwidth) + kCopy * pieces;
-    const double rate = precision_.product_rate(problem.dtype, s.n);
-    constexpr double kPosition = 12e-9;  // seconds to find one and its patch
-    const double positions = kPosition * static_cast<double>(s.n * s.h * s.w);
+    const Steps steps = precision_.dispatch(problem.dtype, name(), [&]<class T>() { return steps_of<T>(s); });
+    constexpr double kProductRate = 0.7;  // of the nominal one: both factors of every product are found anew
+    const double rate = kProductRate * precision_.product_rate(problem.dtype, s.n);
     const double alone =
-        cost::seconds(products / (0.92 * rate) + copies + positions, cost::bytes(s, problem.dtype) / cost::kBandwidth);
+        steps.alone() + cost::seconds(steps.shared(problem.dtype, rate),
+                                      cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_pieces(s));
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
@@ -306,6 +330,17 @@ class WeightsGradient final : public SplitK {
   SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
 
  private:
+  /// Groups take the same steps.
+  template <class T>
+  static Steps steps_of(Conv2DSizes s) {
+    s.n = elements_for<T>(s.n);
+    const Range filters{0, s.filters_in_group()};
+    const Sums<T> group(s, 0, filters, nullptr, nullptr, nullptr, false);
+    Steps steps;
+    group.count(fits_in_place<T>(s, Division(s, 1)) ? Patches::in_place : Patches::packed, steps);
+    return steps * static_cast<double>(s.groups);
+  }
+
   template <class T>
   static Tensor run_on(const Problem& problem, const Tensor& x, const Tensor& g) {
     Conv2DSizes s = conv2d_sizes(problem);
@@ -317,9 +352,6 @@ class WeightsGradient final : public SplitK {
     if (patches == Patches::in_place || is_finite(w)) return w;
     return sums_of<T>(problem, s, division, Patches::by_regions, pixels, image);
   }
-
-  /// How they are read.
-  enum class Patches : std::uint8_t { in_place, packed, by_regions };
 
   template <class T>
   static bool fits_in_place(const Conv2DSizes& s, const Division& division) {

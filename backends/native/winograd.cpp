@@ -6,6 +6,7 @@
 #include <dygrad/backends/native/algorithms.h>
 #include <dygrad/backends/native/convolve.h>
 #include <dygrad/backends/native/operands.h>
+#include <dygrad/backends/native/steps.h>
 #include <dygrad/backends/native/winograd.h>
 #include <dygrad/backends/native/winograd_range.h>
 #include <dygrad/backends/plain_sums.h>
@@ -253,6 +254,30 @@ bool winograd_takes(const Problem& problem, const Precision& precision) {
 /// a greater size.
 constexpr double kWorthTiles = 1e6, kWorthLargeTiles = 8e6;
 
+namespace {
+
+/// The products of one group, point by point.
+template <class T>
+Steps steps_of(Problem::Kind kind, const Tiles& tiles) {
+  const double share = tiles.num_products() / static_cast<double>(tiles.count() * tiles.points());
+  const auto points = static_cast<double>(tiles.points());
+  Steps steps;
+  if (kind == Problem::Kind::deconv2d_weights) {
+    constexpr std::int64_t kAtOnce = 252;
+    const auto blocks = static_cast<double>(ceil_div(tiles.count(), kAtOnce));
+    const auto depth = share * static_cast<double>(elements_for<T>(tiles.count())) / blocks;
+    steps.add_tiles<T>(tiles.channels(), tiles.lanes(), depth, points * blocks);
+    return steps;
+  }
+  const bool forward = kind == Problem::Kind::deconv2d;
+  const std::int64_t depth = forward ? tiles.channels() : tiles.lanes();
+  steps.add_tiles<T>(tiles.count(), forward ? tiles.lanes() : tiles.channels(),
+                     static_cast<double>(elements_for<T>(depth)), points * share);
+  return steps;
+}
+
+}  // namespace
+
 double winograd_estimate(const Problem& problem, const Precision& precision, TileSize pixels) {
   const Conv2DSizes s = conv2d_sizes(problem);
   const double worth = pixels == TileSize::four ? kWorthLargeTiles : kWorthTiles;
@@ -262,22 +287,25 @@ double winograd_estimate(const Problem& problem, const Precision& precision, Til
   const auto size = static_cast<double>(size_of(problem.dtype)), groups = static_cast<double>(s.groups);
   const auto count = static_cast<double>(tiles.count()) * groups, points = static_cast<double>(tiles.points());
   const auto depth = static_cast<double>(tiles.channels()), lanes = static_cast<double>(tiles.lanes());
-  const double use =
-      cost::lane_use(lanes_are_channels ? tiles.channels() : tiles.lanes(), precision.lanes(problem.dtype));
   const std::int64_t summed = problem.kind == Problem::Kind::deconv2d_weights ? tiles.count()
                               : lanes_are_channels                            ? tiles.lanes()
                                                                               : tiles.channels();
-  const double products =
-      2 * tiles.num_products() * groups * depth * lanes / use / (0.87 * precision.product_rate(problem.dtype, summed));
+  const Steps steps =
+      precision.dispatch(problem.dtype, "winograd", [&]<class T>() { return steps_of<T>(problem.kind, tiles); });
+  const double rate = problem.kind == Problem::Kind::deconv2d_weights ? 0.85 : 1;  // of tiles that find both factors
+  const double products = groups * steps.shared(problem.dtype, rate * precision.product_rate(problem.dtype, summed));
   // What a stretch of a tile costs at each point, and each number on its way to points or back. Large images come from
   // memory, y in pieces that are not foreseen.
-  constexpr double kStretch = 4.5e-9, kTransformRate = 18e9, kInCaches = 8 << 20;
+  constexpr double kStretch = 10e-9, kTransformRate = 20e9, kInCaches = 8 << 20;
   const double copies =
-      count * points * (static_cast<double>(tiles.stretches()) * kStretch + (lanes + depth) * size / kTransformRate);
+      count * points *
+      ((static_cast<double>(tiles.stretches()) + 0.8) * kStretch + (lanes + depth) * size / kTransformRate);
+  constexpr double kWeight = cost::kConversions * 1.9e-9;  // to find and arrange one
   const double weights = points * depth * lanes * groups * size;
   const double x_bytes = static_cast<double>(num_elements(s.x_shape())) * size;
   const double y_bytes = static_cast<double>(num_elements(s.y_shape())) * size;
-  const double memory = (std::max(x_bytes + 2 * y_bytes - kInCaches, 0.) + weights) / cost::kBandwidth;
+  const double memory = kWeight * static_cast<double>(num_elements(s.w_shape())) +
+                        (std::max(x_bytes + 2 * y_bytes - kInCaches, 0.) + weights / 2) / cost::kBandwidth;
   const Panels<float> panels{0, lanes_are_channels ? tiles.channels() : tiles.lanes(), nullptr};
   const bool shares_lanes_first = problem.kind == Problem::Kind::deconv2d_weights && panels.count() >= num_threads();
   const std::int64_t unit = problem.kind == Problem::Kind::deconv2d ? tiles.per_image() : kernels<float>().rows();

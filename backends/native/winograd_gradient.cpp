@@ -281,8 +281,8 @@ class WinogradGradient final : public SplitK {
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision_, pixels_); }
 
   Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
-    const Tensor w = precision_.dispatch(
-        problem.dtype, name(), [&]<class T>() { return Gradient<T>(problem, pixels_, x, g).weights(); });
+    const Tensor w = precision_.dispatch(problem.dtype, name(),
+                                         [&]<class T>() { return Gradient<T>(problem, pixels_, x, g).weights(); });
     return w.defined() ? w : compute_plainly(problem, x, g, {});
   }
 

@@ -67,24 +67,52 @@ void run_into_weights(const Convolution& c, const Tensor& x, const Tensor& g, co
                         w.mutable_data<float>());
 }
 
-/// How near its primitives come to the processor's rate, from measurements of versions 2.6 to 3.12: written channels
-/// are filled up to a vector, and the transposed and the gradient kernels were made for images larger than the kernel.
-double expected_efficiency(Kind direction, const Conv2DSizes& s) {
-  const bool one_pixel = s.h * s.w == 1, no_overlap = s.kh <= s.sh && s.kw <= s.sw;
-  // Images of several groups are computed in half vectors where that is what a group has.
-  const auto use = [&](std::int64_t channels) {
-    return cost::lane_use(channels, s.groups > 1 && channels == 8 ? 8 : 16);
-  };
-  const bool depthwise = s.groups == s.c && s.groups == s.o && s.c % 16 == 0;
-  if (depthwise) return direction == Kind::deconv2d_weights ? 0.03 : 0.55;
-  switch (direction) {
-    case Kind::deconv2d: return use(s.filters_in_group()) * (one_pixel ? 0.5 : no_overlap ? 0.6 : 1);
-    case Kind::deconv2d_data: return use(s.channels_in_group()) * (one_pixel ? 0.3 : no_overlap ? 0.85 : 1);
-    default: {
-      const double shape = one_pixel ? 0.2 : no_overlap ? 0.4 : s.kw > 14 ? 0.1 : s.dh > 1 && s.sh > 1 ? 0.6 : 0.9;
-      return cost::lane_use(s.channels_in_group(), 16) * shape;
-    }
+/// What its primitives take, by the kind of code that they run, from measurements of versions 2.6 to 3.12.
+double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algorithm) {
+  const auto count = [](std::int64_t number) { return static_cast<double>(number); };
+  const auto has = [&](std::string_view part) { return algorithm.find(part) != std::string_view::npos; };
+  const bool narrow = has("avx2") && raw::instruction_set() == raw::InstructionSet::avx512;
+  const double product = 2 / cost::kProductRate * (narrow ? 1.7 : 1);  // seconds
+  const std::int64_t lanes = has("avx2") ? 8 : 16;
+  const double x = count(num_elements(s.x_shape())), y = count(num_elements(s.y_shape())),
+               w = count(num_elements(s.w_shape())), positions = count(s.n * s.h * s.w);
+  const double columns = positions * count(s.o * s.taps()), calls = count(s.n * s.groups);
+  const double products = cost::flop(s) / 2, moved = 4 * (x + y + w) / cost::kBandwidth;
+  constexpr double kCall = 4.8e-6;
+  const auto seconds = [&](double work) { return kCall + cost::seconds(work, moved); };
+  if (has("dw")) {
+    const double work =
+        (kind == Kind::deconv2d ? 3.2 : 2.5) * product * share_inside(s) * products + 0.2e-9 * x + 0.1e-9 * y;
+    return seconds(kind == Kind::deconv2d_weights ? 12 * work : work) + 0.7e-9 * w;
   }
+  const bool one_pixel = s.h * s.w == 1, no_overlap = s.kh <= s.sh && s.kw <= s.sw;
+  if (has("gemm")) {
+    const double slow = kind == Kind::deconv2d ? (one_pixel ? 1.6 : 1) : one_pixel ? 45 : 1;
+    const double rate = kind == Kind::deconv2d_data ? 2 : 1, of_columns = kind == Kind::deconv2d ? 0.28e-9 : 1.2e-9;
+    const double filled = kind == Kind::deconv2d ? 1 : cost::lane_use(s.channels_in_group(), 8);
+    const double rows = kind == Kind::deconv2d ? 0.14e-6 * count(s.n * s.oh * s.groups) : 0;
+    const double weight = kind == Kind::deconv2d_weights ? 3e-9 : cost::kConversions * 3e-9;
+    // Images follow each other, and threads rarely help with one.
+    return kCall +
+           std::max(slow * rate * product * products / filled + 0.2e-6 * calls + of_columns * columns + rows, moved) +
+           weight * w;
+  }
+  // Made for images larger than the kernel, whose outputs are reached by several inputs.
+  double slow = 0, start = 0.1e-6 * calls;
+  switch (kind) {
+    case Kind::deconv2d:
+      slow = one_pixel ? 4.3 : s.kw > 14 ? 2.4 : s.kw > 6 ? 1.7 : no_overlap ? 1.5 : 1.15;
+      start = 26e-9 * count(s.n * s.oh * s.groups);
+      break;
+    case Kind::deconv2d_data: slow = one_pixel ? 4 : no_overlap ? 1.15 : 0.92; break;
+    default: slow = one_pixel ? 8 : s.kw > 14 ? 8 : no_overlap ? 1.8 : 1.25;
+  }
+  const std::int64_t filled = kind == Kind::deconv2d ? s.filters_in_group() : s.channels_in_group();
+  const double use = cost::lane_use(filled, filled < lanes ? 16 : lanes);
+  const double weight = kind == Kind::deconv2d_weights ? 2e-9 : cost::kConversions * 2e-9;
+  return seconds(slow * product * share_inside(s) * products / use + start + 0.3e-9 * x + 0.1e-9 * y +
+                 (kind == Kind::deconv2d_data ? 0.25e-9 * columns : 0)) +
+         weight * w;
 }
 
 /// Its generated code grows with strides, paddings, dilations and kernels, and counts bytes of an image in 32 bits.
@@ -100,8 +128,8 @@ bool fits_primitives(const Conv2DSizes& s) {
          std::max(s.c * s.h * s.w, s.o * s.oh * s.ow) <= kMostNumbers;
 }
 
-/// Weights gradients of strided 1 x 1 kernels in oneDNN 2.6: where the stride leaves cells over at the end of the image,
-/// AVX2 code writes beyond its workspace.
+/// Weights gradients of strided 1 x 1 kernels in oneDNN 2.6: where the stride leaves cells over at the end of the
+/// image, AVX2 code writes beyond its workspace.
 bool overruns_workspace(const Conv2DSizes& s) {
   return s.taps() == 1 && (s.oh != (s.h - 1) * s.sh + 1 - s.ph || s.ow != (s.w - 1) * s.sw + 1 - s.pw) &&
          std::max(s.sh, s.sw) > 1;
@@ -126,18 +154,7 @@ class Primitive final : public SplitK {
 
   double estimate(const Problem& problem) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    double efficiency = 0.88 * expected_efficiency(problem.kind, s);
-    const std::string& algorithm = onednn::cached_convolution(problem.kind, s).algorithm;
-    if (algorithm.find("gemm") != std::string::npos) efficiency *= 0.3;
-    const bool half_as_wide = algorithm.find("avx2") != std::string::npos;
-    if (half_as_wide && raw::instruction_set() == raw::InstructionSet::avx512) efficiency *= 0.6;
-    constexpr double kConversion = 2e-9;            // seconds for each weight; training converts them in every step
-    constexpr double kPass = 4 * cost::kBandwidth;  // bias and activation pass over what is still in the caches
-    const double passes = problem.kind == Kind::deconv2d ? 4.0 * static_cast<double>(num_elements(s.y_shape())) : 0;
-    const double products = share_inside(s) * cost::flop(s) / (efficiency * cost::product_rate(problem.dtype));
-    return cost::seconds(products + kConversion * static_cast<double>(num_elements(s.w_shape())),
-                         cost::bytes(s, problem.dtype) / cost::kBandwidth) +
-           cost::seconds(passes / kPass, 0);
+    return estimated_seconds(problem.kind, s, onednn::cached_convolution(problem.kind, s).algorithm);
   }
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {

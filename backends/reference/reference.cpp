@@ -35,15 +35,24 @@ class Loops final : public Algorithm {
   }
 
   double estimate(const Problem& problem) const override {
-    constexpr double kProduct = 1e-9, kNumber = 2e-9;  // seconds for each; numbers of the result start and end a sum
+    constexpr double kProduct = 0.4e-9, kLine = 5e-9, kNumber = 2e-9;  // seconds for each; a line is an inner loop
     const bool is_product = problem.kind == Kind::matmul;
-    const double products =
-        is_product ? count(num_elements(problem.x)) * count(problem.w.back()) : cost::flop(conv2d_sizes(problem));
+    double products, lines;
+    if (is_product) {
+      products = count(num_elements(problem.x)) * count(problem.w.back());
+      lines = count(num_elements(problem.x));
+    } else {
+      const Conv2DSizes s = conv2d_sizes(problem);
+      products = cost::flop(s) / 2;
+      lines = products / count(s.w);
+      if (problem.kind == Kind::deconv2d_weights) products *= 2, lines /= 5;
+    }
     const std::int64_t result = num_elements(is_product ? problem.y : result_shape(problem));
     const std::int64_t all = num_elements(problem.x) + num_elements(problem.w) + num_elements(problem.y);
-    // Operands are read, and written and read again as dense row-major arrays.
+    // Operands are read, and written and read again as dense row-major arrays; each number of the result is a sum.
     const double bytes = count(size_of(problem.dtype)) * (3 * count(all - result) + count(result));
-    return cost::seconds(kProduct * products + kNumber * count(result), bytes / cost::kBandwidth);
+    const double sums = problem.kind == Kind::deconv2d_weights ? 20e-9 : kNumber;
+    return cost::seconds(kProduct * products + kLine * lines + sums * count(result), bytes / cost::kBandwidth);
   }
 
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
