@@ -83,7 +83,8 @@ double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algor
   if (has("dw")) {
     const double work =
         (kind == Kind::deconv2d ? 3.2 : 2.5) * product * share_inside(s) * products + 0.2e-9 * x + 0.1e-9 * y;
-    return seconds(kind == Kind::deconv2d_weights ? 12 * work : work) + 0.7e-9 * w;
+    const double alone = kind == Kind::deconv2d_weights ? 12 * work : work;
+    return kCall + cost::seconds(alone, 0.8 * moved) + 0.7e-9 * w;
   }
   const bool one_pixel = s.h * s.w == 1, no_overlap = s.kh <= s.sh && s.kw <= s.sw;
   if (has("gemm")) {
