@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string>
@@ -131,6 +132,7 @@ void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, c
     std::optional<Choice> best;
     double best_seconds = 0;
     for (const auto& backend : all_backends()) {
+      if (forced_backend() && backend.get() != forced_backend()) continue;
       for (const Algorithm* algorithm : backend->algorithms()) {
         if (!algorithm->supports(problem)) continue;
         const double estimate = algorithm->estimate(problem);
@@ -139,9 +141,12 @@ void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, c
           continue;
         }
         if (estimate > kHopeless * best_estimate) continue;
-        double seconds = time_once(*algorithm, problem, a, b, epilogue);
-        for (int attempt = 1; attempt < kTries; ++attempt) {
-          seconds = std::min(seconds, time_once(*algorithm, problem, a, b, epilogue));
+        double seconds = std::numeric_limits<double>::infinity();
+        try {
+          for (int attempt = 0; attempt < kTries; ++attempt)
+            seconds = std::min(seconds, time_once(*algorithm, problem, a, b, epilogue));
+        } catch (const Error&) {  // out of memory, or a library's own: another algorithm may do
+          continue;
         }
         if (!best || seconds < best_seconds) best = Choice{backend.get(), algorithm}, best_seconds = seconds;
       }

@@ -198,7 +198,7 @@ const Backend& select_backend(const Problem& problem) { return *choose(problem).
 
 Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
   return reduce_and_run(problem, a, b, epilogue, [&](const Problem& p, const Tensor& first, const Tensor& second) {
-    if (execution_context().autotune && !autotune::find(p)) autotune::learn(p, first, second, epilogue);
+    if (execution_context().autotune && !is_empty(p) && !autotune::find(p)) autotune::learn(p, first, second, epilogue);
     if (verbose()) tell_if_bfloat16_is_ignored(p, forced_backend());
     return run_chosen(choose(p), p, first, second, epilogue);
   });

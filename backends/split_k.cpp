@@ -156,7 +156,7 @@ Tensor as_batch(const Tensor& x, int axis, std::int64_t length) {
     shape.push_back(d == x.rank() + axis ? length : x.dim(d));
     strides.push_back(x.strides()[d]);
   }
-  return view::strided(x, shape, strides, 0);
+  return view::strided(x, shape, strides, x.impl()->offset);
 }
 
 /// A product whose parts are the matrices of a batch, for results so small that calls would take longer than sums.

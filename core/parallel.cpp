@@ -1,5 +1,7 @@
 #include <dygrad/core/parallel.h>
 
+#include <algorithm>
+
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
 
@@ -64,10 +66,24 @@ void set_num_threads(int count) {
 
 int num_threads() {
 #if defined(_OPENMP)
-  return omp_get_max_threads();
+  return omp_in_parallel() ? 1 : std::min(omp_get_max_threads(), omp_get_thread_limit());
 #else
   return 1;
 #endif
 }
+
+#if defined(_OPENMP)
+detail::GrantedThreads::GrantedThreads() : told_(omp_get_max_threads()), is_dynamic_(omp_get_dynamic() != 0) {
+  if (const int granted = num_threads(); granted != told_) omp_set_num_threads(granted);
+  if (is_dynamic_) omp_set_dynamic(0);
+}
+detail::GrantedThreads::~GrantedThreads() {
+  if (omp_get_max_threads() != told_) omp_set_num_threads(told_);
+  if (is_dynamic_) omp_set_dynamic(1);
+}
+#else
+detail::GrantedThreads::GrantedThreads() = default;
+detail::GrantedThreads::~GrantedThreads() = default;
+#endif
 
 }  // namespace dygrad

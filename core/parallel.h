@@ -21,7 +21,8 @@ namespace dygrad {
 /// Threads used by kernels started from this thread, from now on. Throws InvalidArgument unless at least 1; also for
 /// more than 1 where only one can be used: see Note [Forked processes].
 DYGRAD_API void set_num_threads(int count);
-/// As set, or OMP_NUM_THREADS, or the number of cores this process may use.
+/// As set, or OMP_NUM_THREADS, or the number of cores this process may use; no more than OMP_THREAD_LIMIT, and 1 inside
+/// a parallel region of the program's own.
 DYGRAD_API int num_threads();
 
 namespace detail {
@@ -41,6 +42,20 @@ class FirstException {
  private:
   std::atomic_flag kept_{};
   std::exception_ptr exception_;
+};
+
+/// While one lives, this thread is told and granted num_threads() by the OpenMP runtime. oneDNN and BLAS ask it how
+/// many threads there are, divide their work among so many, and wait for them.
+class DYGRAD_API GrantedThreads {
+ public:
+  GrantedThreads();
+  ~GrantedThreads();
+  GrantedThreads(const GrantedThreads&) = delete;
+  GrantedThreads& operator=(const GrantedThreads&) = delete;
+
+ private:
+  int told_ = 0;
+  bool is_dynamic_ = false;
 };
 
 }  // namespace detail

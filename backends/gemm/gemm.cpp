@@ -64,7 +64,8 @@ class Columns final : public SplitK {
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
-    gemm::make_buffers(name_of(problem.kind));
+    const detail::GrantedThreads granted;
+    gemm::make_buffers(name_of(problem.kind), cost::flop(s) / 2);
     if (problem.kind == Kind::deconv2d_weights) {
       const Tensor packed = compute(activations(a), activations(b), s.w_shape(),
                                     [&](auto... arrays) { gemm::deconv2d_weights(s, arrays...); });
@@ -97,8 +98,9 @@ class Products final : public SplitK {
     return cost::seconds(flop / cost::product_rate(problem.dtype), 0);
   }
 
-  Tensor run_whole(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
-    gemm::make_buffers("matmul");
+  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+    const detail::GrantedThreads granted;
+    gemm::make_buffers("matmul", static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back()));
     return dispatch_float(a.dtype(), "matmul", [&]<class T>() {
       return batched_matmul<T>(a, b, [](auto m, auto n, auto k, auto left, auto right, T* result, auto leading) {
         gemm::multiply(m, n, k, left, right, false, result, leading);

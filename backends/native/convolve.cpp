@@ -33,12 +33,13 @@ bool regions_pay(const PatchGrid& grid, const std::vector<Region>& regions, std:
   return work <= grid.positions() * grid.taps() + kRowsLost * pieces * grid.taps();
 }
 
-/// The grid cut into parts of about so many numbers: several row taps, one, or a single tap.
+/// The grid cut into parts of about so many numbers: several row taps, one, or a single tap. One part without taps if
+/// there are none, for the initial values.
 std::vector<PatchGrid> parts_of(const PatchGrid& grid, std::int64_t depth) {
   std::vector<PatchGrid> parts;
   const auto row_taps = static_cast<std::int64_t>(grid.row_taps.size());
   const auto row_depth = static_cast<std::int64_t>(grid.column_taps.size()) * grid.channels;
-  if (row_depth <= depth) {
+  if (row_depth <= depth || row_taps == 0) {
     const std::int64_t together = std::max<std::int64_t>(depth / std::max<std::int64_t>(row_depth, 1), 1);
     const std::int64_t count = std::max<std::int64_t>(ceil_div(row_taps, together), 1);
     for (std::int64_t i = 0; i < count; ++i) {

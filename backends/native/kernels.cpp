@@ -59,6 +59,6 @@ const Kernels<Bf16Pair>& kernels<Bf16Pair>() {
   return kBf16;
 }
 
-bool multiplies_bf16_pairs() { return best() == InstructionSet::avx512_bf16; }
+bool multiplies_bf16_pairs() { return kTakesAvx512 && best() == InstructionSet::avx512_bf16; }
 
 }  // namespace dygrad::native

@@ -79,7 +79,7 @@ class Planes {
     return std::clamp(kPlanesBytes / row_bytes, rows_needed(s), std::max(rows_needed(s), s.n * s.h));
   }
   /// Those of one row of the output.
-  static std::int64_t rows_needed(const Conv2DSizes& s) { return (s.kh - 1) * s.dh / s.sh + 1; }
+  static std::int64_t rows_needed(const Conv2DSizes& s) { return std::min((s.kh - 1) * s.dh / s.sh + 1, s.h); }
   static std::int64_t planes_size(const Conv2DSizes& s) { return num_planes(s) * step(s) + 2 * kMaxPanel; }
   static std::int64_t panel_size(const Conv2DSizes& s) { return elements_for<T>(s.c) * kMaxPanel; }
 

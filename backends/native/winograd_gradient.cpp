@@ -122,7 +122,7 @@ class Gradient {
         std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels_.count(), panel_parts_)));
     lane_step_ = odd_lines<N>(at_once_ * panel_);
     height_ = keeps_x_ ? own_tiles : block_height<N>(points_ * (depth_step_ + lane_step_), own_tiles, kBlockBytes);
-    for (std::int64_t group = 0; group < s.groups; ++group) most_squares_.push_back(most_squares(group));
+    for (std::int64_t group = 0; group < s.groups; ++group) limits_.push_back(most_squares(group));
     if (keeps_x_) kept_squares_.resize(static_cast<std::size_t>(tiles_.count()));
   }
 
@@ -243,9 +243,10 @@ class Gradient {
   }
 
   void check_range(std::int64_t group, Range block, const N* x_squares, const N* y_squares) {
-    const double most = most_squares_[static_cast<std::size_t>(group)];
+    const double most = limits_[static_cast<std::size_t>(group)];
     for (std::int64_t i = 0; i < block.size(); ++i) {
-      const double product = static_cast<double>(x_squares[i]) * static_cast<double>(y_squares[i]);
+      const double product =
+          std::sqrt(static_cast<double>(x_squares[i])) * std::sqrt(static_cast<double>(y_squares[i]));
       if (!(product <= most)) has_outlier_.store(true, std::memory_order_relaxed);
     }
   }
@@ -264,8 +265,8 @@ class Gradient {
   std::int64_t taps_step_ = 0, buffer_step_ = 0;
   std::optional<Scratch<N>> memory_;
   std::optional<Scratch<T>> element_buffers_, x_elements_;
-  std::vector<double> most_squares_;  ///< of each group
-  std::vector<N> kept_squares_;       ///< of the tiles of x, where these are kept
+  std::vector<double> limits_;   ///< of each group
+  std::vector<N> kept_squares_;  ///< of the tiles of x, where these are kept
   std::atomic<bool> has_outlier_{false};
 };
 

@@ -46,7 +46,6 @@ class SmallProblem {
 
   const Problem& problem() const { return problem_; }
 
-  /// Calls f(numbers of a pixel of tile, numbers of the same pixel of the image, how many) for all pixels inside.
   /// Calls f(numbers of a pixel of a tile, those of the same pixel of the image, how many) for all pixels inside.
   template <class Tile, class Image, class F>
   void for_each_pixel(Tile* in_tiles, Image* image, const F& f) const {

@@ -66,9 +66,11 @@ struct PixelRange {
   }
 };
 
-/// Sums of squares in float32 below this have lost digits.
+/// Sums of squares below the least normal number have lost digits: nothing is told of such tiles but that they are 0.
 template <class T>
-constexpr double kLeastSquare = static_cast<double>(std::numeric_limits<T>::min());
+double known_square(double square) {
+  return square < static_cast<double>(std::numeric_limits<T>::min()) ? 0 : square;
+}
 
 /// Which tiles of one group are within the range of their image.
 template <class T>
@@ -80,7 +82,7 @@ class TileLimits {
   bool allow(std::int64_t tile, T squares) {
     if (const std::int64_t n = tile / per_image_; n != image_) {
       image_ = n;
-      limit_ = std::min(std::max(kRange * kRange * first_image_.image(n).typical_square(), kLeastSquare<T>), most_);
+      limit_ = std::min(known_square<T>(kRange * kRange * first_image_.image(n).typical_square()), most_);
     }
     return static_cast<double>(squares) <= limit_;  // false for what is not a number
   }
@@ -92,11 +94,13 @@ class TileLimits {
   std::int64_t image_ = -1;
 };
 
-/// Largest product of the sums of squares of a tile of x and one of y, where that many are added up.
+/// Largest product of the roots of the sums of squares of a tile of x and one of y, where that many are added up.
+/// Roots, because a product of squares overflows in float64.
 template <class T>
 double gradient_limit(double typical_x, double typical_y, std::int64_t tiles) {
-  const double root = static_cast<double>(std::numeric_limits<T>::max()) / kMostGrowth / static_cast<double>(tiles);
-  return std::min(std::max(kGradientRange * kGradientRange * typical_x * typical_y, kLeastSquare<T>), root * root);
+  const auto root = [](double square) { return std::sqrt(known_square<T>(square)); };
+  const double most = static_cast<double>(std::numeric_limits<T>::max()) / kMostGrowth / static_cast<double>(tiles);
+  return std::min(kGradientRange * root(typical_x) * root(typical_y), most);
 }
 
 struct OutlyingTile {

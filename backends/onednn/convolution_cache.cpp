@@ -48,7 +48,10 @@ Convolution make_or_refuse(Problem::Kind direction, const Conv2DSizes& sizes) {
 }  // namespace
 
 const Convolution& cached_convolution(Problem::Kind direction, const Conv2DSizes& sizes) {
-  return cache().get({direction, num_threads(), sizes}, [&] { return make_or_refuse(direction, sizes); });
+  return cache().get({direction, num_threads(), sizes}, [&] {
+    const detail::GrantedThreads granted;
+    return make_or_refuse(direction, sizes);
+  });
 }
 
 }  // namespace dygrad::onednn

@@ -31,6 +31,7 @@ Tensor activations(const Tensor& x) { return raw::contiguous(x, kChannelsLast); 
 void execute(const Convolution& c, std::unordered_map<int, dnnl::memory> arguments) {
   const Tensor scratchpad = onednn::buffer(c.scratchpad.get_size());
   arguments.emplace(DNNL_ARG_SCRATCHPAD, memory_of(scratchpad, c.scratchpad));
+  const detail::GrantedThreads granted;
   c.primitive.execute(onednn::stream(), arguments);
   onednn::stream().wait();
 }
@@ -195,6 +196,7 @@ class Products final : public SplitK {
     return cost::seconds(0.9 * flop / cost::product_rate(problem.dtype), 0);
   }
   Tensor run_whole(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+    const detail::GrantedThreads granted;
     return batched_matmul<float>(a, b, [](auto m, auto n, auto k, auto left, auto right, float* result, auto leading) {
       // Cannot fail: it refuses nothing but negative sizes and null pointers.
       dnnl_sgemm(left.transposed ? 'T' : 'N', right.transposed ? 'T' : 'N', m, n, k, 1.0F, left.data, left.leading,

@@ -65,6 +65,30 @@ TEST_CASE("under autotuning the first call of a problem tries all algorithms, an
                2 * gamma(reduction_length(kShape, Kind::deconv2d), float32));
 }
 
+TEST_CASE("empty problems are not tried, and a forced backend is the only one that is") {
+  const CleanTable clean;
+  const ExecutionGuard guard({.autotune = true});
+  constexpr ConvShape kEmpty[] = {{"no images", 0, 4, 5, 5, 6, 3, 3, 1, 1, 0, 0, 1, 1, 1, 0, 0},
+                                  {"no channels", 2, 0, 5, 5, 6, 3, 3, 1, 1, 0, 0, 1, 1, 1, 0, 0},
+                                  {"no filters", 2, 4, 5, 5, 0, 3, 3, 1, 1, 0, 0, 1, 1, 1, 0, 0}};
+  for (const ConvShape& shape : kEmpty) {
+    const ConvOperands in(shape, float32, random_values);
+    const Conv2DParams p = shape.params();
+    for (const Kind kind : kDirections) {
+      INFO(shape << ", " << name_of(kind));
+      const Problem problem{kind, float32, &p, in.x.shape(), in.w.shape(), in.g.shape()};
+      const Tensor result =
+          compute(problem, kind == Kind::deconv2d_data ? in.g : in.x, kind == Kind::deconv2d_weights ? in.g : in.w);
+      CHECK(std::ranges::all_of(result.to_vector<double>(), [](double value) { return value == 0; }));
+      CHECK_FALSE(autotune::find(problem));
+    }
+  }
+  const BackendGuard forced("reference");
+  const Case c;
+  compute(c.problem, c.in.x, c.in.w);
+  CHECK(autotune::find(c.problem)->backend == &backend("reference"));
+}
+
 TEST_CASE("what was learnt holds for its number of threads only") {
   const CleanTable clean;
   const Case c;

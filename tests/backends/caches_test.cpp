@@ -86,6 +86,7 @@ TEST_CASE("an in-place change of the weights is seen by the next call") {
 TEST_CASE("weights packed for images of one size are not taken for those of another") {
   std::mt19937 engine(3);
   for (const ConvShape& shape : kSmallShapes) {
+    if (shape.n == 0) continue;  // a backend keeps these from its algorithms
     for (const DType dtype : {float32, float64}) {
       const std::vector<ConvOperands> images = images_for_one_layer(shape, dtype, engine);
       for (const auto& backend : all_backends()) {

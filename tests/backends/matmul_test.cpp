@@ -13,10 +13,11 @@ struct Product {
 };
 
 const Product kProducts[] = {
-    {{}, 1, 1, 1},     {{}, 2, 3, 4},     {{}, 1, 7, 5},     {{}, 7, 1, 5},       {{}, 5, 7, 1},
-    {{}, 33, 65, 17},  {{}, 129, 3, 200}, {{}, 3, 257, 64},  {{}, 130, 131, 132}, {{4}, 3, 5, 2},
-    {{2, 3}, 4, 1, 6}, {{64}, 8, 8, 8},   {{2}, 90, 80, 70}, {{1}, 20, 1, 20},    {{0}, 3, 4, 5},
-    {{}, 0, 4, 5},     {{}, 3, 0, 5},     {{}, 3, 4, 0},     {{3}, 2, 2, 0},      {{2, 1, 2}, 3, 3, 3},
+    {{}, 1, 1, 1},     {{}, 2, 3, 4},      {{}, 1, 7, 5},     {{}, 7, 1, 5},       {{}, 5, 7, 1},
+    {{}, 33, 65, 17},  {{}, 129, 3, 200},  {{}, 3, 257, 64},  {{}, 130, 131, 132}, {{4}, 3, 5, 2},
+    {{2, 3}, 4, 1, 6}, {{64}, 8, 8, 8},    {{2}, 90, 80, 70}, {{1}, 20, 1, 20},    {{0}, 3, 4, 5},
+    {{}, 0, 4, 5},     {{}, 3, 0, 5},      {{}, 3, 4, 0},     {{3}, 2, 2, 0},      {{2, 1, 2}, 3, 3, 3},
+    {{}, 2, 3, 20000}, {{2}, 1, 2, 17000},  // long sums, which are cut
 };
 
 Shape with(Shape batch, std::int64_t rows, std::int64_t columns) {
@@ -83,6 +84,9 @@ TEST_CASE("transposed, strided and expanded operands multiply as their copies do
     CHECK(identical(candidate.matmul(every_second, b), expected));
     raw::copy(a, beginning);
     CHECK(identical(candidate.matmul(beginning, b), expected));
+    const Tensor end = view::slice(wide, -1, p.k + 3, 2 * p.k + 3);
+    raw::copy(a, end);
+    CHECK(identical(candidate.matmul(end, b), expected));
 
     for (const std::initializer_list<int> axes : {std::initializer_list<int>{-1}, {-2}, {-1, -2}}) {
       CHECK(identical(candidate.matmul(backwards(a, axes), b), expected));

@@ -152,6 +152,17 @@ void check_all(const ConvOperands& even, char where, const std::vector<double>& 
   }
 }
 
+/// Makes random values, times `scale` where the operand is among these.
+auto scaled_values(double scale, std::string_view operands) {
+  return [scale, operands](const Shape& shape, DType dtype, std::uint32_t seed) {
+    std::vector<double> values = random_values(shape, float64, seed).to_vector<double>();
+    if (operands.find("xwg"[seed - 1]) != std::string_view::npos) {
+      for (double& value : values) value *= scale;
+    }
+    return raw::cast(from_vector(values, shape), dtype);
+  };
+}
+
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
@@ -179,6 +190,29 @@ TEST_CASE("results are finite, infinite or undefined exactly where plain sums ar
                                                            : std::vector<double>{-kInf, kNan};
         check_all(in, where, values, ++seed);
       }
+    }
+  }
+}
+
+TEST_CASE("large and small numbers change nothing of where results are finite") {
+  std::uint32_t seed = 1;
+  for (const ConvShape& shape : kTiled) {
+    for (const auto& [dtype, scale] : {std::pair{float32, 1e15}, {float32, 1e-15}, {float64, 1e80}, {float64, 1e-80}}) {
+      const ConvOperands in(shape, dtype, scaled_values(scale, "xwg"));
+      for (const char where : {'x', 'w', 'g'}) {
+        check_all(in, where, {kInf}, ++seed);
+        check_all(in, where, {1e8 * scale}, ++seed);
+      }
+    }
+  }
+}
+
+TEST_CASE("an outlier among numbers whose squares are none takes no digits of its neighbours") {
+  std::uint32_t seed = 1;
+  for (const ConvShape& shape : kTiled) {
+    for (const auto& [dtype, scale] : {std::pair{float32, 1e-27}, {float64, 1e-150}, {float64, 1e-162}}) {
+      check_all(ConvOperands(shape, dtype, scaled_values(scale, "x")), 'x', {1e6 * scale}, ++seed);
+      check_all(ConvOperands(shape, dtype, scaled_values(scale, "g")), 'g', {1e6 * scale}, ++seed);
     }
   }
 }

@@ -1,6 +1,11 @@
 // Kernels called from several threads of the user's at once.
+#include <unistd.h>
+
+#include <string>
 #include <thread>
 
+#include <dygrad/core/parallel.h>
+#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -79,3 +84,70 @@ TEST_CASE("two threads may multiply matrices at once") {
     }
   }
 }
+
+#if defined(_OPENMP)
+
+namespace {
+
+/// The default choice and every backend compute what the reference does.
+int wrong_results() {
+  constexpr ConvShape kShapes[] = {
+      {"few filters", 32, 3, 28, 28, 3, 2, 2, 1, 1, 0, 0, 1, 1, 3, 0, 0},
+      {"stride 2", 4, 64, 16, 16, 64, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0},
+      {"small", 1, 16, 4, 4, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0},
+  };
+  int wrong = 0;
+  for (const ConvShape& shape : kShapes) {
+    const ConvOperands in(shape, float32, random_integers);
+    for (const Kind kind : kDirections) {
+      const Tensor expected = in.run(backend("reference"), kind);
+      for (const std::string_view name : backend_names()) {
+        if (supports(backend(name), shape, kind, float32)) wrong += !identical(in.run(backend(name), kind), expected);
+      }
+    }
+  }
+  const Tensor a = random_integers({150, 160}, float32, 1), b = random_integers({160, 170}, float32, 2);
+  for (const std::string_view name : backend_names())
+    wrong += !identical(backend(name).matmul(a, b), backend("reference").matmul(a, b));
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("kernels called inside a parallel region of the program's own compute on one thread") {
+  const int threads = num_threads();
+  int wrong = 0, inside = 0;
+#pragma omp parallel num_threads(2)
+  if (omp_get_thread_num() == 0) {
+    inside = num_threads();
+    wrong = wrong_results();
+  }
+  CHECK(inside == 1);
+  CHECK(wrong == 0);
+  CHECK(num_threads() == threads);
+  CHECK(wrong_results() == 0);
+}
+
+TEST_CASE("a runtime that may grant fewer threads than asked for is asked for as many as it grants") {
+  omp_set_dynamic(1);
+  CHECK(wrong_results() == 0);
+  CHECK(omp_get_dynamic() == 1);
+  omp_set_dynamic(0);
+}
+
+TEST_CASE("results in a process of few threads", "[.]") { CHECK(wrong_results() == 0); }
+
+TEST_CASE("no more threads are counted on than OMP_THREAD_LIMIT allows") {
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  REQUIRE(length > 0);
+  for (const char* limit : {"1", "2", "3"}) {
+    const CommandResult result =
+        run_command(std::string("OMP_NUM_THREADS=4 OMP_THREAD_LIMIT=") + limit + " '" +
+                    std::string(path, static_cast<std::size_t>(length)) + "' 'results in a process of few threads'");
+    INFO(result.output);
+    CHECK(result.status == 0);
+  }
+}
+
+#endif
