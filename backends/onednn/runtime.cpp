@@ -32,6 +32,13 @@ dnnl::primitive_attr make_attributes() {
   return attributes;
 }
 
+[[noreturn]] void fail_with(std::string_view op, const std::string& problem, const std::string& what) {
+  throw BackendError(Message(op, "oneDNN failed.")
+                         .line("problem {}", problem)
+                         .line("oneDNN says: {}", what)
+                         .fix("set DYGRAD_BACKEND=gemm to compute without oneDNN"));
+}
+
 }  // namespace
 
 bool is_usable() {
@@ -74,12 +81,19 @@ std::string description() {
                      num_threads());
 }
 
-void fail(std::string_view op, const std::string& problem, const dnnl::error& error) {
-  if (error.status == dnnl_out_of_memory) detail::fail_out_of_memory(op);
-  throw BackendError(Message(op, "oneDNN failed.")
-                         .line("problem {}", problem)
-                         .line("oneDNN says: {} (status {})", error.message, static_cast<int>(error.status))
-                         .fix("set DYGRAD_BACKEND=gemm to compute without oneDNN"));
+void fail(std::string_view op, const std::string& problem) {
+  try {
+    throw;
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    detail::fail_out_of_memory(op);
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) detail::fail_out_of_memory(op);
+    fail_with(op, problem, fmt::format("{} (status {})", error.message, static_cast<int>(error.status)));
+  } catch (const std::exception& error) {  // its cache of primitives waits on futures
+    fail_with(op, problem, error.what());
+  }
 }
 
 }  // namespace dygrad::onednn

@@ -30,7 +30,8 @@ void require_memory(std::string_view op, std::size_t num_bytes);
 /// "oneDNN 2.6.3, AVX-512, 2 threads".
 std::string description();
 
-/// Throws oneDNN's error as a BackendError that names op and problem, or as OutOfMemory.
-[[noreturn]] void fail(std::string_view op, const std::string& problem, const dnnl::error& error);
+/// In a handler: throws what oneDNN threw as a BackendError that names op and problem, or as OutOfMemory; our own
+/// errors as they are.
+[[noreturn]] void fail(std::string_view op, const std::string& problem);
 
 }  // namespace dygrad::onednn
