@@ -2,6 +2,8 @@
 
 #include <cctype>
 
+#include <dygrad/core/out_of_memory.h>
+
 namespace dygrad {
 
 namespace {
@@ -21,10 +23,17 @@ std::string without_signed_nans(std::string text) {
 
 }  // namespace
 
-Message::Message(std::string_view op, std::string_view problem) : text_(op) { text_.append(": ").append(problem); }
+// Where there is no memory for a message, its error is that of failed allocations.
+Message::Message(std::string_view op, std::string_view problem) try : text_(op) {
+  text_.append(": ").append(problem);
+} catch (const std::bad_alloc&) {
+  detail::fail_without_memory();
+}
 
-void Message::append(std::string_view lead, fmt::string_view format, fmt::format_args args) {
+void Message::append(std::string_view lead, fmt::string_view format, fmt::format_args args) try {
   text_.append(lead).append(without_signed_nans(fmt::vformat(format, args)));
+} catch (const std::bad_alloc&) {
+  detail::fail_without_memory();
 }
 
 }  // namespace dygrad

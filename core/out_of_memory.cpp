@@ -1,8 +1,10 @@
 #include <dygrad/core/out_of_memory.h>
 
+#include <exception>
 #include <string>
 
 #include <dygrad/core/message.h>
+#include <dygrad/core/per_thread.h>
 #include <dygrad/core/tally.h>
 
 namespace dygrad::detail {
@@ -29,7 +31,29 @@ OutOfMemory make_error(std::string_view op, std::size_t num_bytes) {
       std::move(message).fix("use smaller tensors or batches, or drop graphs and tensors that are no longer needed"));
 }
 
+/// Kept, so that no later exception can have the same address.
+std::exception_ptr& users_exception() {
+  return per_thread([] { return std::exception_ptr(); });
+}
+
 }  // namespace
+
+void note_users_exception() noexcept {
+  try {
+    users_exception() = std::current_exception();
+  } catch (const std::bad_alloc&) {  // then it leaves as OutOfMemory
+  }
+}
+
+bool is_users_exception() noexcept {
+  try {
+    return users_exception() && users_exception() == std::current_exception();
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+void fail_without_memory() { throw spare_error(); }
 
 void fail_out_of_memory(std::string_view op, const OutOfMemory& error) {
   constexpr std::string_view kAllocator = "allocate:";
@@ -46,7 +70,7 @@ void fail_out_of_memory(std::string_view op, std::size_t num_bytes) {
   try {
     throw make_error(op, num_bytes);
   } catch (const std::bad_alloc&) {
-    throw spare_error();
+    fail_without_memory();
   }
 }
 

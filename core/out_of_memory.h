@@ -18,8 +18,31 @@ namespace dygrad::detail {
 /// for, or 0 if that is not known.
 [[noreturn]] DYGRAD_API void fail_out_of_memory(std::string_view op, std::size_t num_bytes = 0);
 
+/// Throws OutOfMemory with a text made in advance.
+[[noreturn]] DYGRAD_API void fail_without_memory();
+
 /// Throws `error`, in the name of `op` where it is the allocator's own.
 [[noreturn]] DYGRAD_API void fail_out_of_memory(std::string_view op, const OutOfMemory& error);
+
+/// Remembers, for this thread, that the exception being handled came from a user's function.
+DYGRAD_API void note_users_exception() noexcept;
+/// Whether the exception being handled is the one noted last.
+DYGRAD_API bool is_users_exception() noexcept;
+
+/// f(), which a user wrote: its exceptions go through with_out_of_memory as they are. OutOfMemory of ops that it calls
+/// may get a name there.
+template <class F>
+decltype(auto) call_user(F&& f) {
+  try {
+    return std::forward<F>(f)();
+  } catch (const std::bad_alloc&) {
+    note_users_exception();
+    throw;
+  } catch (const std::length_error&) {
+    note_users_exception();
+    throw;
+  }
+}
 
 /// f(), whose containers' failed allocations become OutOfMemory, and whose tensors' failed allocations name `op`.
 template <class F>
@@ -29,8 +52,10 @@ decltype(auto) with_out_of_memory(std::string_view op, F&& f) {
   } catch (const OutOfMemory& error) {
     fail_out_of_memory(op, error);
   } catch (const std::bad_alloc&) {
+    if (is_users_exception()) throw;
     fail_out_of_memory(op);
   } catch (const std::length_error&) {  // more elements than any container may hold
+    if (is_users_exception()) throw;
     fail_out_of_memory(op);
   }
 }

@@ -10,6 +10,8 @@
 #include <ostream>
 #include <vector>
 
+#include <dygrad/core/out_of_memory.h>
+
 namespace dygrad {
 
 namespace {
@@ -190,11 +192,7 @@ class Layout {
   std::size_t column_;
 };
 
-}  // namespace
-
-std::string to_string(const Dims& dims) { return fmt::format("[{}]", fmt::join(dims, ", ")); }
-
-std::string to_string(const Tensor& tensor, const PrintOptions& options) {
+std::string print(const Tensor& tensor, const PrintOptions& options) {
   if (!tensor.defined()) return "tensor(undefined)";
   const std::string facts = fmt::format("shape={}, dtype={})", to_string(tensor.shape()), name_of(tensor.dtype()));
   if (tensor.num_elements() == 0) return fmt::format("{}[], {}", kPrefix, facts);
@@ -203,6 +201,16 @@ std::string to_string(const Tensor& tensor, const PrintOptions& options) {
   Layout layout(tensor, window, cells, options.line_width);
   const bool fits = layout.column() + 2 + facts.size() <= options.line_width;
   return std::move(layout).text() + (fits ? ", " : ",\n" + std::string(kPrefix.size(), ' ')) + facts;
+}
+
+}  // namespace
+
+std::string to_string(const Dims& dims) {
+  return detail::with_out_of_memory("to_string", [&] { return fmt::format("[{}]", fmt::join(dims, ", ")); });
+}
+
+std::string to_string(const Tensor& tensor, const PrintOptions& options) {
+  return detail::with_out_of_memory("to_string", [&] { return print(tensor, options); });
 }
 
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor) { return out << to_string(tensor); }

@@ -1,5 +1,6 @@
 #include <dygrad/core/out_of_memory.h>
 
+#include <dygrad/core/message.h>
 #include <dygrad/core/tensor.h>
 #include <dygrad/tests/support/fault_injection.h>
 
@@ -44,4 +45,23 @@ TEST_CASE("without memory for a message there is one that was made before") {
     CHECK(threw);
     CHECK((text.starts_with("op: ") || text.starts_with("allocate: ")));
   }
+}
+
+TEST_CASE("what a user's function throws goes through as it is, however deep") {
+  const auto users = [](const auto& error) {
+    detail::with_out_of_memory(
+        "outer", [&] { detail::with_out_of_memory("inner", [&] { detail::call_user([&] { throw error; }); }); });
+  };
+  CHECK_THROWS_AS(users(std::bad_alloc()), std::bad_alloc);
+  CHECK_THROWS_AS(users(std::length_error("mine")), std::length_error);
+  CHECK_THROWS_MATCHES(users(OutOfMemory("allocate: no.")), OutOfMemory, Says("inner: no."));
+  CHECK_THROWS_AS(detail::with_out_of_memory("op", [] { throw std::bad_alloc(); }), OutOfMemory);
+  CHECK(detail::call_user([] { return 3; }) == 3);
+}
+
+TEST_CASE("a message that there is no memory for is OutOfMemory") {
+  const std::string fact(1000, 'x');
+  CHECK(dygrad::testing::for_each_failing_allocation(
+            [&] { (void)std::string(Message("an operation with a long name", fact).line("{}", fact).got("{}", fact)); },
+            [](std::int64_t, bool) {}) > 0);
 }

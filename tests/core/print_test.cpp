@@ -5,6 +5,7 @@
 #include <dygrad/core/message.h>
 #include <dygrad/core/view.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/fault_injection.h>
 
 #include <cmath>
 #include <limits>
@@ -111,4 +112,10 @@ TEST_CASE("a NaN is printed without its sign") {
   CHECK(std::string(Message("op", "problem.").got("{} and ({:.2f})", negative, negative)) ==
         "op: problem., got nan and (nan)");
   CHECK(std::string(Message("op", "problem.").line("{}", "x-nan, -nano")) == "op: problem.\n  x-nan, -nano");
+}
+
+TEST_CASE("printing without memory is OutOfMemory") {
+  const Tensor x = tensor({{1., 2.5}, {3., 1e9}}, float64);
+  const auto ignored = [](std::int64_t, bool) {};
+  CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)to_string(x); }, ignored) > 0);
 }
