@@ -12,7 +12,10 @@ Tensor strided(const Tensor& x, const Shape& shape, const Strides& strides, std:
   return Tensor(make_ref<TensorImpl>(x.impl()->storage, shape, strides, offset, x.dtype()));
 }
 
-Tensor alias(const Tensor& x) { return strided(x, x.shape(), x.strides(), x.impl()->offset); }
+Tensor alias(const Tensor& x) {
+  const Shape& shape = x.shape();  // throws if x is undefined
+  return strided(x, shape, x.strides(), x.impl()->offset);
+}
 
 Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step) {
   axis = normalize_axis(axis, x.rank(), "slice");

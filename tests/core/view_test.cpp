@@ -139,3 +139,13 @@ TEST_CASE("one extent may be left open") {
   CHECK_THROWS_AS(view::resolve_shape({0}, {0, -1}), ShapeError);
   CHECK_THROWS_AS(view::resolve_shape({2}, {std::numeric_limits<std::int64_t>::max(), 4}), ShapeError);
 }
+
+TEST_CASE("views of an undefined tensor are errors") {
+  CHECK_THROWS_MATCHES(view::alias(Tensor()), InvalidArgument, Says("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::slice(Tensor(), 0, 0, 1), InvalidArgument, Says("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::select(Tensor(), 0, 0), InvalidArgument, Says("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::permute(Tensor(), {}), InvalidArgument, Says("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::transpose(Tensor(), 0, 1), InvalidArgument, Says("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::expand(Tensor(), {2}), InvalidArgument, Says("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::reshape(Tensor(), {2}), InvalidArgument, Says("before it was given a value"));
+}
