@@ -3,7 +3,9 @@
 #include <map>
 #include <mutex>
 
+#include <dygrad/core/error.h>
 #include <dygrad/core/lock.h>
+#include <dygrad/core/message.h>
 #include <dygrad/core/ref.h>
 
 namespace dygrad {
@@ -79,6 +81,13 @@ bool ErasedHookList::empty() const {
 std::vector<ErasedHookList::Hook> ErasedHookList::copy() const {
   const Entries* entries = entries_.load(std::memory_order_acquire);
   return entries ? entries->copy() : std::vector<Hook>();
+}
+
+void fail_empty_hook(std::string_view op) {
+  throw InvalidArgument(Message(op, "the hook is an empty function.")
+                            .expected("something to call")
+                            .got("an empty std::function")
+                            .fix("give a lambda or a function; remove a hook by its handle"));
 }
 
 }  // namespace detail

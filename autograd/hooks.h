@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,8 @@ class DYGRAD_API ErasedHookList {
   Entries& make_entries();
   std::atomic<Entries*> entries_{nullptr};  // owned; null before the first hook
 };
+
+[[noreturn]] DYGRAD_API void fail_empty_hook(std::string_view op);
 }  // namespace detail
 
 /// Callbacks in order of registration. Running them works on a copy of the list, so a hook may add or remove hooks, and
@@ -50,7 +53,11 @@ class DYGRAD_API ErasedHookList {
 template <class Function>
 class HookList {
  public:
-  HookHandle add(Function hook) { return erased_.add(std::make_shared<Function>(std::move(hook))); }
+  /// Throws InvalidArgument, in the name of `op`, if the hook is an empty function.
+  HookHandle add(Function hook, std::string_view op) {
+    if (!hook) detail::fail_empty_hook(op);
+    return erased_.add(std::make_shared<Function>(std::move(hook)));
+  }
   bool empty() const { return erased_.empty(); }
 
   /// Calls use(hook) for each hook.

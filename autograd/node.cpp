@@ -70,8 +70,9 @@ HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor&)> 
     throw GraphError(Message("on_grad_ready", "needs a leaf that wants its gradient.")
                          .fix("call set_stop_gradient(false) on the tensor first"));
   }
-  return detail::with_out_of_memory("on_grad_ready",
-                                    [&] { return static_cast<LeafNode*>(node)->on_grad_ready.add(std::move(hook)); });
+  constexpr std::string_view op = "on_grad_ready";
+  return detail::with_out_of_memory(
+      op, [&] { return static_cast<LeafNode*>(node)->on_grad_ready.add(std::move(hook), op); });
 }
 
 }  // namespace dygrad

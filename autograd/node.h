@@ -122,7 +122,8 @@ inline Node* gradient_node(const Tensor& x) {
 }
 
 /// Calls `hook(grad)` whenever a backward pass has stored this leaf's gradient: before the pass ends, so that work on
-/// this gradient can overlap with the rest of it. Throws GraphError for other tensors.
+/// this gradient can overlap with the rest of it. Throws GraphError for other tensors, InvalidArgument if the hook is
+/// an empty function.
 DYGRAD_API HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor& grad)> hook);
 
 }  // namespace dygrad

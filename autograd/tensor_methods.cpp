@@ -112,7 +112,8 @@ HookHandle Tensor::register_hook(std::function<Tensor(const Tensor& grad)> hook)
   if (!node)
     throw GraphError(Message("register_hook", "the tensor stops gradients, so its hook would never run.")
                          .fix("call set_stop_gradient(false) first"));
-  return detail::with_out_of_memory("register_hook", [&] { return node->make_extras().hooks.add(std::move(hook)); });
+  constexpr std::string_view op = "register_hook";
+  return detail::with_out_of_memory(op, [&] { return node->make_extras().hooks.add(std::move(hook), op); });
 }
 
 Tensor Tensor::to(DType dtype) const { return dygrad::cast(*this, dtype); }

@@ -124,8 +124,8 @@ const std::string& Layer::full_name() const {
   if (is_named_.load(std::memory_order_acquire)) return full_name_;
   const std::scoped_lock lock(naming_);
   if (!is_named_.load(std::memory_order_relaxed)) {
-    full_name_ =
-        detail::next_layer_name(name_scope_.empty() ? detail::snake_case(detail::class_name(typeid(*this))) : name_scope_);
+    full_name_ = detail::next_layer_name(name_scope_.empty() ? detail::snake_case(detail::class_name(typeid(*this)))
+                                                             : name_scope_);
     is_named_.store(true, std::memory_order_release);
   }
   return full_name_;
@@ -227,8 +227,12 @@ Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
   return added;
 }
 
-HookHandle Layer::register_forward_pre_hook(ForwardPreHook hook) { return pre_hooks_.add(std::move(hook)); }
-HookHandle Layer::register_forward_post_hook(ForwardPostHook hook) { return post_hooks_.add(std::move(hook)); }
+HookHandle Layer::register_forward_pre_hook(ForwardPreHook hook) {
+  return pre_hooks_.add(std::move(hook), "register_forward_pre_hook");
+}
+HookHandle Layer::register_forward_post_hook(ForwardPostHook hook) {
+  return post_hooks_.add(std::move(hook), "register_forward_post_hook");
+}
 
 Tensor Layer::run_pre_hooks(const Tensor& x) {
   Tensor input = x;
