@@ -12,6 +12,7 @@
 //   Tensor square(const Tensor& x) { return apply(Square{}, x); }
 //
 // vjp returns one gradient per input, of the input's shape; undefined where need[i] is false or the gradient is zero.
+// Another number, shape or dtype makes backward throw. keep() can name the first 31 inputs.
 // forward may store shapes or indices in the struct for vjp. An op with a varying number of inputs takes and returns
 // spans and vectors instead: forward(std::span<const Tensor>), std::vector<Tensor> vjp(...).
 #pragma once
@@ -50,6 +51,9 @@ concept VariadicOp = requires(const Op op, const Tensor& g, const Saved& saved, 
 };
 
 namespace detail {
+
+[[noreturn]] DYGRAD_API void fail_gradient_count(std::string_view op, std::size_t got, std::size_t inputs);
+[[noreturn]] DYGRAD_API void fail_no_output(std::string_view op);
 
 template <class Op>
 Keep keep_of(Need need) {
@@ -145,11 +149,19 @@ class OpNodeBase : public Node {
       changed->fail_changed(op, changed == &output_ ? "output" : "input");
     }
     move_saved(kept, release);
-    if (kept.output.defined() && is_grad_enabled()) kept.output = attach_output(kept.output, *this);
+    if (is_grad_enabled()) attach(kept);
     return kept;
   }
 
  private:
+  /// For a vjp that is recorded.
+  void attach(Kept& kept) {
+    for (std::size_t i = 0; i < edges_.size(); ++i) {
+      Tensor& input = kept.inputs[i];
+      if (input.defined() && gradient_node(input) != edges_[i].get()) input = attach_input(input, edges_[i]);
+    }
+    if (kept.output.defined()) kept.output = attach_output(kept.output, *this);
+  }
   const SavedTensor* find_changed() const {
     for (std::size_t i = 0; i < edges_.size(); ++i) {
       if (saved_[i].is_changed()) return &saved_[i];
@@ -181,6 +193,9 @@ class OpNode final : public OpNodeBase<Arity> {
   void vjp(Tensor g, Need need, std::span<Tensor> grads, bool release) override {
     const auto kept = this->take(Op::name, release);
     auto result = op_.vjp(std::move(g), kept, need);
+    if constexpr (VariadicOp<Op>) {
+      if (result.size() != grads.size()) fail_gradient_count(Op::name, result.size(), grads.size());
+    }
     for (std::size_t i = 0; i < result.size(); ++i) grads[i] = std::move(result[i]);
   }
 
@@ -199,10 +214,13 @@ void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output) {
 
 }  // namespace detail
 
-/// Runs the op on a fixed number of inputs.
+/// Runs the op on a fixed number of inputs. Throws InvalidArgument if forward gives no tensor; allocations that fail in
+/// forward are OutOfMemory in the op's name.
 template <class Op, std::same_as<Tensor>... Inputs>
 requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
   Tensor output = detail::with_out_of_memory(Op::name, [&] { return op.forward(inputs...); });
+  if (!output.defined()) [[unlikely]]
+    detail::fail_no_output(Op::name);
   if ((... || (gradient_node(inputs) != nullptr)) && is_grad_enabled()) {
     detail::record<Op, detail::Inline<sizeof...(Inputs)>>(std::move(op), {{&inputs...}}, output);
   } else if (output.impl()->autograd) {
@@ -215,6 +233,8 @@ requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Input
 template <VariadicOp Op>
 Tensor apply(Op op, std::span<const Tensor> inputs) {
   Tensor output = detail::with_out_of_memory(Op::name, [&] { return op.forward(inputs); });
+  if (!output.defined()) [[unlikely]]
+    detail::fail_no_output(Op::name);
   bool needed = false;
   for (const Tensor& input : inputs) needed = needed || gradient_node(input);
   if (needed && is_grad_enabled()) {

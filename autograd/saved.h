@@ -13,16 +13,25 @@
 
 namespace dygrad {
 
+namespace detail {
+[[noreturn]] DYGRAD_API void fail_keep(unsigned input);
+}
+
 /// What an op asks to keep: a set of inputs, and perhaps its output. `keep_input(1, need[0]) | keep_output(need[1])`.
 struct Keep {
   std::uint32_t bits = 0;
-  static constexpr std::uint32_t kOutput = std::uint32_t{1} << 31;
-  bool input(std::size_t i) const { return i < 31 && (bits >> i & 1) != 0; }
+  static constexpr unsigned kMostInputs = 31;
+  static constexpr std::uint32_t kOutput = std::uint32_t{1} << kMostInputs;
+  bool input(std::size_t i) const { return i < kMostInputs && (bits >> i & 1) != 0; }
   bool output() const { return (bits & kOutput) != 0; }
   constexpr Keep operator|(Keep other) const { return {bits | other.bits}; }
 };
 constexpr Keep keep_nothing() { return {}; }
-constexpr Keep keep_input(unsigned input, bool when = true) { return {when ? std::uint32_t{1} << input : 0}; }
+/// Throws InvalidArgument unless input < 31.
+constexpr Keep keep_input(unsigned input, bool when = true) {
+  if (input >= Keep::kMostInputs) detail::fail_keep(input);
+  return {when ? std::uint32_t{1} << input : 0};
+}
 constexpr Keep keep_output(bool when = true) { return {when ? Keep::kOutput : 0}; }
 
 /// One kept value with the version it had.
@@ -81,6 +90,9 @@ class Saved {
 };
 
 namespace detail {
+/// A kept input for use in a vjp that is recorded, with the producer that it had when it was recorded.
+/// See Note [What was recorded stays] in saved.cpp.
+DYGRAD_API Tensor attach_input(const Tensor& kept, const Ref<Node>& producer);
 /// The kept output for use in a vjp that is recorded. See Note [Saved outputs and cycles] in saved.cpp.
 DYGRAD_API Tensor attach_output(const Tensor& kept, Node& producer);
 [[noreturn]] DYGRAD_API void fail_released(const Node& node);
