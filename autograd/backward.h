@@ -12,10 +12,11 @@ namespace dygrad {
 
 /// Runs the chain rule from all roots at once, accumulating into `.grad()` of every leaf that is reached.
 /// `grads` is empty (ones everywhere) or has one entry per root; an undefined entry means ones. Roots that stop
-/// gradients are skipped. An exception, be it of a hook or an op, leaves every stored gradient as it was, those of
-/// other passes that ran meanwhile included; only what a grad-ready hook itself made of its gradient stays. The graph
-/// then counts as freed unless retained. While the pass runs, it keeps the gradients of all leaves. Throws GraphError
-/// if the graph was freed or a saved value changed, ShapeError or DtypeError if a gradient does not fit.
+/// gradients are skipped. Stored gradients have memory of their own. An exception, be it of a hook or an op, leaves
+/// every stored gradient as it was, those of other passes that ran meanwhile included; only what a grad-ready hook
+/// itself made of its gradient stays. The graph then counts as freed unless retained. While the pass runs, it keeps the
+/// gradients of all leaves. Throws GraphError if the graph was freed or a saved value changed, ShapeError or DtypeError
+/// if a gradient does not fit.
 DYGRAD_API void backward(std::span<const Tensor> roots, std::span<const Tensor> grads = {},
                          BackwardOptions options = {});
 
@@ -28,9 +29,12 @@ struct GradOptions {
 };
 
 /// Gradients of the sum of `outputs` with respect to each of `inputs`, in their order; stored gradients stay untouched.
-/// Inputs may be leaves or intermediates; the walk visits only what lies between. Results stop gradients unless
-/// create_graph. Throws InvalidArgument on an empty, undefined or repeated input or output, GraphError on an
-/// unreachable input, before anything is freed.
+/// Inputs may be leaves or intermediates; only ops between outputs and inputs run, and only these are freed. Results
+/// stop gradients and have memory of their own; with create_graph, they may share it, be one tensor where gradients are
+/// equal, or be one of `grad_outputs`: change a clone() there. Throws InvalidArgument on an empty, undefined or
+/// repeated input or output, or where grad_outputs are not one per output, GraphError on an unreachable input,
+/// ShapeError or DtypeError if a grad_output does not fit, all before anything is freed; GraphError if the graph was
+/// freed or a saved value changed. What a hook or an op throws leaves as it is.
 DYGRAD_API std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
                                     const GradOptions& options = {});
 inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::initializer_list<Tensor> inputs,

@@ -10,11 +10,13 @@
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/shape.h>
 #include <dygrad/core/allocator.h>
 #include <dygrad/core/copy.h>
 #include <dygrad/core/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/per_thread.h>
 #include <dygrad/core/reuse.h>
 #include <dygrad/core/view.h>
@@ -28,14 +30,14 @@ void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
                  [&]<class T>() { raw::map_into<T, T, T>([](T x, T y) { return x + y; }, sum, a, b); });
 }
 
-void check_finite(const Node& node, const Tensor& grad) {
+void check_finite(std::string_view role, const Node& node, const Tensor& grad) {
   const bool finite = dispatch_float(grad.dtype(), "backward", [&]<class T>() {
     const Tensor dense = raw::contiguous(grad);
     return std::ranges::all_of(dense.read<T>(), [](T v) { return std::isfinite(v); });
   });
   if (finite) return;
   throw GraphError(Message("backward", "a gradient became NaN or infinite.")
-                       .line("first in the gradient that op {} gave to one of its inputs", node.describe())
+                       .line("first in the gradient {} {}", role, node.describe())
                        .fix("look at the values that reach this op at the place above"));
 }
 
@@ -89,8 +91,8 @@ std::uint32_t BackwardPass::state_of(Node& node) {
 void BackwardPass::add_root(Node& node, Tensor grad) {
   const std::uint32_t index = enter(node);
   const SetGradEnabled mode(options_.create_graph);
-  State& state = states_[index];
-  state.grad = accumulate(std::move(state.grad), std::move(grad));
+  if (checks_finite_) check_finite("that starts the pass at", node, grad);
+  add(states_[index], std::move(grad));
   workspace_->roots.push_back(index);
 }
 
@@ -108,12 +110,15 @@ void BackwardPass::run() {
   try {
     for (std::uint32_t root : workspace_->roots) arrived(root);
     while (!ready_.empty()) process(pop_ready());
+    for (Tensor& grad : target_grads_) {
+      if (!options_.create_graph && grad.defined()) grad = own(std::move(grad));
+    }
     store_in_leaves();
   } catch (...) {
     roll_back();
     if (!options_.retain_graph) {
       for (State& state : states_) {
-        if (state.expanded) state.node->release();
+        if (state.hands_on) state.node->release();
       }
     }
     throw;
@@ -162,8 +167,9 @@ void BackwardPass::discover() {
       State& state = states_[frame.index];
       const std::span below(edges_.data() + first_edge, frame.inputs);
       const auto is_wanted = [&](std::uint32_t index) { return index != kNone && states_[index].wanted; };
-      state.wanted = !state.cut && (all_wanted || state.target != kNone || std::ranges::any_of(below, is_wanted));
-      if (runs_vjp(state)) {
+      state.hands_on = !state.cut && (all_wanted || std::ranges::any_of(below, is_wanted));
+      state.wanted = state.hands_on || (!state.cut && state.target != kNone);
+      if (state.hands_on) {
         for (std::uint32_t index : below) {
           if (is_wanted(index)) ++states_[index].pending;
         }
@@ -182,8 +188,9 @@ void BackwardPass::arrived(std::uint32_t index) {
 
 void BackwardPass::process(std::uint32_t index) {
   State& state = states_[index];
+  if (!state.wanted) return;  // a root that no target is below
   Tensor grad = finish(state);
-  if (runs_vjp(state)) hand_on(state, std::move(grad));
+  if (state.hands_on) hand_on(state, std::move(grad));
 }
 
 /// Everything that happens to a node's complete gradient before its vjp: hooks, keeping, storing.
@@ -192,13 +199,8 @@ Tensor BackwardPass::finish(State& state) {
   if (!grad.defined()) return grad;  // only zero gradients arrived
   Node::Extras* extras = state.node->extras();
   if (extras) {
-    extras->hooks.for_each([&](const TensorHook& hook) {
-      const Tensor replacement = hook(grad);
-      if (!replacement.defined()) return;
-      check_contribution(*state.node, *state.node, replacement);
-      grad = replacement;
-    });
-    if (extras->retain_grad) store_early(*state.node, grad);
+    extras->hooks.for_each([&](const TensorHook& hook) { call_hook(state, grad, hook); });
+    if (extras->retain_grad && target_grads_.empty()) store_early(*state.node, grad);
   }
   if (state.target != kNone) {
     target_grads_[state.target] = grad;
@@ -213,6 +215,15 @@ Tensor BackwardPass::finish(State& state) {
     return Tensor();
   }
   return grad;
+}
+
+void BackwardPass::call_hook(State& state, Tensor& grad, const TensorHook& hook) const {
+  Tensor replacement = call_user([&] { return hook(grad); });
+  if (!replacement.defined()) return;
+  check_contribution(*state.node, *state.node, replacement);
+  if (checks_finite_) check_finite("that a hook returned for", *state.node, replacement);
+  if (!options_.create_graph && replacement.impl()->autograd) replacement = view::alias(replacement);
+  grad = std::move(replacement);
 }
 
 void BackwardPass::hand_on(const State& state, Tensor grad) {
@@ -238,7 +249,7 @@ void BackwardPass::hand_on(const State& state, Tensor grad) {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!need[i] || !grads[i].defined()) continue;
       check_contribution(*node, *states_[inputs[i]].node, grads[i]);
-      if (checks_finite_) check_finite(*node, grads[i]);
+      if (checks_finite_) check_finite("that was given to an input by", *node, grads[i]);
     }
   } else if (!options_.retain_graph) {
     node->release();
@@ -249,11 +260,14 @@ void BackwardPass::hand_on(const State& state, Tensor grad) {
 }
 
 void BackwardPass::deliver(std::uint32_t index, Tensor grad) {
-  if (grad.defined()) {
-    State& state = states_[index];
-    state.grad = accumulate(std::move(state.grad), std::move(grad));
-  }
+  if (grad.defined()) add(states_[index], std::move(grad));
   arrived(index);
+}
+
+void BackwardPass::add(State& state, Tensor grad) const {
+  const bool is_first = !state.grad.defined();
+  state.grad = accumulate(std::move(state.grad), std::move(grad));
+  if (checks_finite_ && !is_first) check_finite("that adds up what arrived at", *state.node, state.grad);
 }
 
 void BackwardPass::check_contribution(const Node& from, const Node& to, const Tensor& grad) const {
@@ -276,11 +290,18 @@ void BackwardPass::check_contribution(const Node& from, const Node& to, const Te
 /// sum + grad; into sum's own memory where nobody else can see it.
 Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
   if (!sum.defined()) return grad;
-  if (options_.create_graph) return add(sum, grad);
+  if (options_.create_graph) return dygrad::add(sum, grad);
   if (!raw::is_unshared(sum) && raw::is_unshared(grad)) std::swap(sum, grad);
   const Tensor into = raw::reuse(sum);
   add_into(into, sum, grad);
   return into;
+}
+
+/// A gradient that leaves the pass: in memory that nobody else sees, where a value may be written to each place.
+Tensor BackwardPass::own(Tensor grad) const {
+  if (options_.create_graph) return raw::is_unshared(grad) ? grad : clone(grad);
+  if (grad.impl()->autograd) grad = view::alias(grad);  // a saved value that an op handed on
+  return raw::is_unshared(grad) ? grad : raw::clone(grad);
 }
 
 // Note [All or nothing]
@@ -294,7 +315,7 @@ void BackwardPass::store_in_leaves() {
   if (options_.create_graph) return store_recorded_in_leaves();
   for (const std::uint32_t index : workspace_->leaves) {
     Tensor& grad = states_[index].grad;
-    if (!raw::is_unshared(grad) && !can_add_in_place(leaf_of(index))) grad = raw::clone(grad);
+    if (!can_add_in_place(leaf_of(index))) grad = own(std::move(grad));
   }
   for (const std::uint32_t index : workspace_->leaves) {
     LeafNode& leaf = leaf_of(index);
@@ -318,7 +339,9 @@ bool BackwardPass::can_add_in_place(const LeafNode& leaf) {
 void BackwardPass::store_recorded_in_leaves() {
   std::vector<Undo>& undo = workspace_->undo;
   const std::size_t first = undo.size();
-  const auto sum = [](const Tensor& stored, const Tensor& grad) { return stored.defined() ? add(stored, grad) : grad; };
+  const auto sum = [](const Tensor& stored, const Tensor& grad) {
+    return stored.defined() ? dygrad::add(stored, grad) : grad;
+  };
   for (const std::uint32_t index : workspace_->leaves) {
     LeafNode& leaf = leaf_of(index);
     undo.push_back({&leaf, Tensor(), Tensor()});
@@ -326,6 +349,7 @@ void BackwardPass::store_recorded_in_leaves() {
       const std::scoped_lock lock(leaf.lock);
       undo.back().before = leaf.grad;
     }
+    states_[index].grad = own(std::move(states_[index].grad));
     undo.back().stored = sum(undo.back().before, states_[index].grad);
   }
   for (std::size_t i = 0; i < workspace_->leaves.size(); ++i) {
@@ -345,10 +369,10 @@ void BackwardPass::store_early(LeafNode& leaf, Tensor grad) {
     const std::scoped_lock lock(leaf.lock);
     undo.before = leaf.grad;
     if (undo.before.defined()) stored = accumulate(undo.before, std::move(grad));
-    else stored = options_.create_graph || raw::is_unshared(grad) ? std::move(grad) : raw::clone(grad);
+    else stored = own(std::move(grad));
     undo.stored = leaf.grad = stored;
   }
-  leaf.on_grad_ready.for_each([&](const auto& hook) { hook(stored); });
+  leaf.on_grad_ready.for_each([&](const auto& hook) { call_user([&] { hook(stored); }); });
   if (!holds(leaf, stored)) workspace_->undo.pop_back();  // a hook used it up
 }
 
@@ -357,7 +381,9 @@ bool BackwardPass::holds(const LeafNode& leaf, const Tensor& grad) {
   return leaf.grad.is_same(grad);
 }
 
-void BackwardPass::store_early(Node& node, const Tensor& grad) {
+/// The pass goes on with `grad`, so the node gets a copy.
+void BackwardPass::store_early(Node& node, Tensor grad) {
+  grad = own(std::move(grad));
   workspace_->undo.push_back({&node, grad, Tensor()});
   Node::Extras& extras = *node.extras();
   const std::scoped_lock lock(extras.lock);

@@ -17,7 +17,9 @@ namespace dygrad::detail {
 ///   2. run: take the newest node that has received all of them, call its vjp, hand the results on.
 ///      A leaf with grad-ready hooks is served the moment its last gradient arrives, so that they can overlap with the
 ///      rest of the pass; a node drops its saved values right after its vjp, unless the graph is retained.
-///   3. store: the other leaves get their gradients, once nothing can fail any more.
+///   3. store: the other leaves get their gradients, once nothing can fail any more. Or with targets, nothing is
+///   stored,
+///      and theirs are the results.
 ///   4. on an exception, put back what was stored early.
 class BackwardPass {
  public:
@@ -53,6 +55,7 @@ class BackwardPass {
     std::uint32_t first_edge = 0;
     bool cut = false;
     bool wanted = false;    // lies on a path to a target, or there are no targets and every leaf is one
+    bool hands_on = false;  // something wanted lies below
     bool expanded = false;  // discovery has walked its inputs
   };
 
@@ -102,18 +105,20 @@ class BackwardPass {
   Tensor finish(State& state);
   void hand_on(const State& state, Tensor grad);
   void deliver(std::uint32_t index, Tensor grad);
+  void add(State& state, Tensor grad) const;
   void arrived(std::uint32_t index);
   LeafNode& leaf_of(std::uint32_t index) { return static_cast<LeafNode&>(*states_[index].node); }
   void store_in_leaves();
   void store_recorded_in_leaves();
   void store_early(LeafNode& leaf, Tensor grad);
-  void store_early(Node& node, const Tensor& grad);
+  void store_early(Node& node, Tensor grad);
   static bool can_add_in_place(const LeafNode& leaf);
   static bool holds(const LeafNode& leaf, const Tensor& grad);
   void roll_back() noexcept;
   void check_contribution(const Node& from, const Node& to, const Tensor& grad) const;
   Tensor accumulate(Tensor sum, Tensor grad) const;
-  bool runs_vjp(const State& state) const { return state.wanted && !state.cut && !state.node->is_leaf(); }
+  Tensor own(Tensor grad) const;
+  void call_hook(State& state, Tensor& grad, const TensorHook& hook) const;
   void push_ready(std::uint32_t index);
   std::uint32_t pop_ready();
 

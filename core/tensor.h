@@ -53,10 +53,12 @@ struct BackwardOptions {
 /// graph.
 ///
 /// Note [Gradients that keep their own graph]
-/// Graphs are counted references, so a cycle keeps itself alive until it is cut. There are three ways to make one:
+/// Graphs are counted references, so a cycle keeps itself alive until it is cut. There are four ways to make one:
 ///   - backward() with create_graph: a gradient that a leaf stores, or an intermediate retains, has a graph that leads
 ///     back to it. Call clear_gradient() when it was used, or use grad(), which stores nothing;
 ///   - x.set_grad(f(x)) likewise, where f(x) was recorded: set f(x).detach();
+///   - in a pass with create_graph, a hook whose result was computed from its own tensor, where the gradient is stored:
+///     likewise;
 ///   - a hook that captures a handle of its own tensor, or of one computed from it: capture x.detach(), or remove the
 ///     hook.
 /// live_graphs() (autograd/live_graphs.h) tells what is alive.
@@ -149,14 +151,17 @@ class DYGRAD_API Tensor {
   Tensor grad() const;
   /// Replaces it; an undefined one drops it. See Note [Gradients that keep their own graph].
   void set_grad(const Tensor& grad);
-  /// Asks an intermediate result to keep its gradient, as leaves do.
+  /// Asks an intermediate result to keep its gradient: that of the newest backward(), not a sum over several as leaves
+  /// have. grad() stores none. Does nothing for a leaf. Throws GraphError if this tensor stops gradients.
   void retain_grad();
   /// Drops the stored gradient, or sets it to zero as Paddle 1.8 does.
   void clear_gradient(bool set_to_zero = false);
   /// The same values outside of any graph; shares storage and version.
   Tensor detach() const;
-  /// Called with this tensor's whole gradient during backward; returning a defined tensor replaces it.
-  /// Hooks run in order of registration. Throws GraphError if this tensor stops gradients.
+  /// Called with this tensor's whole gradient during backward; returning a defined tensor replaces it, without its
+  /// graph unless the pass has create_graph. A hook must not write into the gradient, whose memory other gradients may
+  /// share: change a clone() and return it. Hooks run in order of registration; what they throw leaves backward as it
+  /// is. Throws GraphError if this tensor stops gradients, InvalidArgument if the hook is empty.
   HookHandle register_hook(std::function<Tensor(const Tensor& grad)> hook) const;
 
   // ---- ops as verbs (defined in autograd/, documented at the free functions of the same name) -------------------

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include <dygrad/autograd/anomaly.h>
+#include <dygrad/autograd/hooks.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
@@ -46,4 +47,17 @@ TEST_CASE("anomaly mode leaves healthy graphs alone and ends with its scope") {
   }
   CHECK(x.grad().item() == 0.5);
   CHECK_FALSE(AnomalyMode::is_enabled());
+}
+
+TEST_CASE("anomaly mode checks sums of gradients, what hooks return, and what a pass starts from") {
+  const AnomalyMode anomaly;
+  const Tensor x = ones({1}).set_stop_gradient(false);
+  const double large = 3e38;  // twice that overflows float32
+  CHECK_THROWS_MATCHES((x * large + x * large).backward(full({1}, 1, float32)), GraphError,
+                       Says("NaN or infinite", "adds up", "leaf"));
+  CHECK_THROWS_MATCHES(x.backward(full({1}, NAN)), GraphError, Says("NaN or infinite", "starts", "leaf"));
+  const Tensor h = x * 2.;
+  (void)h.register_hook([](const Tensor& g) { return g * NAN; });
+  CHECK_THROWS_MATCHES(h.backward(), GraphError, Says("NaN or infinite", "hook", "mul"));
+  CHECK_FALSE(x.grad().defined());
 }

@@ -396,3 +396,77 @@ TEST_CASE("a long chain that is never run frees without recursion", "[slow]") {
   }
   CHECK(Node::live_count() == nodes);
 }
+
+TEST_CASE("stored gradients have memory of their own") {
+  const Tensor x = variable({1., 2.});
+  Tensor y = x * 1., z = x * 1.;
+  y.retain_grad();
+  z.retain_grad();
+  (y + z).sum().backward();
+  Tensor of_y = y.grad();
+  of_y.fill(9);
+  CHECK(z.grad().to_vector<double>() == std::vector<double>{1, 1});
+
+  for (const bool create_graph : {false, true}) {
+    Tensor leaf = variable({1., 2.}), seed = tensor({3., 4.}, float64);
+    leaf.backward(seed, {.create_graph = create_graph});
+    seed.fill(9);
+    CHECK(leaf.grad().to_vector<double>() == std::vector<double>{3, 4});
+    leaf.clear_gradient();
+  }
+}
+
+TEST_CASE("a retained gradient is that of the newest backward, while a leaf's adds up") {
+  const Tensor x = variable({3.});
+  Tensor h = x * 2.;
+  h.retain_grad();
+  const Tensor y = h * h;
+  y.backward({}, {.retain_graph = true});
+  y.backward({}, {.retain_graph = true});
+  CHECK(h.grad().item() == 12);
+  CHECK(x.grad().item() == 48);
+}
+
+namespace {
+struct WrongCount {
+  static constexpr std::string_view name = "wrong_count";
+  std::size_t count;
+  Tensor forward(std::span<const Tensor> x) const { return sum(x[0] * x[1]); }
+  std::vector<Tensor> vjp(const Tensor& g, const Saved&, Need) const { return std::vector<Tensor>(count, g); }
+};
+struct NoOutput {
+  static constexpr std::string_view name = "no_output";
+  Tensor forward(const Tensor&) const { return {}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g}; }
+};
+struct NoOutputOfMany {
+  static constexpr std::string_view name = "no_output_of_many";
+  Tensor forward(std::span<const Tensor>) const { return {}; }
+  std::vector<Tensor> vjp(const Tensor& g, const Saved&, Need) const { return {g}; }
+};
+}  // namespace
+
+TEST_CASE("an op that gives another number of gradients than it has inputs is named") {
+  const std::vector<Tensor> inputs{variable({1.}), variable({2.})};
+  for (const std::size_t count : {0, 1, 3, 1000}) {
+    CHECK_THROWS_MATCHES(apply(WrongCount{count}, std::span<const Tensor>(inputs)).backward(), InvalidArgument,
+                         Says("wrong_count", "expected 2", "got " + std::to_string(count)));
+    CHECK_FALSE(inputs[0].grad().defined());
+  }
+}
+
+TEST_CASE("an op that gives no output is named, recorded or not") {
+  for (const bool recorded : {false, true}) {
+    const SetGradEnabled mode(recorded);
+    const Tensor inputs[] = {variable({1.})};
+    CHECK_THROWS_MATCHES(apply(NoOutput{}, inputs[0]), InvalidArgument, Says("no_output", "undefined"));
+    CHECK_THROWS_MATCHES(apply(NoOutputOfMany{}, std::span<const Tensor>(inputs)), InvalidArgument,
+                         Says("no_output_of_many", "undefined"));
+  }
+}
+
+TEST_CASE("an op can keep its first 31 inputs") {
+  CHECK(keep_input(30).input(30));
+  CHECK_FALSE(keep_input(30).output());
+  for (const unsigned input : {31u, 32u, 1000u}) CHECK_THROWS_MATCHES(keep_input(input), InvalidArgument, Says("< 31"));
+}

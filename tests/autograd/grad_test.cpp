@@ -1,3 +1,4 @@
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/reduce.h>
@@ -122,4 +123,100 @@ TEST_CASE("a gradient penalty trains through the norm of a gradient") {
   const Tensor norm = sqrt(sum(dx * dx));
   ((norm - 1.) * (norm - 1.)).backward();
   CHECK(w.grad().item() == Approx(2 * (2 * 2 * 1.5 - 1) * 2 * 1.5));
+}
+
+TEST_CASE("grad runs and frees only the ops between outputs and inputs") {
+  const Tensor x = variable({2.});
+  const Tensor h = exp(x);
+  const Tensor y = h * h;
+  CHECK(grad(y.sum(), h).item() == 2 * h.item());
+  h.sum().backward();
+  CHECK(x.grad().item() == h.item());
+}
+
+TEST_CASE("grad leaves hooks of outputs that lead to no input alone") {
+  const Tensor x = variable({2.}), other = variable({3.});
+  const Tensor a = x * 2., b = other * 2.;
+  int calls = 0;
+  (void)b.register_hook([&](const Tensor&) { return ++calls, Tensor(); });
+  CHECK(grad({a, b}, {x}).front().item() == 2);
+  CHECK(calls == 0);
+}
+
+TEST_CASE("grad leaves retained gradients as they are") {
+  const Tensor x = variable({3.});
+  Tensor h = x * 2.;
+  h.retain_grad();
+  CHECK(grad(h * h, x).item() == 24);
+  CHECK_FALSE(h.grad().defined());
+}
+
+TEST_CASE("results of grad have memory of their own") {
+  const Tensor a = variable({1., 2.}), b = variable({3., 4.});
+  const Tensor seed = tensor({5., 6.}, float64);
+  std::vector<Tensor> g = grad({a + b}, {a, b}, {.grad_outputs = {seed}});
+  g[0].fill(9);
+  CHECK(g[1].to_vector<double>() == std::vector<double>{5, 6});
+  Tensor same = grad({a}, {a}, {.grad_outputs = {seed}}).front();
+  same.fill(9);
+  CHECK(seed.to_vector<double>() == std::vector<double>{5, 6});
+  Tensor repeated = grad(a.sum(), a);
+  repeated.set_value(seed);
+  CHECK(repeated.to_vector<double>() == std::vector<double>{5, 6});
+}
+
+namespace {
+/// sum(x w), whose gradient for x is a tensor that the op kept.
+struct Dot {
+  static constexpr std::string_view name = "dot";
+  Tensor forward(const Tensor& x, const Tensor& w) const { return sum(x * w); }
+  static Keep keep(Need) { return keep_input(1); }
+  Grads<2> vjp(const Tensor&, const Saved& saved, Need) const { return {saved[1], Tensor()}; }
+};
+}  // namespace
+
+TEST_CASE("gradients without create_graph stop gradients, also those that an op had kept") {
+  const Tensor x = variable({1., 2.});
+  Tensor w = variable({3., 4.});
+  const Tensor g = grad(apply(Dot{}, x, w), x, {.retain_graph = true});
+  CHECK(g.stop_gradient());
+  apply(Dot{}, x, w).backward();
+  CHECK(x.grad().stop_gradient());
+  w.fill(0);
+  CHECK(g.to_vector<double>() == std::vector<double>{3, 4});
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{3, 4});
+}
+
+TEST_CASE("a recorded gradient stays the same function when an intermediate is cut later") {
+  const Tensor x = variable({2.});
+  Tensor h = x * x;
+  const Tensor y = (h * h).sum();  // x^4
+  h.set_stop_gradient(true);
+  const Tensor g = grad(y, x, {.create_graph = true});
+  CHECK(grad(g.sum(), x).item() == 12 * 4);
+}
+
+TEST_CASE("a recorded gradient stays the same function when a leaf is frozen, or a constant becomes one, later") {
+  Tensor w = variable({2.}), c = tensor({3.}, float64);
+  const Tensor x = variable({5.});
+  const Tensor y = w * w * w * c * x;
+  w.set_stop_gradient(true);
+  c.set_stop_gradient(false);
+  const Tensor g = grad(y, x, {.create_graph = true});  // w^3 c
+  g.backward();
+  CHECK(w.grad().item() == 3 * 4 * 3);
+  CHECK_FALSE(c.grad().defined());
+}
+
+TEST_CASE("second derivatives flow into a leaf that was frozen after it was used") {
+  Tensor w = variable({2.});
+  const Tensor y = w * w * w;
+  w.set_stop_gradient(true);
+  y.backward({}, {.create_graph = true});
+  const Tensor first = w.grad();
+  CHECK(first.item() == 12);
+  w.clear_gradient();
+  first.backward();
+  CHECK(w.grad().item() == 12);
+  w.clear_gradient();
 }

@@ -5,6 +5,7 @@
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/core/out_of_memory.h>
 
 #include "../support/catch.h"
 
@@ -102,4 +103,50 @@ TEST_CASE("a hook may run a backward pass of its own") {
   });
   (x * x).backward();
   CHECK(x.grad().item() == 14);
+}
+
+TEST_CASE("a hook that is an empty function is refused when it is registered") {
+  const Tensor x = variable(2);
+  CHECK_THROWS_MATCHES(x.register_hook({}), InvalidArgument, Says("register_hook", "empty"));
+  CHECK_THROWS_MATCHES(on_grad_ready(x, {}), InvalidArgument, Says("on_grad_ready", "empty"));
+  (x * x).backward();
+  CHECK(x.grad().item() == 4);
+}
+
+TEST_CASE("what a hook returns loses its graph, unless the pass has create_graph") {
+  const Tensor x = variable(2), z = variable(3);
+  Tensor h = x * 2.;
+  const Tensor recorded = z * z;
+  (void)h.register_hook([recorded](const Tensor&) { return recorded; });
+  h.retain_grad();
+  CHECK(grad(h.sum(), h).stop_gradient());
+  h.sum().backward({}, {.retain_graph = true});
+  CHECK(h.grad().stop_gradient());
+  CHECK(x.grad().stop_gradient());
+  CHECK(x.grad().item() == 18);
+  const Tensor g = grad(h.sum(), x, {.create_graph = true});
+  CHECK(grad(g, z).item() == 12);
+}
+
+TEST_CASE("what a hook throws leaves a pass as it is, standard exceptions about memory too") {
+  const Tensor x = variable(2);
+  const auto thrown_by = [&](auto error, auto register_hook) {
+    HookHandle handle = register_hook([error] { throw error; });
+    CHECK_THROWS_AS((x * x).backward(), decltype(error));
+    handle.remove();
+  };
+  const auto as_hook = [&](auto f) { return x.register_hook([f](const Tensor&) { return f(), Tensor(); }); };
+  const auto as_ready = [&](auto f) { return on_grad_ready(x, [f](const Tensor&) { f(); }); };
+  thrown_by(std::length_error("mine"), as_hook);
+  thrown_by(std::bad_alloc(), as_hook);
+  thrown_by(std::length_error("mine"), as_ready);
+  thrown_by(std::bad_alloc(), as_ready);
+
+  // Through a pass within a hook, and what follows is the library's own again.
+  const Tensor inner = variable(5);
+  (void)inner.register_hook([](const Tensor&) -> Tensor { throw std::length_error("inner"); });
+  const Tensor y = inner * inner;
+  (void)x.register_hook([&](const Tensor&) { return y.backward(), Tensor(); });
+  CHECK_THROWS_AS((x * x).backward(), std::length_error);
+  CHECK_THROWS_AS(detail::with_out_of_memory("op", [] { throw std::length_error("not a user's"); }), OutOfMemory);
 }
