@@ -10,7 +10,7 @@ namespace dygrad {
 struct FusedActivation {
   enum class Kind : std::uint8_t { none, relu, leaky_relu, sigmoid, tanh };
   Kind kind = Kind::none;
-  double alpha = 0;  ///< slope of leaky_relu below 0; not negative
+  double alpha = 0;  ///< slope of leaky_relu below 0; not negative, finite
 
   explicit operator bool() const { return kind != Kind::none; }
   bool operator==(const FusedActivation&) const = default;

@@ -5,6 +5,7 @@
 
 #include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/number_check.h>
 #include <dygrad/autograd/ops/unary.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
@@ -15,6 +16,8 @@ namespace dygrad {
 namespace {
 
 using detail::apply_unary;
+using detail::check_divisor;
+using detail::check_finite;
 using detail::like;
 using detail::OfInput;
 using detail::OfOutput;
@@ -250,7 +253,7 @@ struct GeluTanh : OfInput {
 
 void check_not_negative(std::string_view op, std::string_view argument, double value) {
   if (value >= 0) return;
-  throw InvalidArgument(Message(op, "the argument is negative.")
+  throw InvalidArgument(Message(op, "the argument is negative or not a number.")
                             .expected("{} >= 0", argument)
                             .got("{}", value)
                             .fix("give a {} of 0 or more", argument));
@@ -270,21 +273,38 @@ Tensor relu6(const Tensor& x, double threshold) {
   check_not_negative("relu6", "threshold", threshold);
   return apply_unary(Relu6{{}, threshold}, x);
 }
-Tensor elu(const Tensor& x, double alpha) { return apply_unary(Elu{{}, 1, alpha}, x); }
-Tensor selu(const Tensor& x, double scale, double alpha) { return apply_unary(Elu{{}, scale, alpha}, x); }
+Tensor elu(const Tensor& x, double alpha) {
+  check_finite("elu", "alpha", alpha, x.dtype());
+  return apply_unary(Elu{{}, 1, alpha}, x);
+}
+Tensor selu(const Tensor& x, double scale, double alpha) {
+  check_finite("selu", "scale", scale, x.dtype());
+  check_finite("selu", "alpha", alpha, x.dtype());
+  return apply_unary(Elu{{}, scale, alpha}, x);
+}
 Tensor logsigmoid(const Tensor& x) { return apply_unary(LogSigmoid{}, x); }
 Tensor tanh_shrink(const Tensor& x) { return apply_unary(TanhShrink{}, x); }
-Tensor stanh(const Tensor& x, double scale_a, double scale_b) { return apply_unary(Stanh{{}, scale_a, scale_b}, x); }
+Tensor stanh(const Tensor& x, double scale_a, double scale_b) {
+  check_finite("stanh", "scale_a", scale_a, x.dtype());
+  check_finite("stanh", "scale_b", scale_b, x.dtype());
+  check_finite("stanh", "4 scale_a scale_b", 4 * scale_a * scale_b, x.dtype());
+  return apply_unary(Stanh{{}, scale_a, scale_b}, x);
+}
 Tensor hard_sigmoid(const Tensor& x, double slope, double offset) {
+  check_finite("hard_sigmoid", "slope", slope, x.dtype());
+  check_finite("hard_sigmoid", "offset", offset, x.dtype());
   return apply_unary(HardSigmoid{{}, slope, offset}, x);
 }
 Tensor swish(const Tensor& x, double beta) {
-  if (beta == 0) return x * 0.5;  // infinity too
+  check_finite("swish", "beta", beta, x.dtype());
+  if (detail::rounded_to(x.dtype(), beta) == 0) return x * 0.5;  // infinity too
   return apply_unary(Swish{{}, beta}, x);
 }
 Tensor silu(const Tensor& x) { return swish(x, 1); }
 Tensor hard_swish(const Tensor& x, double threshold, double scale, double offset) {
   check_not_negative("hard_swish", "threshold", threshold);
+  check_divisor("hard_swish", "scale", scale, x.dtype());
+  check_finite("hard_swish", "offset", offset, x.dtype());
   return apply_unary(HardSwish{{}, threshold, scale, offset}, x);
 }
 Tensor mish(const Tensor& x) { return apply_unary(Mish{}, x); }
@@ -298,9 +318,13 @@ Tensor soft_relu(const Tensor& x, double threshold) {
 }
 Tensor softplus(const Tensor& x) { return apply_unary(Softplus{}, x); }
 Tensor softsign(const Tensor& x) { return apply_unary(Softsign{}, x); }
-Tensor thresholded_relu(const Tensor& x, double threshold) { return apply_unary(ThresholdedRelu{{}, threshold}, x); }
+Tensor thresholded_relu(const Tensor& x, double threshold) {
+  detail::check_not_nan("thresholded_relu", "threshold", threshold);
+  return apply_unary(ThresholdedRelu{{}, threshold}, x);
+}
 Tensor softshrink(const Tensor& x, double lambda) {
   check_not_negative("softshrink", "lambda", lambda);
+  check_finite("softshrink", "lambda", lambda, x.dtype());
   return apply_unary(Softshrink{{}, lambda}, x);
 }
 Tensor hard_shrink(const Tensor& x, double threshold) {

@@ -1,6 +1,8 @@
 // Activations with Paddle's default attributes and exact conventions at their kinks, and their table by name.
 // float32 and float64. exp, log, tanh and other elementary functions are in elementwise.h; softmax in softmax.h.
-// Throw DtypeError for other dtypes, InvalidArgument for negative thresholds and bounds in the wrong order.
+// Throw DtypeError for other dtypes; InvalidArgument for negative thresholds, bounds in the wrong order, numbers that
+// are NaN, slopes, scales, offsets, alpha, beta and lambda that are not finite in the dtype, and a scale to divide by
+// that is 0 in it. Other thresholds and bounds may be infinite.
 #pragma once
 
 #include <span>

@@ -176,7 +176,7 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& b, const
   check_dtypes("conv2d_transpose", "x", x, "w", w, b);
   const Tensor image = to_nchw(x, options.data_format);
   const Conv2DParams p = resolve(options, image.shape(), w.shape());
-  detail::check_activation("conv2d_transpose", options.activation);
+  detail::check_activation("conv2d_transpose", options.activation, x.dtype());
   check_bias("conv2d_transpose", b, w.shape()[1] * p.groups);
   detail::check_result_size("conv2d_transpose", p, x.shape(), w.shape(), y_shape(p, image.shape(), w.shape()),
                             x.dtype());
@@ -191,7 +191,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DOpt
   check_dtypes("conv2d", "x", x, "w", w, b);
   const Tensor image = to_nchw(x, options.data_format);
   const Conv2DParams p = detail::resolve_conv2d(options, image.shape(), w.shape());
-  detail::check_activation("conv2d", options.activation);
+  detail::check_activation("conv2d", options.activation, x.dtype());
   check_bias("conv2d", b, w.shape()[0]);
   detail::check_result_size("conv2d", p, x.shape(), w.shape(), x_shape(p, image.shape(), w.shape()), x.dtype());
   return detail::with_op_name("conv2d", Deconv2DData::name, [&] {

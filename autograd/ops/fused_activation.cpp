@@ -2,6 +2,7 @@
 
 #include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/number_check.h>
 #include <dygrad/autograd/ops/unary.h>
 #include <dygrad/core/activate.h>
 #include <dygrad/core/error.h>
@@ -45,7 +46,8 @@ struct Tanh : OfOutput, raw::Tanh {
 
 Tensor relu(const Tensor& x) { return apply_unary(Relu{}, x); }
 Tensor leaky_relu(const Tensor& x, double alpha) {
-  if (alpha == 0) return relu(x);  // 0 times -infinity is none of its values
+  detail::check_finite("leaky_relu", "alpha", alpha, x.dtype());
+  if (detail::rounded_to(x.dtype(), alpha) == 0) return relu(x);  // 0 times -infinity is none of its values
   if (alpha < 0) return apply_unary(LeakyRelu<OfInput>{{}, {alpha}}, x);
   return apply_unary(LeakyRelu<OfOutput>{{}, {alpha}}, x);
 }
@@ -71,8 +73,10 @@ Tensor detail::pull_activation(const FusedActivation& activation, Tensor g, cons
   return g;
 }
 
-void detail::check_activation(std::string_view op, const FusedActivation& activation) {
-  if (activation.kind != Kind::leaky_relu || activation.alpha >= 0) return;
+void detail::check_activation(std::string_view op, const FusedActivation& activation, DType dtype) {
+  if (activation.kind != Kind::leaky_relu) return;
+  check_finite(op, "activation.alpha", activation.alpha, dtype);
+  if (activation.alpha >= 0) return;
   throw InvalidArgument(Message(op, "the activation's slope is negative.")
                             .expected("activation.alpha >= 0")
                             .got("{}", activation.alpha)

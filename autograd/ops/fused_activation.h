@@ -19,8 +19,8 @@ namespace dygrad::detail {
 /// The gradient of the activation's argument from its output y and the output's gradient g; differentiable.
 Tensor pull_activation(const FusedActivation& activation, Tensor g, const Tensor& y);
 
-/// Throws InvalidArgument for a slope that hides the argument's sign.
-void check_activation(std::string_view op, const FusedActivation& activation);
+/// Throws InvalidArgument for a slope that hides the argument's sign, or is not finite in the dtype.
+void check_activation(std::string_view op, const FusedActivation& activation, DType dtype);
 
 template <class Op, std::size_t N>
 struct Activated {

@@ -5,6 +5,7 @@
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/number_check.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
 #include <dygrad/core/elementwise.h>
@@ -192,6 +193,7 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, dou
                               .got("{}", beta)
                               .fix("use l1_loss for beta = 0"));
   }
+  detail::check_divisor("smooth_l1_loss", "beta", beta, x.dtype());
   return reduce(apply(SmoothL1{beta}, x - y), reduction);
 }
 

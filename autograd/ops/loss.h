@@ -18,7 +18,8 @@ DYGRAD_API Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction
 DYGRAD_API Tensor square_error_cost(const Tensor& x, const Tensor& y);
 /// |x - y|.
 DYGRAD_API Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean);
-/// (x - y)^2 / (2 beta) where |x - y| < beta, else |x - y| - beta / 2. Throws InvalidArgument unless beta > 0.
+/// (x - y)^2 / (2 beta) where |x - y| < beta, else |x - y| - beta / 2. Throws InvalidArgument unless beta,
+/// in the dtype, is positive and finite.
 DYGRAD_API Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean,
                                  double beta = 1);
 /// max(x, 0) - x z + log(1 + e^-|x|): binary cross-entropy of sigmoid(x) with target z, stable; 0 for an infinite x

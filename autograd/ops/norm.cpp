@@ -5,6 +5,7 @@
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/fused_activation.h>
+#include <dygrad/autograd/ops/number_check.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/autograd/ops/shape.h>
 #include <dygrad/core/activate.h>
@@ -191,11 +192,12 @@ void check_image(std::string_view op, const Tensor& x, double epsilon) {
                          .fix("reshape x, for instance with unsqueeze or flatten"));
   }
   if (!(epsilon >= 0)) {
-    throw InvalidArgument(Message(op, "epsilon is negative.")
+    throw InvalidArgument(Message(op, "epsilon is negative or not a number.")
                               .expected("epsilon >= 0")
                               .got("{}", epsilon)
                               .fix("give a small positive epsilon, such as 1e-5"));
   }
+  if (epsilon > 0) detail::check_divisor(op, "epsilon", epsilon, x.dtype());
 }
 
 /// The numbers, checked, or `otherwise` for each channel.
@@ -211,7 +213,7 @@ Tensor numbers_or(std::string_view op, std::string_view role, const Tensor& numb
 Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double epsilon,
                   BatchStatistics* statistics, const FusedActivation& activation) {
   check_image(BatchNorm::name, x, epsilon);
-  detail::check_activation(BatchNorm::name, activation);
+  detail::check_activation(BatchNorm::name, activation, x.dtype());
   const Tensor factor = numbers_or(BatchNorm::name, "scale", scale, x, 1);
   const Tensor offset = numbers_or(BatchNorm::name, "shift", shift, x, 0);
   return detail::apply_activated(BatchNorm{epsilon, statistics, {}, {}, {}}, activation, x, factor, offset);
@@ -221,13 +223,16 @@ Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& v
                             const Tensor& shift, double epsilon, const FusedActivation& activation) {
   constexpr std::string_view op = BatchNormInference::name;
   check_image(op, x, epsilon);
-  detail::check_activation(op, activation);
+  detail::check_activation(op, activation, x.dtype());
   check_numbers(op, "mean", mean, x);
   check_numbers(op, "variance", variance, x);
   const Tensor inverse = rsqrt(variance.detach() + epsilon);
   const Tensor offset = numbers_or(op, "shift", shift, x, 0);
   if (scale.defined()) check_numbers(op, "scale", scale, x);
-  return detail::apply_activated(BatchNormInference{raw::contiguous(mean.detach())}, activation, x,
+  // For scale's gradient, since running means change between a forward and its backward.
+  const bool keeps_mean = scale.defined() && !scale.stop_gradient() && is_grad_enabled();
+  const Tensor numbers = raw::contiguous(keeps_mean ? raw::clone(mean) : mean.detach());
+  return detail::apply_activated(BatchNormInference{numbers}, activation, x,
                                  scale.defined() ? inverse * scale : inverse, offset);
 }
 

@@ -2,6 +2,7 @@
 #include <dygrad/autograd/ops/activation.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/error.h>
+#include <dygrad/tests/autograd/ops/tensors.h>
 #include <dygrad/tests/autograd/ops/unary_cases.h>
 
 namespace dygrad::testing {
@@ -183,6 +184,43 @@ TEST_CASE("Activations refuse arguments that make no sense") {
   CHECK_THROWS_MATCHES(hard_shrink(x, -1), InvalidArgument, Says("hard_shrink", "threshold", "-1"));
   CHECK_THROWS_MATCHES(softshrink(x, -1), InvalidArgument, Says("softshrink", "lambda", "-1"));
   CHECK_THROWS_MATCHES(relu(tensor({1})), DtypeError, Says("relu", "int64"));
+}
+
+TEST_CASE("Activations refuse numbers that are not finite in the dtype, or divide by 0") {
+  const Tensor x = ones({2}), wide = ones({2}, float64);
+  const auto refuses = [](const auto& f, const char* argument) {
+    CHECK_THROWS_MATCHES(f(), InvalidArgument, Says(argument, "fix:"));
+  };
+  for (const double bad : {kNaN, kInfinity, -kInfinity, 1e39}) {
+    CAPTURE(bad);
+    refuses([&] { return leaky_relu(x, bad); }, "alpha");
+    refuses([&] { return elu(x, bad); }, "alpha");
+    refuses([&] { return selu(x, bad, 1); }, "scale");
+    refuses([&] { return selu(x, 1, bad); }, "alpha");
+    refuses([&] { return stanh(x, bad, 1); }, "scale_a");
+    refuses([&] { return stanh(x, 1, bad); }, "scale_b");
+    refuses([&] { return hard_sigmoid(x, bad, 0); }, "slope");
+    refuses([&] { return hard_sigmoid(x, 1, bad); }, "offset");
+    refuses([&] { return swish(x, bad); }, "beta");
+    refuses([&] { return hard_swish(x, 6, bad, 3); }, "scale");
+    refuses([&] { return hard_swish(x, 6, 6, bad); }, "offset");
+  }
+  CHECK(leaky_relu(wide, 1e39).defined());  // which float64 holds
+  for (const double zero : {0., -0., 1e-46}) refuses([&] { return hard_swish(x, 6, zero, 3); }, "scale");
+  refuses([&] { return relu6(x, kNaN); }, "threshold");
+  refuses([&] { return thresholded_relu(x, kNaN); }, "threshold");
+  refuses([&] { return soft_relu(x, kNaN); }, "threshold");
+  refuses([&] { return hard_shrink(x, kNaN); }, "threshold");
+  refuses([&] { return hard_swish(x, kNaN, 6, 3); }, "threshold");
+  refuses([&] { return brelu(x, kNaN, 1); }, "t_min");
+  refuses([&] { return softshrink(x, kNaN); }, "lambda");
+  refuses([&] { return softshrink(x, kInfinity); }, "lambda");
+}
+
+TEST_CASE("A slope that is 0 in the dtype is 0") {
+  const Tensor x = tensor({-kInfinity, -1., 2.}, float32);
+  CHECK(leaky_relu(x, 1e-50).to_vector<double>() == std::vector<double>{0, 0, 2});
+  CHECK(swish(x, 1e-50).to_vector<double>() == std::vector<double>{-kInfinity, -.5, 1});
 }
 
 }  // namespace dygrad::testing

@@ -110,3 +110,10 @@ TEST_CASE("elementwise losses refuse what does not fit") {
   CHECK_THROWS_MATCHES(smooth_l1_loss(zeros({2}), zeros({2}), Reduction::mean, 0), InvalidArgument,
                        Says("beta > 0", "got 0"));
 }
+
+TEST_CASE("smooth_l1_loss refuses a beta that is 0 or infinite in the dtype") {
+  const Tensor x = raw::cast(rows(), float32), y = raw::cast(targets(), float32);
+  for (const double beta : {1e-46, 1e39, kInfinity, kNaN})
+    CHECK_THROWS_MATCHES(smooth_l1_loss(x, y, Reduction::mean, beta), InvalidArgument, Says("beta", "fix:"));
+  CHECK(smooth_l1_loss(rows(), targets(), Reduction::mean, 1e-46).defined());
+}

@@ -225,3 +225,28 @@ TEST_CASE("batch_norm of nothing has gradients of zero for scale and shift, reco
     CHECK(same(grads[1], zeros({2}, float64)));
   }
 }
+
+TEST_CASE("batch_norm_inference differentiates at the numbers it was given, whatever becomes of them") {
+  const Tensor x = tensor({{1., 2.}, {3., 5.}}, float64), a = leaf(scale()), b = leaf(shift());
+  Tensor m = zeros({2}, float64), v = ones({2}, float64);
+  const Tensor y = batch_norm_inference(x, m, v, a, b, 0);
+  m.fill(100);
+  v.fill(100);
+  y.sum().backward();
+  CHECK(a.grad().to_vector<double>() == std::vector<double>{4, 7});
+  CHECK(b.grad().to_vector<double>() == std::vector<double>{2, 2});
+}
+
+TEST_CASE("batch_norm refuses numbers that are not finite in the dtype, or vanish in it") {
+  const Tensor x = ones({2, 3}), c = ones({3});
+  for (const double epsilon : {kNaN, kInfinity, 1e39, 1e-46}) {
+    CAPTURE(epsilon);
+    CHECK_THROWS_MATCHES(batch_norm(x, c, c, epsilon), InvalidArgument, Says("batch_norm:", "epsilon", "fix:"));
+    CHECK_THROWS_MATCHES(batch_norm_inference(x, c, c, c, c, epsilon), InvalidArgument,
+                         Says("batch_norm_inference:", "epsilon", "fix:"));
+  }
+  for (const double alpha : {kNaN, kInfinity, 1e39, -1.}) {
+    CHECK_THROWS_MATCHES(batch_norm(x, c, c, 1e-5, nullptr, {FusedActivation::Kind::leaky_relu, alpha}),
+                         InvalidArgument, Says("batch_norm:", "activation", "alpha"));
+  }
+}
