@@ -80,9 +80,12 @@ struct Extremum {
   static Keep keep(Need) { return keep_input(0) | keep_output(); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
     const Tensor x = saved[0].detach();
-    const Tensor winners = cast(equal(x, reduction.spread(saved.output().detach())), x.dtype());
-    const Tensor count = reduction.shaped(raw::reduce_sum(winners, reduction.axes));
-    return {winners * reduction.spread(g / count)};
+    const Tensor wins = equal(x, reduction.spread(saved.output().detach()));
+    const Tensor count = reduction.shaped(raw::reduce_sum(raw::cast(wins, x.dtype()), reduction.axes));
+    // Chosen rather than multiplied: 0 times an infinite gradient is NaN. Where NaN won, none is equal to it.
+    const Tensor others =
+        where(count == 0, full({}, std::numeric_limits<double>::quiet_NaN(), x.dtype()), zeros_like(count));
+    return {where(wins, reduction.spread(g / count), reduction.spread(others))};
   }
 };
 
@@ -181,10 +184,11 @@ struct ExpShares {
 
   Tensor forward(const Tensor& x) const {
     if (x.num_elements() == 0) return raw::empty_like(x, x.dtype());
-    // Infinity counts as the largest number, so that it leaves nothing to the others.
+    // Infinity leaves nothing to the others.
     const auto shifted_exp = []<class T>(T v, T m) {
-      constexpr T kMost = std::numeric_limits<T>::max();
-      return vec::exp((v > kMost ? kMost : v) - (m > kMost ? kMost : m < -kMost ? 0 : m));
+      constexpr T kMost = std::numeric_limits<T>::max(), kInfinity = std::numeric_limits<T>::infinity();
+      const T of_infinity = v > kMost ? 0 : -kInfinity;
+      return vec::exp(m > kMost ? of_infinity : v - (m < -kMost ? 0 : m));
     };
     const auto share = []<class T>(T e, T sum) { return sum == 0 ? 0 : e / sum; };
     const Tensor terms = raw::map(name, shifted_exp, x, view::expand(raw::reduce_max(x, reduction.axes), x.shape()));
@@ -222,11 +226,7 @@ struct LogSumExp {
         others, shift));
   }
   static constexpr double kLost = 1.5;
-  static bool has_lost(const Tensor& sums) {
-    Axes all;
-    for (int i = 0; i < sums.rank(); ++i) all.push_back(i);
-    return raw::reduce_min(sums, all).item() < kLost;
-  }
+  static bool has_lost(const Tensor& sums) { return any(sums < kLost); }  // not of the least one: NaN would win
   static Keep keep(Need) { return keep_input(0); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
     return {reduction.spread(g) * apply(ExpShares{reduction}, saved[0])};

@@ -166,3 +166,36 @@ TEST_CASE("any and all look at every element of a bool tensor") {
   CHECK(all(zeros({0}, boolean)));
   CHECK_THROWS_MATCHES(any(tensor({1.})), DtypeError, Says("any", "bool", "float32"));
 }
+
+TEST_CASE("an infinite gradient of max or min reaches the winners alone") {
+  const Tensor x = leaf(tensor({{1., 3., 3.}, {2., 5., 4.}}, float64));
+  const Tensor g = tensor({kInfinity, -kInfinity}, float64);
+  CHECK(same(grad({max(x, {1})}, {x}, {.grad_outputs = {g}}).front(),
+             tensor({{0., kInfinity, kInfinity}, {0., -kInfinity, 0.}}, float64)));
+  CHECK(same(grad({min(x, {1})}, {x}, {.grad_outputs = {g}}).front(),
+             tensor({{kInfinity, 0., 0.}, {-kInfinity, 0., 0.}}, float64)));
+}
+
+TEST_CASE("where NaN won in max, no element's gradient is a number") {
+  const Tensor x = leaf(tensor({{1., kNaN}, {2., 5.}}, float64));
+  CHECK(same(grad(max(x, {1}).sum(), x), tensor({{kNaN, kNaN}, {0., 1.}}, float64)));
+}
+
+TEST_CASE("a row of logsumexp keeps its digits beside a row with NaN") {
+  const Tensor alone = logsumexp(tensor({{0., -20.}}, float32), {1});
+  const Tensor beside = logsumexp(tensor({{0., -20.}, {kNaN, 2.}}, float32), {1});
+  CHECK(beside.at({0}) == alone.at({0}));
+  CHECK(alone.at({0}) == Approx(std::exp(-20.)).epsilon(4 * kEpsilon32));
+  CHECK(std::isnan(beside.at({1})));
+}
+
+TEST_CASE("infinity takes all of logsumexp's gradient, from the largest number too") {
+  for (const DType dtype : {float32, float64}) {
+    const double most =
+        dtype == float32 ? static_cast<double>(std::numeric_limits<float>::max()) : std::numeric_limits<double>::max();
+    const Tensor x = leaf(tensor({kInfinity, most, -kInfinity, 0.}, dtype));
+    CHECK(same(grad(logsumexp(x), x), tensor({1., 0., 0., 0.}, dtype)));
+    const Tensor two = leaf(tensor({kInfinity, most, kInfinity}, dtype));
+    CHECK(same(grad(logsumexp(two), two), tensor({.5, 0., .5}, dtype)));
+  }
+}
