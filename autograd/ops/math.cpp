@@ -122,19 +122,20 @@ struct Tan : OfOutput {
   static Tensor bend(const Tensor& p, const Tensor& y) { return p * y * 2; }
 };
 
-// (1 - x)(1 + x) instead of 1 - x^2 keeps its digits near 1.
+// (1 - x)(1 + x) instead of 1 - x^2 keeps its digits near 1; where it is -infinity, its power would be 0 instead of
+// NaN.
 struct Asin : OfInput {
   static constexpr std::string_view name = "asin";
   static auto value(auto x) { return std::asin(x); }
   static auto pull(auto g, auto x) { return g / std::sqrt((1 - x) * (1 + x)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * x * pow((1 - x) * (1 + x), -1.5); }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return p * x * pow(finite((1 - x) * (1 + x)), -1.5); }
 };
 
 struct Acos : OfInput {
   static constexpr std::string_view name = "acos";
   static auto value(auto x) { return std::acos(x); }
   static auto pull(auto g, auto x) { return -g / std::sqrt((1 - x) * (1 + x)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * x * pow((1 - x) * (1 + x), -1.5)); }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * x * pow(finite((1 - x) * (1 + x)), -1.5)); }
 };
 
 // 1 / (1 + x^2), with both scaled where the square would overflow.
@@ -192,7 +193,10 @@ struct Atanh : OfInput {
   static constexpr std::string_view name = "atanh";
   static auto value(auto x) { return std::atanh(x); }
   static auto pull(auto g, auto x) { return g / ((1 - x) * (1 + x)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * x * 2 / square((1 - x) * (1 + x)); }
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const double end = x.dtype() == float32 ? 0x1p60 : 0x1p500;  // from there on it is 0
+    return p * clip(x, -end, end) * 2 / square((1 - x) * (1 + x));
+  }
 };
 
 // Functions that are constant between their jumps.

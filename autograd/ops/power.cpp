@@ -15,7 +15,13 @@ struct PowNumber : detail::OfInput {
   double exponent;
   auto value(auto x) const { return std::pow(x, detail::like(x, exponent)); }
   auto pull(auto g, auto x) const {
-    return exponent == 0 ? 0 : g * detail::like(x, exponent) * std::pow(x, detail::like(x, exponent - 1));
+    if (exponent == 0) return decltype(x){0};
+    const auto power = std::pow(x, detail::like(x, exponent - 1));
+    if (std::isinf(power) && x > 0 && !std::isinf(x)) {  // perhaps only without the factors
+      const auto half = std::pow(x, detail::like(x, (exponent - 1) / 2));
+      return g * detail::like(x, exponent) * half * half;
+    }
+    return g * detail::like(x, exponent) * power;
   }
   Tensor bend(const Tensor& p, const Tensor& x) const {
     const double factor = exponent * (exponent - 1);

@@ -82,4 +82,24 @@ TEST_CASE("Elementary functions name themselves when the dtype is wrong") {
   CHECK_THROWS_MATCHES(exp(tensor({1, 2})), DtypeError, Says("exp", "int64"));
 }
 
+TEST_CASE("Second derivatives of asin and acos are NaN outside of the domain, however far, and atanh's goes to 0") {
+  const auto second = [](Tensor (*f)(const Tensor&), double at, DType dtype) {
+    const Tensor x = full({}, at, dtype).set_stop_gradient(false);
+    return grad(grad(f(x), x, {.create_graph = true}), x).item();
+  };
+  for (const DType dtype : {float32, float64}) {
+    const double most =
+        dtype == float32 ? static_cast<double>(std::numeric_limits<float>::max()) : std::numeric_limits<double>::max();
+    for (const double at : {2., 1e20, 1e30, most, static_cast<double>(INFINITY)}) {
+      CAPTURE(at, dtype);
+      for (const double x : {at, -at}) {
+        CHECK(std::isnan(second(asin, x, dtype)));
+        CHECK(std::isnan(second(acos, x, dtype)));
+        if (at > 1e25) CHECK(std::abs(second(atanh, x, dtype)) < 1e-80);  // 2 / x^3
+      }
+    }
+    CHECK(second(atanh, 0.5, dtype) == Approx(16. / 9).epsilon(1e-6));  // 2 x / (1 - x^2)^2
+  }
+}
+
 }  // namespace dygrad::testing

@@ -62,4 +62,19 @@ TEST_CASE("Derivatives of tensor powers at an infinite base are the limits, not 
   CHECK(grads[1].to_vector<double>() == std::vector<double>{0, 0, inf, inf});
 }
 
+TEST_CASE("The derivative of a power is finite wherever it is representable") {
+  // -x^(-3/2) / 2, where x^(-3/2) alone overflows.
+  for (const float at : {1.4e-26f, 1.6e-26f, 1.9e-26f}) {
+    CAPTURE(at);
+    const Tensor x = full({}, at, float32).set_stop_gradient(false);
+    pow(x, -0.5).backward();
+    const double expected = -0.5 * std::pow(static_cast<double>(at), -1.5);
+    REQUIRE(std::isfinite(x.grad().item<float>()));
+    CHECK(std::abs(x.grad().item() - expected) <= 8 * std::numeric_limits<float>::epsilon() * std::abs(expected));
+  }
+  const Tensor zero = zeros({}).set_stop_gradient(false);
+  pow(zero, -0.5).backward();
+  CHECK(zero.grad().item() == -static_cast<double>(INFINITY));
+}
+
 }  // namespace dygrad::testing
