@@ -12,6 +12,7 @@
 #include <dygrad/core/message.h>
 #include <dygrad/core/parallel.h>
 #include <dygrad/core/strided_loop.h>
+#include <dygrad/core/view.h>
 
 namespace dygrad {
 
@@ -74,6 +75,19 @@ struct Lanes {
   }
 };
 
+/// A dense tensor to read at indices along an axis. Where x repeats one slice, as an expanded tensor does, that slice
+/// alone is made dense, and all indices are 0.
+struct IndexedSource {
+  Tensor dense, index;
+  std::int64_t extent;
+  IndexedSource(const Tensor& x, int axis, const Tensor& indices) {
+    const bool repeats = x.shape()[axis] > 1 && x.strides()[axis] == 0;
+    dense = raw::contiguous(repeats ? view::slice(x, axis, 0, 1) : x);
+    index = repeats ? zeros(indices.shape(), int64) : indices;
+    extent = dense.shape()[axis];
+  }
+};
+
 // index_select and index_add are each other's adjoint, and so each other's vjp; likewise gather and scatter_add.
 struct IndexAdd {
   static constexpr std::string_view name = "index_add";
@@ -94,16 +108,17 @@ struct IndexSelect {
     const std::int64_t count = index.num_elements();
     Tensor y = Tensor::empty(with_extent(x.shape(), axis, count), x.dtype());
     if (y.num_elements() == 0) return y;
-    const Tensor dense = raw::contiguous(x);
+    const IndexedSource source(x, axis, index);
     const Lanes lanes(x.shape(), axis);
-    const std::int64_t* at = index.data<std::int64_t>();
+    const std::int64_t* at = source.index.data<std::int64_t>();
+    const std::int64_t rows = source.extent;
     dispatch_all(x.dtype(), [&]<class T>() {
-      const T* from = dense.data<T>();
+      const T* from = source.dense.data<T>();
       T* to = y.mutable_data<T>();
       const std::size_t row_bytes = static_cast<std::size_t>(lanes.inner) * sizeof(T);
       parallel_for(lanes.outer * count, Lanes::grain_for(lanes.inner), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
-          const std::int64_t source_row = row / count * extent + at[row % count];
+          const std::int64_t source_row = row / count * rows + at[row % count];
           std::memcpy(to + row * lanes.inner, from + source_row * lanes.inner, row_bytes);
         }
       });
@@ -197,17 +212,18 @@ struct Gather {
   Tensor forward(const Tensor& x) const {
     Tensor y = Tensor::empty(index.shape(), x.dtype());
     if (y.num_elements() == 0) return y;
-    const Tensor dense = raw::contiguous(x);
+    const IndexedSource source(x, axis, index);
     const Lanes lanes(index.shape(), axis);
     const std::int64_t count = index.shape()[axis];
-    const std::int64_t* at = index.data<std::int64_t>();
+    const std::int64_t* at = source.index.data<std::int64_t>();
+    const std::int64_t rows = source.extent;
     dispatch_all(x.dtype(), [&]<class T>() {
-      const T* from = dense.data<T>();
+      const T* from = source.dense.data<T>();
       T* to = y.mutable_data<T>();
       lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = 0; i < count; ++i) {
           const std::int64_t row = (o * count + i) * lanes.inner;
-          for (std::int64_t k = begin; k < end; ++k) to[row + k] = from[(o * extent + at[row + k]) * lanes.inner + k];
+          for (std::int64_t k = begin; k < end; ++k) to[row + k] = from[(o * rows + at[row + k]) * lanes.inner + k];
         }
       });
     });

@@ -101,4 +101,16 @@ TEST_CASE("Indices and shapes that do not fit are refused") {
   CHECK_THROWS_MATCHES(one_hot(tensor({3}), 3), ShapeError, Says("one_hot", "got 3"));
 }
 
+TEST_CASE("index_select and gather read an expanded view where it lies") {
+  const std::int64_t large = std::int64_t{1} << 40;
+  const Tensor x = expand(tensor({{1.}, {2.}}, float64), {2, large});
+  CHECK(index_select(x, 1, tensor({large - 1, std::int64_t{0}, std::int64_t{-3}})).to_vector<double>() ==
+        std::vector<double>{1, 1, 1, 2, 2, 2});
+  CHECK(gather(x, 1, tensor({{large - 1}, {std::int64_t{5}}})).to_vector<double>() == std::vector<double>{1, 2});
+  CHECK_THROWS_AS(index_select(x, 1, tensor({large})), ShapeError);
+  const Tensor rows = expand(tensor({{1., 2.}}, float64), {large, 2});
+  CHECK(index_select(rows, 0, tensor({3, -1})).to_vector<double>() == std::vector<double>{1, 2, 1, 2});
+  CHECK(gather(rows, 0, tensor({{3, -1}, {0, 0}})).to_vector<double>() == std::vector<double>{1, 2, 1, 2});
+}
+
 }  // namespace dygrad::testing
