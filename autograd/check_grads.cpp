@@ -12,6 +12,7 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/random.h>
 #include <dygrad/core/view.h>
 
@@ -195,7 +196,7 @@ class Checker {
                double numeric) {
     ++report_.checked;
     const double error = std::abs(analytic - numeric);
-    if (!(error <= report_.worst_error)) report_.worst_error = error;  // a NaN is the worst of all and stays
+    if (!std::isnan(report_.worst_error) && !(error <= report_.worst_error)) report_.worst_error = error;
     const double allowed = options_.absolute + options_.relative * std::max(std::abs(analytic), std::abs(numeric));
     if (error <= allowed) return;
     report_.ok = false;
@@ -234,9 +235,42 @@ class Checker {
 
 }  // namespace
 
-CheckGradsReport check_grads(const DifferentiableFunction& f, std::span<const Tensor> inputs,
-                             const CheckGradsOptions& options) {
-  Subject subject{.f = f, .inputs = {}, .names = {}};
+namespace {
+
+void check_function(bool is_empty) {
+  if (!is_empty) return;
+  throw InvalidArgument(Message("check_grads", "there is no function to check.")
+                            .expected("something to call")
+                            .got("an empty std::function")
+                            .fix("give a lambda or a function of tensors"));
+}
+
+void check_options(const CheckGradsOptions& options) {
+  if (options.order < 1) {
+    throw InvalidArgument(Message("check_grads", "the order is out of range.")
+                              .expected("order >= 1")
+                              .got("{}", options.order)
+                              .fix("give 1 for gradients, 2 for gradients of gradients too"));
+  }
+  if (!(options.step > 0 && std::isfinite(options.step))) {
+    throw InvalidArgument(Message("check_grads", "the step is out of range.")
+                              .expected("step > 0, finite")
+                              .got("{}", printed(options.step))
+                              .fix("give a small step, such as 1e-5"));
+  }
+  const auto is_tolerance = [](double value) { return value >= 0 && std::isfinite(value); };
+  if (!is_tolerance(options.absolute) || !is_tolerance(options.relative)) {
+    throw InvalidArgument(Message("check_grads", "a tolerance is out of range.")
+                              .expected("absolute and relative >= 0, finite")
+                              .got("{} and {}", printed(options.absolute), printed(options.relative))
+                              .fix("give what rounding and the finite difference allow, or 0"));
+  }
+}
+
+CheckGradsReport run_checks(const DifferentiableFunction& f, std::span<const Tensor> inputs,
+                            const CheckGradsOptions& options) {
+  const auto as_user = [&f](std::span<const Tensor> at) { return detail::call_user([&] { return f(at); }); };
+  Subject subject{.f = as_user, .inputs = {}, .names = {}};
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].dtype() != DType::float64) {
       throw DtypeError(Message("check_grads", "finite differences need double precision.")
@@ -254,13 +288,24 @@ CheckGradsReport check_grads(const DifferentiableFunction& f, std::span<const Te
   return report;
 }
 
+}  // namespace
+
+CheckGradsReport check_grads(const DifferentiableFunction& f, std::span<const Tensor> inputs,
+                             const CheckGradsOptions& options) {
+  check_function(!f);
+  check_options(options);
+  return detail::with_out_of_memory("check_grads", [&] { return run_checks(f, inputs, options); });
+}
+
 CheckGradsReport check_grads(const std::function<Tensor(const Tensor&)>& f, const Tensor& x,
                              const CheckGradsOptions& options) {
+  check_function(!f);
   return check_grads([&f](std::span<const Tensor> in) { return f(in[0]); }, std::span<const Tensor>(&x, 1), options);
 }
 
 CheckGradsReport check_grads(const std::function<Tensor(const Tensor&, const Tensor&)>& f, const Tensor& a,
                              const Tensor& b, const CheckGradsOptions& options) {
+  check_function(!f);
   const Tensor inputs[] = {a, b};
   return check_grads([&f](std::span<const Tensor> in) { return f(in[0], in[1]); }, inputs, options);
 }

@@ -1,3 +1,6 @@
+#include <cmath>
+#include <limits>
+
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/check_grads.h>
 #include <dygrad/autograd/check_grads_matcher.h>
@@ -5,6 +8,7 @@
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/tests/support/fault_injection.h>
 
 #include "../support/catch.h"
 
@@ -106,4 +110,36 @@ TEST_CASE("the matcher prints the report of a failing check") {
   const CheckGradsReport report = check_grads([](const Tensor& x) { return apply(WrongCube{}, x); }, sample());
   CHECK_FALSE(GradsAgree().match(report));
   CHECK_THAT(Catch::StringMaker<CheckGradsReport>::convert(report), ContainsSubstring("disagree"));
+}
+
+TEST_CASE("check_grads refuses options that check nothing, and empty functions") {
+  const Tensor x = tensor({2.}, float64);
+  const auto f = [](const Tensor& t) { return t * t; };
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  for (const int order : {-3, 0})
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.order = order}), InvalidArgument, Says("order"));
+  for (const double step : {0., -1., inf, nan})
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.step = step}), InvalidArgument, Says("step"));
+  for (const double tolerance : {-1., inf, nan}) {
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.absolute = tolerance}), InvalidArgument, Says("tolerance"));
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.relative = tolerance}), InvalidArgument, Says("tolerance"));
+  }
+  CHECK_THROWS_MATCHES(check_grads(DifferentiableFunction{}, std::span<const Tensor>(&x, 1)), InvalidArgument,
+                       Says("empty"));
+  CHECK_THROWS_MATCHES(check_grads(std::function<Tensor(const Tensor&)>{}, x), InvalidArgument, Says("empty"));
+  CHECK_THROWS_MATCHES(check_grads(std::function<Tensor(const Tensor&, const Tensor&)>{}, x, x), InvalidArgument,
+                       Says("empty"));
+}
+
+TEST_CASE("check_grads' worst error is NaN once one is") {
+  const auto report = check_grads([](const Tensor& t) { return log(t); }, tensor({-1., 2.}, float64));
+  CHECK_FALSE(report);
+  CHECK(std::isnan(report.worst_error));
+}
+
+TEST_CASE("check_grads lets what the function throws leave as it is, and names itself where memory is short") {
+  const Tensor x = tensor({2.}, float64);
+  CHECK_THROWS_AS(check_grads([](const Tensor&) -> Tensor { throw std::length_error("mine"); }, x), std::length_error);
+  CHECK(for_each_failing_allocation([&] { (void)check_grads([](const Tensor& t) { return t * t; }, x, {.order = 2}); },
+                                    [](std::int64_t, bool) {}) > 0);
 }
