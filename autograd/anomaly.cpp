@@ -46,7 +46,7 @@ AnomalyMode::~AnomalyMode() { detail::record_state().anomaly = previous_; }
 bool AnomalyMode::is_enabled() { return detail::record_state().anomaly; }
 
 RecordScope::RecordScope(const std::string& label) : pushed_(detail::record_state().notes_origin()) {
-  if (pushed_) scopes().push_back(label);
+  if (pushed_) detail::with_out_of_memory("record_scope", [&] { scopes().push_back(label); });
 }
 RecordScope::~RecordScope() {
   if (pushed_) scopes().pop_back();

@@ -6,6 +6,7 @@
 
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -47,9 +48,7 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
-}  // namespace
-
-std::string graph_text(const Tensor& root) {
+std::string make_text(const Tensor& root) {
   const Listing all(root);
   if (all.nodes.empty()) return "(no graph: this tensor stops gradients)\n";
   std::string text;
@@ -66,7 +65,7 @@ std::string graph_text(const Tensor& root) {
   return text;
 }
 
-std::string graph_dot(const Tensor& root) {
+std::string make_dot(const Tensor& root) {
   const Listing all(root);
   std::string text = "digraph dygrad {\n  rankdir=BT;\n  node [fontname=\"sans-serif\"];\n";
   for (const Node* node : all.nodes) {
@@ -85,6 +84,16 @@ std::string graph_dot(const Tensor& root) {
     }
   }
   return text + "}\n";
+}
+
+}  // namespace
+
+std::string graph_text(const Tensor& root) {
+  return detail::with_out_of_memory("graph_text", [&] { return make_text(root); });
+}
+
+std::string graph_dot(const Tensor& root) {
+  return detail::with_out_of_memory("graph_dot", [&] { return make_dot(root); });
 }
 
 }  // namespace dygrad

@@ -8,6 +8,7 @@
 
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -78,7 +79,7 @@ void detail::forget_live(const Node& node) noexcept {
   listed().nodes.erase(&node);
 }
 
-LiveGraphs live_graphs() {
+static LiveGraphs collect() {
   LiveGraphs live;
   std::map<std::pair<std::string_view, std::string_view>, LiveGraphs::Op> by_place;
   const std::scoped_lock lock(listed().mutex);
@@ -103,15 +104,19 @@ LiveGraphs live_graphs() {
   return live;
 }
 
+LiveGraphs live_graphs() { return detail::with_out_of_memory("live_graphs", collect); }
+
 std::string LiveGraphs::text() const {
-  std::string text =
-      fmt::format("{} nodes are alive; listed: {}, which saved {} bytes\n", nodes, listed_nodes, saved_bytes);
-  for (const std::string& suspect : suspects) text += "! " + suspect + "\n";
-  for (const Op& op : ops) {
-    text += fmt::format("{} x {}, {} bytes saved", op.nodes, op.name, op.saved_bytes);
-    text += op.origin.empty() ? "\n" : ", recorded at: " + op.origin + "\n";
-  }
-  return text;
+  return detail::with_out_of_memory("live_graphs", [&] {
+    std::string text =
+        fmt::format("{} nodes are alive; listed: {}, which saved {} bytes\n", nodes, listed_nodes, saved_bytes);
+    for (const std::string& suspect : suspects) text += "! " + suspect + "\n";
+    for (const Op& op : ops) {
+      text += fmt::format("{} x {}, {} bytes saved", op.nodes, op.name, op.saved_bytes);
+      text += op.origin.empty() ? "\n" : ", recorded at: " + op.origin + "\n";
+    }
+    return text;
+  });
 }
 
 }  // namespace dygrad

@@ -54,9 +54,9 @@ using ForwardPreHook = std::function<Tensor(Layer& layer, const Tensor& input)>;
 using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, const Tensor& output)>;
 
 /// Neither copied nor moved, because members are registered by reference. One thread at a time may change a layer;
-/// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one that
-/// holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows. A call that throws
-/// leaves names, values, modes and random streams as they were.
+/// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one
+/// that holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows. A call that
+/// throws leaves names, values, modes and random streams as they were.
 class DYGRAD_API Layer {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
@@ -147,8 +147,8 @@ class DYGRAD_API Layer {
   /// What operator() does around `f`; for layers whose forward takes more than one argument.
   template <class F>
   Tensor call(const Tensor& x, F&& f) {
-    const RecordScope scope(full_name());
     return with_name([&] {
+      const RecordScope scope(full_name());
       if (pre_hooks_.empty() && post_hooks_.empty()) return f(x);
       const Tensor input = run_pre_hooks(x);
       return run_post_hooks(input, f(input));

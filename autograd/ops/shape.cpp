@@ -347,7 +347,7 @@ Tensor concat(std::span<const Tensor> tensors, int axis) {
   });
 }
 
-Tensor stack(std::span<const Tensor> tensors, int axis) {
+static std::vector<Tensor> raise(std::span<const Tensor> tensors, int axis) {
   std::vector<Tensor> raised;
   for (const Tensor& x : tensors) {
     if (x.shape() != tensors[0].shape()) {
@@ -358,7 +358,11 @@ Tensor stack(std::span<const Tensor> tensors, int axis) {
     }
     raised.push_back(unsqueeze(x, axis));
   }
-  return concat(raised, axis);
+  return raised;
+}
+
+Tensor stack(std::span<const Tensor> tensors, int axis) {
+  return concat(detail::with_out_of_memory("stack", [&] { return raise(tensors, axis); }), axis);
 }
 
 std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, int axis) {
@@ -376,13 +380,15 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
                          .got("{}", fmt::join(sizes, " + "))
                          .fix("change the sizes, or slice x first"));
   }
-  std::vector<Tensor> pieces;
-  std::int64_t start = 0;
-  for (std::int64_t size : sizes) {
-    pieces.push_back(slice(x, axis, start, start + size));
-    start += size;
-  }
-  return pieces;
+  return detail::with_out_of_memory("split", [&] {
+    std::vector<Tensor> pieces;
+    std::int64_t start = 0;
+    for (std::int64_t size : sizes) {
+      pieces.push_back(slice(x, axis, start, start + size));
+      start += size;
+    }
+    return pieces;
+  });
 }
 
 std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {

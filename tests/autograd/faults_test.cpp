@@ -1,4 +1,5 @@
 // What a pass leaves behind when something in it fails: an allocation, a hook, an op.
+#include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/live_graphs.h>
@@ -313,4 +314,10 @@ TEST_CASE("recording in anomaly mode under a failing allocation loses nothing") 
                                       REQUIRE(Node::live_count() == nodes);
                                       REQUIRE(live_graphs().listed_nodes == 0);
                                     }) > 0);
+}
+
+TEST_CASE("a label of anomaly mode that there is no memory for is OutOfMemory, and is not shown") {
+  const AnomalyMode anomaly;
+  const std::string label(100, 'x');
+  CHECK(for_each_failing_allocation([&] { const RecordScope scope(label); }, [](std::int64_t, bool) {}) > 0);
 }

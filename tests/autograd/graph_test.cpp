@@ -1,6 +1,7 @@
 #include <dygrad/autograd/graph.h>
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/tests/support/fault_injection.h>
 
 #include "../support/catch.h"
 
@@ -22,4 +23,12 @@ TEST_CASE("the graph is written in DOT with leaves as boxes") {
   const std::string dot = graph_dot(x * x);
   CHECK_THAT(
       dot, StartsWith("digraph") && ContainsSubstring("shape=box") && ContainsSubstring("n0 -> n1") && EndsWith("}\n"));
+}
+
+TEST_CASE("printing a graph without memory is OutOfMemory") {
+  const Tensor x = ones({2, 3}).set_stop_gradient(false);
+  const Tensor y = exp(x * x) * tensor({1., 2., 3.});
+  const auto ignored = [](std::int64_t, bool) {};
+  CHECK(for_each_failing_allocation([&] { (void)graph_text(y); }, ignored) > 0);
+  CHECK(for_each_failing_allocation([&] { (void)graph_dot(y); }, ignored) > 0);
 }

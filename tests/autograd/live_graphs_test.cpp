@@ -6,6 +6,7 @@
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/autograd/ops/reduce.h>
 #include <dygrad/core/factories.h>
+#include <dygrad/tests/support/fault_injection.h>
 
 #include <optional>
 
@@ -80,4 +81,13 @@ TEST_CASE("cycles of the three kinds show as suspects, and are gone when they ar
   CHECK(live_graphs().listed_nodes == 0);
   CHECK(live_graphs().suspects.empty());
   CHECK(Node::live_count() == nodes + 1);
+}
+
+TEST_CASE("listing live graphs without memory is OutOfMemory") {
+  const TrackGraphs tracking;
+  const Tensor y = exp(variable());
+  const auto ignored = [](std::int64_t, bool) {};
+  CHECK(for_each_failing_allocation([] { (void)live_graphs(); }, ignored) > 0);
+  const LiveGraphs live = live_graphs();
+  CHECK(for_each_failing_allocation([&] { (void)live.text(); }, ignored) > 0);
 }

@@ -5,6 +5,7 @@
 #include <dygrad/core/error.h>
 #include <dygrad/tests/autograd/ops/tensors.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/fault_injection.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -226,4 +227,14 @@ TEST_CASE("a number has no axes but 0 and -1") {
 TEST_CASE("a view is refused whose bytes could not be counted") {
   CHECK_THROWS_AS(expand(tensor(1., float64), {std::int64_t{1} << 61}), ShapeError);
   CHECK(expand(tensor(1., float64), {std::int64_t{1} << 40}).num_bytes() == std::int64_t{1} << 43);
+}
+
+TEST_CASE("split and stack without memory are OutOfMemory") {
+  const Tensor x = ones({6, 2});
+  const std::int64_t sizes[] = {1, 2, 3};
+  const Tensor parts[] = {x, x, x};
+  const auto ignored = [](std::int64_t, bool) {};
+  CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)split(x, sizes, 0); }, ignored) > 0);
+  CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)split(x, 3, 0); }, ignored) > 0);
+  CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)stack(parts, 0); }, ignored) > 0);
 }
