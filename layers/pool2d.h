@@ -12,7 +12,8 @@ namespace dygrad {
 /// rounded up, less a last window that would begin behind the image, in the padding alone: ceil, and one fewer if
 /// (OH - 1) * stride >= H + padding. global_pooling: y [N, C, 1, 1].
 /// Throws at construction: InvalidArgument for another pool_type, or sizes or strides below 1 or padding outside
-/// [0, size) without global_pooling. At forward: ShapeError.
+/// [0, size) without global_pooling. At forward: ShapeError, DtypeError, and InvalidArgument for sizes or strides above
+/// 2^31.
 class DYGRAD_API Pool2D : public Layer {
  public:
   struct Options {

@@ -18,8 +18,8 @@ struct Pool2DOptions {
   bool exclusive = true;  ///< avg only: divide by the number of cells inside the image
 };
 /// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.
-/// Throws ShapeError for rank other than 4 or an output below 1, InvalidArgument for sizes, strides < 1, padding < 0 or
-/// >= size.
+/// float32 and float64. Throws ShapeError for rank other than 4 or an output below 1, DtypeError, and InvalidArgument
+/// for sizes or strides outside [1, 2^31] or padding outside [0, size).
 DYGRAD_API Tensor max_pool2d(const Tensor& x, const Pool2DOptions& options);
 /// Mean of each window. Windows of up to 64 cells are added one by one, larger ones along W and then H, each pairwise
 /// or by at most 64 additions; so is the gradient where that many windows overlap. max_pool2d's gradient adds up to 64
