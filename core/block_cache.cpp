@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdlib>
+#include <new>
 #include <utility>
 
 #include <dygrad/core/out_of_memory.h>
@@ -98,8 +99,10 @@ void BlockCache::set_limit(std::int64_t num_bytes) noexcept {
 }
 
 // Never destroyed: tensors in other static objects may outlive any order we could choose.
+// Its memory is static, as the first allocation of a process may be the one that fails.
 BlockCache& block_cache() noexcept {
-  static BlockCache& instance = *new BlockCache;
+  alignas(BlockCache) static std::byte memory[sizeof(BlockCache)];
+  static BlockCache& instance = *new (memory) BlockCache;
   return instance;
 }
 
