@@ -57,9 +57,9 @@ Ref<RefCounted> Storage::backend_slot() const {
 }
 
 void Storage::set_backend_slot(Ref<RefCounted> slot) {
-  const std::scoped_lock lock(slot_lock_);
+  const std::scoped_lock lock(slot_lock_);  // goes before `slot`, and with it before what was there
   has_slot_.store(static_cast<bool>(slot), std::memory_order_release);
-  slot_ = std::move(slot);
+  std::swap(slot_, slot);
 }
 
 }  // namespace dygrad

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 
 namespace dygrad {
@@ -22,9 +23,11 @@ std::atomic<bool>& switch_() {
   return on;
 }
 
+// Lines come one after the other, so the lock is held while a sink runs. It may be taken again by the sink's own thread,
+// which may set another one; the one that runs lives until it returns.
 struct Sink {
-  std::mutex mutex;
-  VerboseSink write;
+  std::recursive_mutex mutex;
+  std::shared_ptr<const VerboseSink> write;
 };
 Sink& sink() {
   static Sink& instance = *new Sink;
@@ -37,8 +40,9 @@ void set_verbose(bool on) { switch_().store(on, std::memory_order_relaxed); }
 bool verbose() { return switch_().load(std::memory_order_relaxed); }
 
 void set_verbose_sink(VerboseSink write) {
-  const std::scoped_lock lock(sink().mutex);
-  sink().write = std::move(write);
+  auto next = write ? std::make_shared<const VerboseSink>(std::move(write)) : nullptr;
+  const std::scoped_lock lock(sink().mutex);  // goes before the sink that is swapped out
+  sink().write.swap(next);
 }
 
 std::int64_t detail::VerboseCall::now() {
@@ -53,9 +57,16 @@ void detail::VerboseCall::done(std::string_view op, std::string_view problem, st
 }
 
 void detail::write_verbose_line(std::string_view line) {
+  static constinit thread_local bool in_sink = false;
+  if (in_sink) return;  // the kernels of a sink would have no end
   const std::scoped_lock lock(sink().mutex);
-  if (sink().write) sink().write(line);
-  else fmt::print(stderr, "{}\n", line);
+  const std::shared_ptr<const VerboseSink> write = sink().write;
+  if (!write) return fmt::print(stderr, "{}\n", line);
+  struct Within {
+    Within() { in_sink = true; }
+    ~Within() { in_sink = false; }
+  } within;
+  (*write)(line);
 }
 
 }  // namespace dygrad

@@ -11,7 +11,8 @@
 
 namespace dygrad {
 
-/// Receives each line, without newline. Default: standard error. An empty sink restores the default. Thread-safe.
+/// Receives each line, without newline, one at a time. Default: standard error. An empty sink restores the default.
+/// Thread-safe. Kernels that the sink itself runs write no lines; it may set another sink.
 using VerboseSink = std::function<void(std::string_view line)>;
 DYGRAD_API void set_verbose(bool on);
 DYGRAD_API void set_verbose_sink(VerboseSink sink);

@@ -1,13 +1,17 @@
 #include <dygrad/layers/init/initializer.h>
 
+#include <memory>
 #include <mutex>
+
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
 namespace {
+// Users' functions are copied and destroyed outside of the lock, as both may come back here.
 struct Defaults {
   std::mutex mutex;
-  Initializer weight, bias;
+  std::shared_ptr<const Initializer> weight, bias;
 };
 Defaults& defaults() {
   static auto* const instance = new Defaults;  // never destroyed: layers may be made while statics go
@@ -16,16 +20,24 @@ Defaults& defaults() {
 }  // namespace
 
 void set_global_initializer(Initializer weight, Initializer bias) {
-  Defaults& d = defaults();
-  const std::scoped_lock lock(d.mutex);
-  d.weight = std::move(weight);
-  d.bias = std::move(bias);
+  detail::with_out_of_memory("set_global_initializer", [&] {
+    Defaults& d = defaults();
+    auto new_weight = std::make_shared<const Initializer>(std::move(weight));
+    auto new_bias = std::make_shared<const Initializer>(std::move(bias));
+    const std::scoped_lock lock(d.mutex);  // goes before those that it swaps out
+    d.weight.swap(new_weight);
+    d.bias.swap(new_bias);
+  });
 }
 
 Initializer detail::global_initializer(bool is_bias) {
   Defaults& d = defaults();
-  const std::scoped_lock lock(d.mutex);
-  return is_bias ? d.bias : d.weight;
+  std::shared_ptr<const Initializer> found;
+  {
+    const std::scoped_lock lock(d.mutex);
+    found = is_bias ? d.bias : d.weight;
+  }
+  return found ? *found : Initializer();
 }
 
 }  // namespace dygrad

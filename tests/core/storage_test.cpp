@@ -89,3 +89,15 @@ TEST_CASE("references may be copied and dropped by many threads") {
   }
   CHECK(calls == 1);
 }
+
+TEST_CASE("what a backend's slot held goes outside of its lock") {
+  struct Asks final : RefCounted {
+    explicit Asks(const Storage& of) : storage(of) {}
+    ~Asks() override { (void)storage.backend_slot(); }
+    const Storage& storage;
+  };
+  const Ref<Storage> storage = Storage::allocate(8);
+  storage->set_backend_slot(make_ref<Asks>(*storage));
+  storage->set_backend_slot(nullptr);
+  CHECK_FALSE(storage->backend_slot());
+}

@@ -23,3 +23,17 @@ TEST_CASE("a kernel call writes one line while verbose, and nothing otherwise") 
   CHECK(lines[0].rfind("dygrad,matmul,2x3,gemm,sgemm,", 0) == 0);
   CHECK(std::stod(lines[0].substr(lines[0].rfind(',') + 1)) >= 0);
 }
+
+TEST_CASE("a sink may write lines itself, and set another sink") {
+  std::vector<std::string> lines;
+  set_verbose_sink([&](std::string_view line) {
+    lines.emplace_back(line);
+    detail::write_verbose_line("of the sink");
+    set_verbose_sink([&](std::string_view other) { lines.emplace_back("next: " + std::string(other)); });
+    lines.emplace_back("still here");
+  });
+  detail::write_verbose_line("one");
+  detail::write_verbose_line("two");
+  set_verbose_sink({});
+  CHECK(lines == std::vector<std::string>{"one", "still here", "next: two"});
+}

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
@@ -121,4 +122,25 @@ TEST_CASE("a global initializer replaces defaults, not explicit ones") {
   CHECK(layer.bias.item() == 3);
   CHECK(explicit_one.weight.item() == 5);
   CHECK(Linear({.input_dim = 1, .output_dim = 1}).bias.item() == 0);
+}
+
+TEST_CASE("global initializers are copied and destroyed outside of any lock") {
+  // One that comes back to where it is kept, from its copies and from its end.
+  struct ComesBack {
+    ComesBack() = default;
+    ComesBack(const ComesBack&) { come_back(); }
+    ~ComesBack() { come_back(); }
+    static void come_back() {
+      static bool is_back = false;
+      if (std::exchange(is_back, true)) return;
+      for (bool is_bias : {false, true}) detail::global_initializer(is_bias);
+      is_back = false;
+    }
+    void operator()(Tensor& x) const { x.fill(3); }
+  };
+  set_global_initializer(ComesBack{}, ComesBack{});
+  CHECK(Linear({.input_dim = 1, .output_dim = 1}).weight.item() == 3);
+  set_global_initializer(ComesBack{});
+  set_global_initializer({});
+  CHECK(!detail::global_initializer(false));
 }
