@@ -17,6 +17,13 @@ namespace {
 }
 }  // namespace
 
+void detail::fail_large_extent(std::uint64_t value) {
+  throw ShapeError(Message("shape", "the number is too large.")
+                       .expected("at most {}", INT64_MAX)
+                       .got("{}", value)
+                       .fix("give numbers that a signed 64-bit integer holds"));
+}
+
 Dims::Dims(std::span<const std::int64_t> values) {
   if (values.size() > kMaxRank) fail_rank(values.size());
   std::copy(values.begin(), values.end(), values_.begin());

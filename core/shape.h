@@ -5,8 +5,10 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <dygrad/core/export.h>
@@ -19,19 +21,36 @@ inline constexpr int kMaxRank = 6;
 template <class T>
 concept Integer = std::integral<T> && !std::same_as<std::remove_cv_t<T>, bool>;
 
+namespace detail {
+[[noreturn]] DYGRAD_API void fail_large_extent(std::uint64_t value);
+
+template <Integer T>
+constexpr std::int64_t checked_extent(T value) {
+  if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
+    if (value > static_cast<T>(INT64_MAX)) fail_large_extent(value);
+  }
+  return static_cast<std::int64_t>(value);
+}
+
+template <class L>
+inline constexpr bool is_integer_list = false;
+template <Integer T>
+inline constexpr bool is_integer_list<std::initializer_list<T>> = true;
+}  // namespace detail
+
 /// Up to kMaxRank integers, inline. Written like a list: `Dims{2, 3}`, or as one number: `Dims(5)`.
-/// Longer lists throw ShapeError.
+/// Longer lists, and numbers that std::int64_t does not hold, throw ShapeError.
 class DYGRAD_API Dims {
  public:
   constexpr Dims() = default;
   template <Integer... Ints>
   requires(sizeof...(Ints) >= 1 && sizeof...(Ints) <= kMaxRank) constexpr Dims(Ints... values)
-      : values_{static_cast<std::int64_t>(values)...}, rank_(sizeof...(Ints)) {}
+      : values_{detail::checked_extent(values)...}, rank_(sizeof...(Ints)) {}
   // A list in parentheses of its own, `Shape({5})` or `Shape({2, n})`: as an array, since all other ways to read it are
   // equally good.
   template <Integer T, std::size_t N>
   requires(N <= kMaxRank) constexpr Dims(const T (&values)[N]) : rank_(N) {
-    for (std::size_t i = 0; i < N; ++i) values_[i] = static_cast<std::int64_t>(values[i]);
+    for (std::size_t i = 0; i < N; ++i) values_[i] = detail::checked_extent(values[i]);
   }
   template <std::size_t N>
   requires(N <= kMaxRank) constexpr Dims(const std::int64_t (&values)[N]) : rank_(N) {
@@ -39,6 +58,11 @@ class DYGRAD_API Dims {
   }
   Dims(std::span<const std::int64_t> values);
   Dims(const std::vector<std::int64_t>& values);
+  // A list with a name. Its type is deduced, so that lists in braces go to the constructors above.
+  template <class L>
+  requires detail::is_integer_list<L> Dims(const L& values) {
+    for (const auto value : values) push_back(detail::checked_extent(value));
+  }
   static Dims filled(int rank, std::int64_t value);
 
   int rank() const { return rank_; }

@@ -98,3 +98,19 @@ TEST_CASE("a shape is made of a list with or without parentheses") {
   CHECK(rank({5}) == 1);
   CHECK(rank({n, 6}) == 2);
 }
+
+TEST_CASE("dims are made of lists with a name") {
+  const std::initializer_list<std::int64_t> wide{2, 3};
+  const std::initializer_list<int> narrow{2, 3}, long_list{1, 1, 1, 1, 1, 1, 1};
+  CHECK(Dims(wide) == Dims{2, 3});
+  CHECK(Dims(narrow) == Dims{2, 3});
+  CHECK_THROWS_AS(Dims(long_list), ShapeError);
+  CHECK(Dims({2, 3}) == Dims{2, 3});
+}
+
+TEST_CASE("dims are made of numbers that int64 holds") {
+  constexpr std::uint64_t kLarge = std::uint64_t{1} << 63;
+  CHECK_THROWS_MATCHES(Dims(kLarge), ShapeError, Says("shape", "too large", "got 9223372036854775808", "fix"));
+  CHECK_THROWS_AS((Dims{std::uint64_t{1}, ~std::uint64_t{0}}), ShapeError);
+  CHECK(Dims(kLarge - 1)[0] == INT64_MAX);
+}
