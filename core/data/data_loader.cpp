@@ -122,7 +122,7 @@ class DataLoader::Pass {
  private:
   void start_thread() {
     try {
-      thread_ = std::thread([this] { work(); });
+      detail::with_out_of_memory("DataLoader", [this] { thread_ = std::thread([this] { work(); }); });
     } catch (const std::system_error& error) {
       throw Error(Message("DataLoader", "the system gives no thread to prepare batches.")
                       .line("{}", error.what())

@@ -29,8 +29,8 @@ struct DataLoaderOptions {
 
 /// Each pass over the loader is one epoch, and the next pass the next one, with an order of its own that depends only
 /// on seed and epoch. So `set_epoch(e, b)` continues where an earlier run stopped. Errors of the dataset or the
-/// transform are thrown by the step that would give the batch they belong to; if begin() throws, the next pass is the
-/// same epoch again. Leaving a pass early is safe at any point; a pass may outlive its loader. A loader belongs to one
+/// transform are thrown as they are, but for std::bad_alloc, which becomes OutOfMemory, by the step that would give the
+/// batch they belong to; that ends the pass. If begin() throws, the next pass is the same epoch again. Leaving a pass early is safe at any point; a pass may outlive its loader. A loader belongs to one
 /// thread.
 class DYGRAD_API DataLoader {
  public:
@@ -69,7 +69,7 @@ class DYGRAD_API DataLoader {
     std::shared_ptr<Pass> pass_;  // the only owner
   };
   /// Begins the next pass. Throws InvalidArgument if the dataset's size is negative or epochs are used up, Error if the
-  /// system gives no background thread, and what dataset and transform throw for the first batch.
+  /// system gives no background thread, OutOfMemory, and what dataset and transform throw for the first batch.
   Iterator begin();
   std::default_sentinel_t end() const { return {}; }
 
