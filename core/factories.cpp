@@ -8,10 +8,20 @@
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
-NestedList::NestedList(std::initializer_list<NestedList> items) : is_list_(true), items_(items) {}
+NestedList::NestedList(std::initializer_list<NestedList> items)
+    : is_list_(true),
+      items_(detail::with_out_of_memory("tensor", [&] { return std::vector<NestedList>(items); })) {}
+
+void detail::fail_large_integer(std::uint64_t value) {
+  throw InvalidArgument(Message("tensor", "the number is too large.")
+                            .expected("at most {}", INT64_MAX)
+                            .got("{}", value)
+                            .fix("give a floating number"));
+}
 
 namespace {
 
@@ -84,7 +94,8 @@ template DYGRAD_API Tensor from_span(std::span<const std::int64_t>, const Shape&
 template DYGRAD_API Tensor from_span(std::span<const std::uint8_t>, const Shape&);
 template DYGRAD_API Tensor from_span(std::span<const bool>, const Shape&);
 
-Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter) {
+namespace {
+std::size_t checked_bytes(const void* data, const Shape& shape, DType dtype) {
   const std::int64_t bytes = num_bytes(shape, size_of(dtype));
   if (!data && bytes > 0)
     throw InvalidArgument(Message("from_memory", "the pointer is null.")
@@ -96,8 +107,22 @@ Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<vo
                               .got("{}", data)
                               .fix("copy the bytes into aligned memory first"));
   }
-  return Tensor(make_ref<TensorImpl>(Storage::borrow(data, static_cast<std::size_t>(bytes), std::move(deleter)), shape,
-                                     dense_strides(shape), 0, dtype));
+  return static_cast<std::size_t>(bytes);
+}
+}  // namespace
+
+Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter) {
+  return detail::with_out_of_memory("from_memory", [&] {
+    std::size_t bytes = 0;
+    try {
+      bytes = checked_bytes(data, shape, dtype);
+    } catch (...) {
+      if (deleter) deleter(data);
+      throw;
+    }
+    Ref<Storage> storage = Storage::borrow(data, bytes, std::move(deleter));  // runs the deleter if anything fails
+    return Tensor(make_ref<TensorImpl>(std::move(storage), shape, dense_strides(shape), 0, dtype));
+  });
 }
 
 Tensor full(const Shape& shape, double value, DType dtype) {
@@ -135,10 +160,13 @@ double count_before(double start, double stop, double step) {
   return count > 0 && is_stop ? count - 1 : count;
 }
 
+/// Keeps a NaN, which bounds that are not finite lead to.
+double at_least_none(double count) { return count < 0 && count > -0x1p62 ? 0 : count; }
+
 }  // namespace
 
 Tensor arange(double start, double stop, double step, DType dtype) {
-  const double count = count_before(start, stop, step);
+  const double count = at_least_none(count_before(start, stop, step));
   if (step == 0 || !(std::abs(count) < 0x1p62)) {
     throw InvalidArgument(Message("arange", "needs finite bounds, a step other than 0, and fewer than 2^62 values.")
                               .got("start {}, stop {}, step {}", start, stop, step)
@@ -177,6 +205,12 @@ Tensor linspace(double start, double stop, std::int64_t count, DType dtype) {
                               .fix("give a count of 0 or more"));
   Tensor result = Tensor::empty(Shape(count), dtype);
   dispatch_float(dtype, "linspace", [&]<class T>() {
+    if (!std::isfinite(static_cast<T>(start)) || !std::isfinite(static_cast<T>(stop))) {
+      throw InvalidArgument(Message("linspace", "an end is not finite.")
+                                .expected("ends that are finite as {}", dtype)
+                                .got("start {}, stop {}", start, stop)
+                                .fix("give finite ends, or float64"));
+    }
     T* out = result.mutable_data<T>();
     const double last = static_cast<double>(std::max<std::int64_t>(count - 1, 1));
     for (std::int64_t i = 0; i < count; ++i) {

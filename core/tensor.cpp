@@ -49,9 +49,11 @@ bool Tensor::is_contiguous(MemoryFormat format) const {
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
-  const Tensor dense = raw::contiguous(raw::cast(*this, dtype_of<T>()));
-  const std::span<const T> values = dense.read<T>();
-  return {values.begin(), values.end()};
+  return detail::with_out_of_memory("to_vector", [this] {
+    const Tensor dense = raw::contiguous(raw::cast(*this, dtype_of<T>()));
+    const std::span<const T> values = dense.read<T>();
+    return std::vector<T>(values.begin(), values.end());
+  });
 }
 template std::vector<float> Tensor::to_vector() const;
 template std::vector<double> Tensor::to_vector() const;

@@ -91,7 +91,8 @@ class DYGRAD_API Tensor {
     check_access(dtype_of<T>());
     return {data<T>(), static_cast<std::size_t>(num_elements())};
   }
-  /// The same, writable; counts as an in-place change.
+  /// The same, writable; counts as one in-place change, by which saved values and packed weights notice. Later writes
+  /// into a span that was kept do not count: call write() again for each change.
   template <class T>
   std::span<T> write() {
     check_access(dtype_of<T>());

@@ -4,8 +4,11 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/print.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/fault_injection.h>
 
 #include <cmath>
+#include <cstdint>
+#include <functional>
 #include <limits>
 
 using namespace dygrad;
@@ -146,4 +149,52 @@ TEST_CASE("eye has ones on the main diagonal") {
   CHECK(eye(0).num_elements() == 0);
   CHECK_THROWS_AS(eye(-1), ShapeError);
   CHECK_THROWS_AS(eye(2, -2), ShapeError);
+}
+
+TEST_CASE("numbers that int64 does not hold are refused") {
+  constexpr std::uint64_t kLarge = std::numeric_limits<std::uint64_t>::max(), kMost = std::uint64_t{1} << 63;
+  CHECK_THROWS_MATCHES(tensor({kLarge}), InvalidArgument, Says("tensor", "too large", "18446744073709551615", "fix"));
+  CHECK_THROWS_AS(tensor({{kMost}}, float64), InvalidArgument);
+  CHECK(tensor({kMost - 1}).item<std::int64_t>() == std::numeric_limits<std::int64_t>::max());
+}
+
+TEST_CASE("linspace has finite ends") {
+  CHECK_THROWS_MATCHES(linspace(0, INFINITY, 3), InvalidArgument, Says("linspace", "float32", "got start 0, stop inf"));
+  CHECK_THROWS_AS(linspace(std::nan(""), 1, 3, float64), InvalidArgument);
+  CHECK_THROWS_AS(linspace(0, 1e300, 3), InvalidArgument);
+  CHECK(linspace(0, 1e300, 3, float64).at({2}) == 1e300);
+  CHECK_THROWS_AS(linspace(0, 1, 3, int64), DtypeError);
+}
+
+TEST_CASE("arange is empty where only rounding parts its bounds") {
+  CHECK(arange(1.0, 1.0 - 3e-16, 1e-17, float64).num_elements() == 0);
+  CHECK(arange(1.0, 1.0 + 3e-16, -1e-17, float64).num_elements() == 0);
+}
+
+TEST_CASE("borrowed memory is given back once also where the call throws") {
+  alignas(8) char bytes[16] = {};
+  int calls = 0;
+  const auto deleter = [&](void*) { ++calls; };
+  CHECK_THROWS_AS(from_memory(bytes + 1, {1}, float32, deleter), InvalidArgument);
+  CHECK(calls == 1);
+  CHECK_THROWS_AS(from_memory(bytes, {-1}, float32, deleter), ShapeError);
+  CHECK(calls == 2);
+  calls = 0;
+  std::function<void(void*)> small = [&calls](void*) { ++calls; };
+  dygrad::testing::for_each_failing_allocation(
+      [&] { (void)from_memory(bytes, {2}, float32, std::move(small)); },
+      [&](std::int64_t, bool) {
+        CHECK(calls == 1);
+        calls = 0;
+        small = [&calls](void*) { ++calls; };
+      });
+  CHECK(calls == 1);
+}
+
+TEST_CASE("values are made and read without a trace of std::bad_alloc") {
+  using dygrad::testing::for_each_failing_allocation;
+  const auto ignore = [](std::int64_t, bool) {};
+  const Tensor x = arange(9);
+  CHECK(for_each_failing_allocation([] { (void)tensor({{1, 2}, {3, 4}}); }, ignore) > 0);
+  CHECK(for_each_failing_allocation([&] { (void)x.to_vector<double>(); }, ignore) > 0);
 }
