@@ -76,10 +76,15 @@ Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted) {
   return cache ? cache->find(w, wanted) : Ref<Conversion>();
 }
 
+// Borrowed memory may change without a new version, so nothing is kept for it.
 void keep_conversion(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made) {
+  if (w.impl()->storage->is_borrowed()) return;
   conversions_of(w)->note_or_keep(w, std::move(wanted), std::move(made));
 }
 
-void keep_small_conversion(const Tensor& w, Ref<Conversion> made) { conversions_of(w)->keep(w, std::move(made)); }
+void keep_small_conversion(const Tensor& w, Ref<Conversion> made) {
+  if (w.impl()->storage->is_borrowed()) return;
+  conversions_of(w)->keep(w, std::move(made));
+}
 
 }  // namespace dygrad
