@@ -1,6 +1,9 @@
 // StateDict: named tensors in order, as layers and optimizers give and take them.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,7 +14,7 @@
 namespace dygrad {
 
 /// Names are distinct and keep their order. Tensors are handles: a layer's state_dict() sees later training; clone()
-/// does not.
+/// does not. Finding, inserting and replacing take logarithmic time, whatever the names; erasing moves those behind.
 class DYGRAD_API StateDict {
  public:
   using Entry = std::pair<std::string, Tensor>;
@@ -48,7 +51,17 @@ class DYGRAD_API StateDict {
   StateDict clone() const;
 
  private:
+  /// Appends; false if the name is taken. All or nothing.
+  bool append(std::string name, Tensor tensor);
+  /// entries_.size() if there is none.
+  std::size_t position(std::string_view name) const;
+
   Entries entries_;
+  // A map and not a hash table: names come from files, which could be written to collide. It leads to ids instead of
+  // positions, as positions change when an entry before them goes.
+  std::map<std::string, std::uint64_t, std::less<>> id_of_;
+  std::vector<std::uint64_t> ids_;  // of entries_, ascending
+  std::uint64_t next_id_ = 0;
 };
 
 /// How what was loaded differs from what is there.

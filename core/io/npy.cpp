@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_set>
+#include <set>
 
 #include <dygrad/core/io/encoding.h>
 #include <dygrad/core/io/fail.h>
@@ -26,7 +26,7 @@ void check_defined(const char* op, const Tensor& tensor, std::string_view name =
 }
 
 void check_names(const NamedTensors& tensors) {
-  std::unordered_set<std::string_view> names;
+  std::set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
     check_defined("save_npz", tensor, name);
     if (!names.insert(name).second) {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <unordered_set>
+#include <set>
 
 #include <dygrad/core/io/fail.h>
 #include <dygrad/core/io/safetensors_header.h>
@@ -31,7 +31,7 @@ std::string json_string(const std::string& text) {
 }
 
 void check_tensors(const NamedTensors& tensors) {
-  std::unordered_set<std::string_view> names;
+  std::set<std::string_view> names;
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.defined())
       throw InvalidArgument(Message(kSave, "a tensor is undefined.")
