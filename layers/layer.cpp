@@ -175,42 +175,80 @@ void Layer::check_new_name(const char* op, const std::string& name) const {
   };
   if (name.empty()) fail("the name must not be empty.");
   if (name.find('.') != std::string::npos) fail(fmt::format("the name \"{}\" must not contain a '.'.", name));
-  const auto taken = [&](const auto& entries) {
-    for (const auto& entry : entries) {
-      if (entry.name == name) fail(fmt::format("the layer has a part named \"{}\" already.", name));
+  if (has_part(name)) fail(fmt::format("the layer has a part named \"{}\" already.", name));
+  if (has_positions_ && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) {
+    throw InvalidArgument(Message(op, fmt::format("the name \"{}\" is a number, which names a position.", name))
+                              .line("layer {}", full_name())
+                              .expected("a name with a character other than digits")
+                              .got("\"{}\"", name)
+                              .fix("choose another name, or add it without one"));
+  }
+}
+
+bool Layer::has_part(const std::string& name) const {
+  constexpr std::size_t kFew = 16;  // no search in a tree is faster, and layers of few parts need no memory for it
+  if (!are_names_known_ && parameters_.size() + buffers_.size() + children_.size() > kFew) {
+    try {
+      const auto learn = [this](const auto& list) {
+        for (const auto& entry : list) names_.insert(entry.name);
+      };
+      learn(parameters_);
+      learn(buffers_);
+      learn(children_);
+      are_names_known_ = true;
+    } catch (const std::bad_alloc&) {
+      names_.clear();
     }
+  }
+  if (are_names_known_) return names_.contains(name);
+  const auto is_in = [&](const auto& list) {
+    return std::ranges::any_of(list, [&](const auto& entry) { return entry.name == name; });
   };
-  taken(parameters_);
-  taken(buffers_);
-  taken(children_);
+  return is_in(parameters_) || is_in(buffers_) || is_in(children_);
+}
+
+template <class Entry, class... Parts>
+void Layer::add_part(const char* op, std::vector<Entry>& list, const std::string& name, Parts&&... parts) {
+  detail::with_out_of_memory(op, [&] { list.push_back({name, std::forward<Parts>(parts)...}); });
+  if (!are_names_known_) return;
+  try {
+    names_.insert(name);
+  } catch (const std::bad_alloc&) {
+    names_.clear();
+    are_names_known_ = false;
+  }
 }
 
 Parameter& Layer::register_parameter(const std::string& name, Parameter& member) {
   check_new_name("register_parameter", name);
-  detail::with_out_of_memory("register_parameter", [&] { parameters_.push_back({name, &member, nullptr}); });
+  add_part("register_parameter", parameters_, name, &member, nullptr);
   return member;
 }
 
 Parameter& Layer::add_parameter(const std::string& name, Parameter parameter) {
   check_new_name("add_parameter", name);
-  return detail::with_out_of_memory("add_parameter", [&]() -> Parameter& {
+  return own_parameter("add_parameter", name, std::move(parameter));
+}
+
+Parameter& Layer::own_parameter(const char* op, const std::string& name, Parameter parameter) {
+  return detail::with_out_of_memory(op, [&]() -> Parameter& {
     auto owned = std::make_shared<Parameter>(std::move(parameter));
     Parameter& place = *owned;
-    parameters_.push_back({name, &place, std::move(owned)});
+    add_part(op, parameters_, name, &place, std::move(owned));
     return place;
   });
 }
 
 Tensor& Layer::register_buffer(const std::string& name, Tensor& member, bool persistable) {
   check_new_name("register_buffer", name);
-  detail::with_out_of_memory("register_buffer", [&] { buffers_.push_back({name, &member, persistable}); });
+  add_part("register_buffer", buffers_, name, &member, persistable);
   return member;
 }
 
 Layer& Layer::register_layer(const std::string& name, Layer& member) {
   check_new_name("register_layer", name);
   check_no_cycle("register_layer", name, member);
-  detail::with_out_of_memory("register_layer", [&] { children_.push_back({name, &member, nullptr}); });
+  add_part("register_layer", children_, name, &member, nullptr);
   member.is_part_ = true;
   return member;
 }
@@ -222,7 +260,7 @@ Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
                               .fix("pass a layer, for instance std::make_shared<Linear>(options)"));
   check_no_cycle("add_sublayer", name, *layer);
   Layer& added = *layer;
-  detail::with_out_of_memory("add_sublayer", [&] { children_.push_back({name, &added, std::move(layer)}); });
+  add_part("add_sublayer", children_, name, &added, std::move(layer));
   added.is_part_ = true;
   return added;
 }

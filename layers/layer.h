@@ -15,6 +15,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/hooks.h>
 #include <dygrad/core/lock.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/tensor.h>
 #include <dygrad/layers/layer_parts.h>
 #include <dygrad/layers/parameter.h>
@@ -54,9 +56,10 @@ using ForwardPreHook = std::function<Tensor(Layer& layer, const Tensor& input)>;
 using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, const Tensor& output)>;
 
 /// Neither copied nor moved, because members are registered by reference. One thread at a time may change a layer;
-/// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one
-/// that holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows. A call that
-/// throws leaves names, values, modes and random streams as they were.
+/// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one that
+/// holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows for all that walks
+/// over them, and for their destruction; a call goes through each level on the stack, of which 8 MiB hold some ten
+/// thousand. A call that throws leaves names, values, modes and random streams as they were.
 class DYGRAD_API Layer {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
@@ -104,14 +107,15 @@ class DYGRAD_API Layer {
   bool training() const { return training_; }
   /// Drops the gradients of all trainable parameters.
   void clear_gradients();
-  /// Calls `visit` on every sublayer, children first, and at last on this layer.
+  /// Calls `visit` on every sublayer, children first, and at last on this layer. Throws InvalidArgument if it is empty.
   Layer& apply(const std::function<void(Layer&)>& visit);
 
   // ---- state ------------------------------------------------------------------------------------------------------
 
   /// Live handles of all parameters and persistable buffers, by path; a shared one appears under each of its paths.
   /// With use_structured_name = false, by parameter name, each once; buffers keep their paths. Throws InvalidArgument
-  /// if two parameters, made in different naming scopes, then have one name.
+  /// if two parameters, made in different naming scopes, then have one name, or if layers that are shared at many levels
+  /// make more than 2^20 paths.
   StateDict state_dict(StateDictOptions options = {}) const;
   /// Copies values in. Strict: throws InvalidArgument listing every missing, unexpected and misshapen name, before
   /// anything is changed. Otherwise returns them and takes what fits. Values are taken as they are, NaN included.
@@ -121,6 +125,7 @@ class DYGRAD_API Layer {
 
   // ---- hooks, which run in order of registration ------------------------------------------------------------------
 
+  /// Both throw InvalidArgument for an empty function.
   HookHandle register_forward_pre_hook(ForwardPreHook hook);
   HookHandle register_forward_post_hook(ForwardPostHook hook);
 
@@ -170,11 +175,17 @@ class DYGRAD_API Layer {
  private:
   friend struct detail::LayerWalk;
   friend class LayerContainer;
+  friend class ParameterList;
 
   Tensor run_pre_hooks(const Tensor& x);
   Tensor run_post_hooks(const Tensor& input, Tensor output);
   [[noreturn]] void rethrow_with_name() const;
   void check_new_name(const char* op, const std::string& name) const;
+  bool has_part(const std::string& name) const;
+  /// Appends Entry{name, parts...} to one of the lists of parts. All or nothing.
+  template <class Entry, class... Parts>
+  void add_part(const char* op, std::vector<Entry>& list, const std::string& name, Parts&&... parts);
+  Parameter& own_parameter(const char* op, const std::string& name, Parameter parameter);
   /// Throws InvalidArgument if `added` is this layer or holds it.
   void check_no_cycle(const char* op, const std::string& name, const Layer& added) const;
   void set_training(bool training);
@@ -185,6 +196,9 @@ class DYGRAD_API Layer {
   std::vector<detail::NamedParameter> parameters_;
   std::vector<detail::NamedBuffer> buffers_;
   std::vector<detail::NamedSublayer> children_;
+  bool has_positions_ = false;            // numbers are names of positions, and of nothing else
+  mutable std::set<std::string> names_;   // of all parts but those that a position names, if there are many
+  mutable bool are_names_known_ = false;  // in names_, which is dropped where memory for it is missing
   std::atomic<bool> is_part_{false};  // of another layer, now or before
   HookList<ForwardPreHook> pre_hooks_;
   HookList<ForwardPostHook> post_hooks_;
@@ -198,11 +212,11 @@ class DYGRAD_API Layer {
 /// A layer with shared ownership, for containers: make_layer<Linear>({.input_dim = 8, .output_dim = 2}).
 template <class L>
 std::shared_ptr<L> make_layer(typename L::Options options) {
-  return std::make_shared<L>(std::move(options));
+  return detail::with_out_of_memory("make_layer", [&] { return std::make_shared<L>(std::move(options)); });
 }
 template <class L>
 std::shared_ptr<L> make_layer() {
-  return std::make_shared<L>();
+  return detail::with_out_of_memory("make_layer", [] { return std::make_shared<L>(); });
 }
 
 }  // namespace dygrad

@@ -9,10 +9,6 @@
 namespace dygrad {
 
 namespace {
-bool is_number(const std::string& name) {
-  return !name.empty() && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
-}
-
 LayerPtr checked(LayerPtr layer, const char* op) {
   if (!layer)
     throw InvalidArgument(
@@ -41,21 +37,22 @@ void LayerContainer::insert(std::int64_t position, LayerPtr layer) {
   Layer& added = *checked(layer, "insert");
   check_no_cycle("insert", std::to_string(place), added);
   detail::with_out_of_memory("insert", [&] {
-    children_.insert(children_.begin() + at(place), detail::NamedSublayer{"0", &added, std::move(layer)});
+    children_.insert(children_.begin() + at(place), detail::NamedSublayer{{}, &added, std::move(layer)});
   });
   added.is_part_ = true;
-  renumber(place);
 }
 
 void LayerContainer::extend(const std::vector<LayerPtr>& layers) {
-  for (const LayerPtr& layer : layers) {
-    checked(layer, "extend");
-    check_no_cycle("extend", std::to_string(size()), *layer);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    checked(layers[i], "extend");
+    check_no_cycle("extend", std::to_string(children_.size() + i), *layers[i]);
   }
-  detail::with_out_of_memory("extend", [&] { children_.reserve(children_.size() + layers.size()); });
-  // Nothing fails from here on: there is room, and numbers are short enough to lie in the string itself.
-  for (const LayerPtr& layer : layers) {
-    children_.push_back({std::to_string(children_.size()), layer.get(), layer});
+  detail::with_out_of_memory("extend", [&] {
+    const std::size_t needed = children_.size() + layers.size();
+    if (needed > children_.capacity()) children_.reserve(std::max(needed, 2 * children_.capacity()));
+  });
+  for (const LayerPtr& layer : layers) {  // nothing fails from here on
+    children_.push_back({{}, layer.get(), layer});
     layer->is_part_ = true;
   }
 }
@@ -63,7 +60,7 @@ void LayerContainer::extend(const std::vector<LayerPtr>& layers) {
 void LayerContainer::set(std::int64_t position, LayerPtr layer) {
   const std::size_t place = index(position);
   Layer& added = *checked(layer, "set");
-  check_no_cycle("set", children_[place].name, added);
+  check_no_cycle("set", detail::name_at(children_, place), added);
   children_[place].layer = &added;
   children_[place].owner.swap(layer);
   added.is_part_ = true;
@@ -72,22 +69,17 @@ void LayerContainer::set(std::int64_t position, LayerPtr layer) {
 void LayerContainer::erase(std::int64_t position) {
   const std::size_t place = index(position);
   const LayerPtr erased = std::move(children_[place].owner);  // goes when the list is in order
+  names_.erase(children_[place].name);
   children_.erase(children_.begin() + at(place));
-  renumber(place);
 }
 
 std::vector<LayerPtr> LayerContainer::share_range(std::int64_t start, std::int64_t stop) const {
   const auto clamped = [this](std::int64_t i) { return std::clamp<std::int64_t>(i < 0 ? i + size() : i, 0, size()); };
-  std::vector<LayerPtr> layers;
-  for (std::int64_t i = clamped(start); i < clamped(stop); ++i) layers.push_back(share(i));
-  return layers;
-}
-
-// Cannot fail, as numbers are short enough to lie in the string itself.
-void LayerContainer::renumber(std::size_t first) {
-  for (std::size_t i = first; i < children_.size(); ++i) {
-    if (is_number(children_[i].name)) children_[i].name = std::to_string(i);
-  }
+  return detail::with_out_of_memory("slice", [&] {
+    std::vector<LayerPtr> layers;
+    for (std::int64_t i = clamped(start); i < clamped(stop); ++i) layers.push_back(share(i));
+    return layers;
+  });
 }
 
 }  // namespace dygrad

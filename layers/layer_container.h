@@ -11,8 +11,9 @@
 namespace dygrad {
 
 /// Positions count from 0, negative ones from the back; others throw InvalidArgument. An element may be shared with
-/// other containers. Elements added without a name are named by their position, and renamed when that changes. A call
-/// that throws changes nothing.
+/// other containers. Elements added without a name are named by their position, and renamed when that changes; so a
+/// name that a user gives to any part of a container must not be a number: InvalidArgument. A layer that is null, or
+/// that holds this container, throws InvalidArgument. A call that throws changes nothing.
 class DYGRAD_API LayerContainer : public Layer {
  public:
   std::int64_t size() const { return static_cast<std::int64_t>(child_entries().size()); }
@@ -68,7 +69,7 @@ class DYGRAD_API LayerContainer : public Layer {
   Iterator end() const { return {this, size()}; }
 
  protected:
-  LayerContainer() = default;
+  LayerContainer() { has_positions_ = true; }
   std::size_t index(std::int64_t position) const;
   std::vector<LayerPtr> share_range(std::int64_t start, std::int64_t stop) const;
 
@@ -79,8 +80,6 @@ class DYGRAD_API LayerContainer : public Layer {
     append(std::move(layer));
     return made;
   }
-  /// Names of elements from `first` on that are numbers become their positions.
-  void renumber(std::size_t first);
 };
 
 }  // namespace dygrad

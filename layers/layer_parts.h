@@ -1,8 +1,10 @@
 // What a layer has registered, by name. Not members of Layer, whose names would hide those of users' own layers.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <dygrad/core/tensor.h>
 #include <dygrad/layers/parameter.h>
@@ -27,10 +29,14 @@ struct NamedBuffer {
 };
 
 struct NamedSublayer {
-  std::string name;
+  std::string name;  // empty for an element of a container that its position names
   Layer* layer;
   LayerPtr owner;  // null for members
 };
+
+inline std::string name_at(const std::vector<NamedSublayer>& list, std::size_t i) {
+  return list[i].name.empty() ? std::to_string(i) : list[i].name;
+}
 
 struct LayerWalk;
 

@@ -99,8 +99,8 @@ std::vector<std::pair<std::string, Layer*>> Layer::named_children() {
   return detail::with_out_of_memory("named_children", [&] {
     std::vector<std::pair<std::string, Layer*>> found;
     std::unordered_set<const Layer*> seen;
-    for (const detail::NamedSublayer& child : children_) {
-      if (seen.insert(child.layer).second) found.emplace_back(child.name, child.layer);
+    for (std::size_t i = 0; i < children_.size(); ++i) {
+      if (seen.insert(children_[i].layer).second) found.emplace_back(detail::name_at(children_, i), children_[i].layer);
     }
     return found;
   });
@@ -131,6 +131,7 @@ void Layer::clear_gradients() {
 }
 
 Layer& Layer::apply(const std::function<void(Layer&)>& visit) {
+  if (!visit) throw InvalidArgument(Message("apply", "the function is empty.").fix("pass a function or a lambda"));
   std::vector<Layer*> order;  // complete before the first visit, which may add layers
   detail::with_out_of_memory("apply", [&] {
     LayerWalk::run(

@@ -50,7 +50,8 @@ struct LayerWalk {
       const NamedSublayer& child = level.layer->children_[level.next++];
       if (met.contains(child.layer)) continue;
       if (!path.empty()) path += '.';
-      path += child.name;
+      if (child.name.empty()) path += std::to_string(level.next - 1);
+      else path += child.name;
       go_into(*child.layer);
     }
   }

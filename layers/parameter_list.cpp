@@ -8,14 +8,16 @@
 
 namespace dygrad {
 
-ParameterList::ParameterList(std::initializer_list<Parameter> parameters) {
+ParameterList::ParameterList() { has_positions_ = true; }
+
+ParameterList::ParameterList(std::initializer_list<Parameter> parameters) : ParameterList() {
   for (const Parameter& parameter : parameters) append(parameter);
 }
 
 void ParameterList::append(Parameter parameter) {
   detail::with_out_of_memory("append", [&] {
     if (items_.size() == items_.capacity()) items_.reserve(2 * items_.size() + 4);  // before anything changes
-    items_.push_back(&add_parameter(std::to_string(size()), std::move(parameter)));
+    items_.push_back(&own_parameter("append", std::to_string(size()), std::move(parameter)));
   });
 }
 
@@ -31,9 +33,11 @@ Parameter& ParameterList::operator[](std::int64_t position) const {
 }
 
 std::vector<Parameter> ParameterList::items() const {
-  std::vector<Parameter> parameters;
-  for (const Parameter* item : items_) parameters.push_back(*item);
-  return parameters;
+  return detail::with_out_of_memory("items", [&] {
+    std::vector<Parameter> parameters;
+    for (const Parameter* item : items_) parameters.push_back(*item);
+    return parameters;
+  });
 }
 
 }  // namespace dygrad

@@ -23,11 +23,12 @@ Tensor Sequential::forward(const Tensor& x) {
 }
 
 Layer& Sequential::operator[](std::string_view name) const {
-  std::string names;
-  for (const detail::NamedSublayer& child : child_entries()) {
-    if (child.name == name) return *child.layer;
-    names += (names.empty() ? "" : ", ") + child.name;
+  const std::vector<detail::NamedSublayer>& children = child_entries();
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    if (children[i].name.empty() ? std::to_string(i) == name : children[i].name == name) return *children[i].layer;
   }
+  std::string names;
+  for (std::size_t i = 0; i < children.size(); ++i) names += (i == 0 ? "" : ", ") + detail::name_at(children, i);
   throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
                             .line("names: {}", names)
                             .fix("use one of these names, or a position"));

@@ -99,3 +99,51 @@ TEST_CASE("ParameterList names parameters by position") {
   CHECK(list.state_dict().contains("1"));
   CHECK_THROWS_AS(list[3], InvalidArgument);
 }
+
+TEST_CASE("numbers name positions only, so that no two parts have one name") {
+  Sequential net;
+  CHECK_THROWS_MATCHES(net.append("1", times(1)), InvalidArgument,
+                       Says("add_sublayer", "\"1\" is a number", "expected a name", "fix"));
+  CHECK_THROWS_AS(net.add_sublayer("7", times(1)), InvalidArgument);
+  CHECK_THROWS_AS(net.add_parameter("0", Parameter(ones({1}))), InvalidArgument);
+  CHECK_THROWS_AS((Sequential{{"0", times(1)}}), InvalidArgument);
+  CHECK(net.empty());
+  net.append("x1", times(1));
+  net.append(times(2));
+  net.extend({times(3), times(4)});
+  net.insert(0, times(5));
+  CHECK(paths(net) == Names{"0", "x1", "2", "3", "4"});
+  CHECK(net.state_dict().size() == 5);
+  CHECK(&net["2"] == &net[2]);
+  CHECK_THROWS_AS(net["1"], InvalidArgument);
+  net.erase(1);
+  CHECK(paths(net) == Names{"0", "1", "2", "3"});
+  net.append("x1", times(6));  // the name went with its layer
+  CHECK(paths(net) == Names{"0", "1", "2", "3", "x1"});
+  CHECK_THROWS_MATCHES(net["y"], InvalidArgument, Says("names: 0, 1, 2, 3, x1"));
+
+  ParameterList list{Parameter(ones({1}))};
+  CHECK_THROWS_AS(list.add_parameter("1", Parameter(ones({1}))), InvalidArgument);
+  list.append(Parameter(ones({1})));
+  CHECK(list.size() == 2);
+  Layer plain;
+  plain.add_sublayer("7", times(1));  // has no positions
+  CHECK(paths(plain) == Names{"7"});
+}
+
+TEST_CASE("containers of many parts take time in proportion to them") {
+  // A scan of all parts for each of them would be a thousand million steps.
+  constexpr std::int64_t kMany = 40'000;
+  const LayerPtr layer = make_layer<ReLU>();
+  const Parameter parameter(ones({1}));
+  Sequential named, front;
+  ParameterList list;
+  for (std::int64_t i = 0; i < kMany; ++i) {
+    named.append("layer" + std::to_string(i), layer);
+    list.append(parameter);
+  }
+  for (std::int64_t i = 0; i < 5'000; ++i) front.insert(0, layer);
+  CHECK(named.size() == kMany);
+  CHECK(list.size() == kMany);
+  CHECK(front.size() == 5'000);
+}

@@ -192,3 +192,10 @@ TEST_CASE("anomaly mode tells the layer an op was recorded in") {
   CHECK_THROWS_MATCHES((bad * 0.0).sum().backward(), GraphError, Says("log"));
   CHECK_THAT(static_cast<Node*>(y.impl()->autograd.get())->describe(), ContainsSubstring("in scale_0"));
 }
+
+TEST_CASE("empty functions are refused when they are given") {
+  Layer layer;
+  CHECK_THROWS_MATCHES(layer.register_forward_pre_hook({}), InvalidArgument, Says("register_forward_pre_hook", "empty"));
+  CHECK_THROWS_MATCHES(layer.register_forward_post_hook({}), InvalidArgument, Says("register_forward_post_hook", "fix"));
+  CHECK_THROWS_MATCHES(layer.apply({}), InvalidArgument, Says("apply", "empty"));
+}
