@@ -26,7 +26,17 @@ StateDict detail::LayerWalk::state(const Layer& root, bool use_structured_name) 
                               .got("names of two naming scopes")
                               .fix("use structured names, or make both in one UniqueNameGuard"));
   };
+  // Each level that holds the one below twice doubles their number.
+  constexpr std::int64_t kMostPaths = std::int64_t{1} << 20;
+  std::int64_t paths = 0;
   const auto enter = [&](const std::string& path, const Layer& layer) {
+    if (++paths > kMostPaths) {
+      throw InvalidArgument(Message("state_dict", "shared layers lead to too many paths.")
+                                .line("one of them is {}", path)
+                                .expected("at most {} paths from {} to its sublayers", kMostPaths, root.full_name())
+                                .got("more")
+                                .fix("take the state of the shared layers on their own"));
+    }
     for (const NamedParameter& entry : layer.parameters_) add_parameter(path, entry);
     for (const NamedBuffer& entry : layer.buffers_) {
       if (entry.persistable && entry.tensor->defined()) entries.emplace_back(join(path, entry.name), *entry.tensor);

@@ -137,3 +137,49 @@ TEST_CASE("setting a parameter to what does not fit names it") {
   CHECK_THROWS_MATCHES(net.parameters()[1].set_value(zeros({3}, float64)), DtypeError,
                        Says("set_value", "linear_0.b_0", "expected float32", "got float64", "fix"));
 }
+
+TEST_CASE("a state dict stays in order while entries come and go") {
+  StateDict state;
+  const Tensor x = ones({1});
+  constexpr int kMany = 20'000;  // a scan for each of them would be hundreds of millions of steps
+  const auto name = [](int i) { return "entry" + std::to_string(i); };
+  for (int i = 0; i < kMany; ++i) state.insert(name(i), x);
+  for (int i = 0; i < kMany; ++i) state.set(name(i), x);
+  for (int i = kMany - 1; i >= 3; --i) CHECK(state.erase(name(i)));
+  state.erase(name(1));
+  state.insert(name(1), zeros({1}));
+  Names names;
+  for (const auto& [key, tensor] : state) names.push_back(key);
+  CHECK(names == Names{"entry0", "entry2", "entry1"});
+  CHECK(state.at("entry1").item() == 0);
+  CHECK(!state.find("entry3"));
+  StateDict copy = state;
+  copy.erase("entry0");
+  copy.set("entry2", zeros({1}));
+  CHECK(state.at("entry2").item() == 1);
+  CHECK(copy.entries().front().first == "entry2");
+  StateDict moved = std::move(copy);
+  CHECK(moved.contains("entry1"));
+  moved.insert_all("again.", moved);
+  CHECK(moved.size() == 4);
+  CHECK_THROWS_AS(moved.insert_all("again.", StateDict({{"new", x}, {"entry1", x}})), InvalidArgument);
+  CHECK(moved.size() == 4);
+  CHECK(!moved.contains("again.new"));
+}
+
+TEST_CASE("layers that are shared at every level have a limit of paths") {
+  const auto nested = [](int depth) {
+    LayerPtr layer = std::make_shared<Linear>(Linear::Options{.input_dim = 1, .output_dim = 1, .bias_attr = false});
+    for (int i = 0; i < depth; ++i) {
+      auto above = std::make_shared<Layer>();
+      above->add_sublayer("a", layer);
+      above->add_sublayer("b", layer);
+      layer = above;
+    }
+    return layer;
+  };
+  CHECK(nested(3)->state_dict().size() == 8);
+  CHECK_THROWS_MATCHES(nested(40)->state_dict(), InvalidArgument,
+                       Says("state_dict", "too many paths", "at most 1048576", "fix"));
+  CHECK(nested(40)->parameters().size() == 1);
+}
