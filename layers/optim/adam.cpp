@@ -2,19 +2,14 @@
 
 #include <cmath>
 
+#include <dygrad/core/out_of_memory.h>
+#include <dygrad/layers/number_range.h>
 #include <dygrad/layers/optim/option_range.h>
 #include <dygrad/layers/optim/update.h>
 
 namespace dygrad {
 
 namespace detail {
-
-namespace {
-/// Not rounded to 0 by the parameter's dtype.
-bool is_positive_as(DType dtype, double value) {
-  return dispatch_float(dtype, "Adam", [&]<class T>() { return static_cast<T>(value) > 0; });
-}
-}  // namespace
 
 AdamRule::AdamRule(const char* op, double beta1, double beta2, double epsilon, AdamEpsilon epsilon_form,
                    const std::vector<Parameter>& parameters)
@@ -24,11 +19,11 @@ AdamRule::AdamRule(const char* op, double beta1, double beta2, double epsilon, A
   require_option(op, epsilon > 0 && std::isfinite(epsilon), "epsilon > 0, finite", "epsilon", epsilon);
   for (const Parameter& parameter : parameters) {
     if (is_positive_as(parameter.dtype(), epsilon)) continue;
-    throw InvalidArgument(Message(op, "epsilon is zero in a parameter's dtype.")
+    throw InvalidArgument(Message(op, "epsilon is zero or infinite in a parameter's dtype.")
                               .line("parameter \"{}\" {}", parameter.name(), parameter.dtype())
-                              .expected("epsilon > 0 as {}", parameter.dtype())
+                              .expected("epsilon > 0, finite, as {}", parameter.dtype())
                               .got("epsilon = {}", epsilon)
-                              .fix("use a larger epsilon, such as 1e-8"));
+                              .fix("use an epsilon such as 1e-8"));
   }
 }
 
@@ -59,16 +54,19 @@ void AdamRule::operator()(const OptimizerUpdate& u) const {
 
 Adam::Adam(std::vector<Parameter> parameters) : Adam(std::move(parameters), Options{}) {}
 
-Adam::Adam(std::vector<Parameter> parameters, Options o)
+Adam::Adam(std::vector<Parameter> parameters, Options o) try
     : Optimizer("Adam", std::move(parameters), {o.learning_rate, o.regularization, o.grad_clip, o.advance_schedule},
                 {{.name = "moment1"}, {.name = "moment2", .not_negative = true}}),
-      rule_("Adam", o.beta1, o.beta2, o.epsilon, o.epsilon_form, this->parameters()) {}
+      rule_("Adam", o.beta1, o.beta2, o.epsilon, o.epsilon_form, this->parameters()) {
+} catch (const std::bad_alloc&) {
+  detail::fail_out_of_memory("Adam");
+}
 
 void Adam::update(const OptimizerUpdate& u) { rule_(u); }
 
 AdamW::AdamW(std::vector<Parameter> parameters) : AdamW(std::move(parameters), Options{}) {}
 
-AdamW::AdamW(std::vector<Parameter> parameters, Options o)
+AdamW::AdamW(std::vector<Parameter> parameters, Options o) try
     : Optimizer("AdamW", std::move(parameters), {o.learning_rate, {}, o.grad_clip, o.advance_schedule},
                 {{.name = "moment1"}, {.name = "moment2", .not_negative = true}}),
       rule_("AdamW", o.beta1, o.beta2, o.epsilon, o.epsilon_form, this->parameters()),
@@ -76,6 +74,8 @@ AdamW::AdamW(std::vector<Parameter> parameters, Options o)
       decays_(std::move(o.apply_decay_param_fun)) {
   detail::require_option("AdamW", detail::is_rate(weight_decay_), "weight_decay >= 0, finite", "weight_decay",
                          weight_decay_);
+} catch (const std::bad_alloc&) {
+  detail::fail_out_of_memory("AdamW");
 }
 
 void AdamW::update(const OptimizerUpdate& u) { rule_(u); }

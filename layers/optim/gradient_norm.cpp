@@ -84,16 +84,17 @@ double largest(std::span<const Tensor> tensors) {
 
 }  // namespace
 
-double clip_factor(std::span<const Tensor> gradients, double clip_norm) {
+ClipFactor clip_factor(std::span<const Tensor> gradients, double clip_norm) {
   // A smaller sum may have lost squares that underflowed; of this one they are no part.
   constexpr double kSmallest = 0x1p-900;
   const double sum = sum_of_squares(gradients, 1);
-  if (sum > kSmallest && std::isfinite(sum)) return clip_norm / std::max(std::sqrt(sum), clip_norm);
+  if (sum > kSmallest && std::isfinite(sum)) return {clip_norm / std::max(std::sqrt(sum), clip_norm)};
   const double top = largest(gradients);
-  if (!std::isfinite(top)) return clip_norm / top;
-  if (top == 0) return 1;
-  const double scale = std::ldexp(1.0, std::clamp(-std::ilogb(top), -1022, 1022));
-  return std::min(clip_norm * scale / std::sqrt(sum_of_squares(gradients, scale)), 1.0);
+  if (!std::isfinite(top)) return {clip_norm / top};
+  if (top == 0) return {};
+  const int exponent = std::clamp(-std::ilogb(top), -1022, 1022);
+  const double factor = clip_norm / std::sqrt(sum_of_squares(gradients, std::ldexp(1.0, exponent)));
+  return std::ldexp(factor, exponent) < 1 ? ClipFactor{factor, exponent} : ClipFactor{};
 }
 
 }  // namespace dygrad::detail

@@ -1,5 +1,6 @@
 #include <dygrad/layers/optim/momentum.h>
 
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/layers/optim/option_range.h>
 #include <dygrad/layers/optim/update.h>
 
@@ -7,12 +8,14 @@ namespace dygrad {
 
 Momentum::Momentum(std::vector<Parameter> parameters) : Momentum(std::move(parameters), Options{}) {}
 
-Momentum::Momentum(std::vector<Parameter> parameters, Options o)
+Momentum::Momentum(std::vector<Parameter> parameters, Options o) try
     : Optimizer("Momentum", std::move(parameters), {o.learning_rate, o.regularization, o.grad_clip, o.advance_schedule},
                 {{.name = "velocity"}}),
       momentum_(o.momentum),
       use_nesterov_(o.use_nesterov) {
   detail::require_option("Momentum", momentum_ >= 0 && momentum_ <= 1, "0 <= momentum <= 1", "momentum", momentum_);
+} catch (const std::bad_alloc&) {
+  detail::fail_out_of_memory("Momentum");
 }
 
 void Momentum::update(const OptimizerUpdate& u) {

@@ -5,10 +5,13 @@
 #include <unordered_set>
 
 #include <dygrad/core/copy.h>
+#include <dygrad/core/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
 #include <dygrad/core/out_of_memory.h>
+#include <dygrad/layers/memory_ranges.h>
+#include <dygrad/layers/number_range.h>
 #include <dygrad/layers/optim/gradient_norm.h>
 
 namespace dygrad {
@@ -22,15 +25,22 @@ bool has_order_of(const Tensor& x, const Tensor& other) {
          (x.is_contiguous(MemoryFormat::channels_last) && other.is_contiguous(MemoryFormat::channels_last));
 }
 
-Tensor in_order_of(const Tensor& x, const Tensor& dense) {
-  if (has_order_of(x, dense)) return x;
+/// A gradient in the order of the value that it changes; a copy also where it lies in memory that the step writes.
+Tensor ready_gradient(const Tensor& x, const Tensor& dense, const detail::MemoryRanges& written) {
+  if (has_order_of(x, dense) && !written.meet(x)) return x;
   const Tensor copy = raw::empty_like(dense, x.dtype());
   raw::copy(x, copy);
   return copy;
 }
 
-bool is_finite_as(DType dtype, double value) {
-  return dispatch_float(dtype, "learning_rate", [&]<class T>() { return std::isfinite(static_cast<T>(value)); });
+/// Throws InvalidArgument if a finite number is infinite in the parameter's dtype.
+void check_in_dtype(const std::string& op, const Parameter& parameter, std::string_view what, double number) {
+  if (!std::isfinite(number) || detail::is_finite_as(parameter.dtype(), number)) return;
+  throw InvalidArgument(Message(op, fmt::format("{} is infinite in a parameter's dtype.", what))
+                            .line("parameter \"{}\" {}", parameter.name(), parameter.dtype())
+                            .expected("a number that is finite as {}", parameter.dtype())
+                            .got("{}", number)
+                            .fix("use a smaller number, or float64"));
 }
 
 }  // namespace
@@ -38,7 +48,7 @@ bool is_finite_as(DType dtype, double value) {
 /// A parameter to be updated, in dense memory, with all that its update needs.
 struct detail::PendingUpdate {
   std::size_t index;
-  Tensor value;  // the parameter itself, or a copy of one with gaps
+  Tensor value;  // the parameter itself, or room for a copy of one with gaps
   Tensor grad;
   GradientRule rule{};
   double lr = 0;
@@ -48,8 +58,28 @@ struct detail::PendingUpdate {
 
 using detail::PendingUpdate;
 
+namespace {
+
+bool is_normal_as(DType dtype, double value) {
+  return dispatch_float(dtype, "optimizer", [&]<class T>() { return std::isnormal(static_cast<T>(value)); });
+}
+
+/// A factor that the dtype would round, as only huge gradients have, is split: a copy of the gradient takes a power of
+/// two, so large that what comes of it has all its digits, and the rule takes the rest.
+void scale_gradient(PendingUpdate& one, detail::ClipFactor factor) {
+  one.rule.scale = std::ldexp(factor.factor, factor.exponent);
+  if (is_normal_as(one.grad.dtype(), one.rule.scale) || !std::isnormal(factor.factor)) return;
+  constexpr int kRest = 100;  // well within the exponents of float32
+  const int exponent = std::ilogb(factor.factor) + factor.exponent + kRest;
+  one.grad = raw::map(
+      "optimizer", [exponent](auto g) { return std::ldexp(g, exponent); }, one.grad);
+  one.rule.scale = std::ldexp(factor.factor, factor.exponent - exponent);
+}
+
+}  // namespace
+
 Optimizer::Optimizer(std::string name, std::vector<Parameter> parameters, Settings settings,
-                     std::vector<Accumulator> accumulators)
+                     std::vector<Accumulator> accumulators) try
     : name_(std::move(name)),
       parameters_(std::move(parameters)),
       settings_(std::move(settings)),
@@ -67,20 +97,40 @@ Optimizer::Optimizer(std::string name, std::vector<Parameter> parameters, Settin
       throw InvalidArgument(Message(name_, fmt::format("parameter \"{}\" is listed twice.", parameters_[i].name()))
                                 .fix("list each parameter once, also where layers share it"));
     }
+    check_in_dtype(name_, parameters_[i], "the regularizer's coefficient", settings_.regularization.coefficient());
+    if (const GradientClipByValue* clip = settings_.grad_clip.by_value()) {
+      check_in_dtype(name_, parameters_[i], "the upper limit of grad_clip", clip->max);
+      check_in_dtype(name_, parameters_[i], "the lower limit of grad_clip", clip->min.value_or(-clip->max));
+    }
   }
+} catch (const std::bad_alloc&) {
+  detail::fail_out_of_memory("Optimizer");
 }
 
 Optimizer::~Optimizer() = default;
 
+/// What a step may write: parameters, and accumulators, whose handles state_dict() gives away.
+detail::MemoryRanges Optimizer::written_memory() const {
+  detail::MemoryRanges written;
+  for (const Parameter& parameter : parameters_) written.add(parameter);
+  for (const detail::OptimizerSlot& slot : slots_) {
+    for (const Tensor& accumulator : slot.accumulators) written.add(accumulator);
+  }
+  written.sort();
+  return written;
+}
+
 std::vector<PendingUpdate> Optimizer::prepare() const {
+  const detail::MemoryRanges written = written_memory();
   std::vector<PendingUpdate> pending;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = parameters_[i];
     if (!parameter.trainable()) continue;
     const Tensor grad = parameter.grad();
     if (!grad.defined()) continue;
-    const Tensor value = is_dense(parameter) ? static_cast<const Tensor&>(parameter) : raw::clone(parameter);
-    pending.push_back({.index = i, .value = value, .grad = in_order_of(grad, value)});
+    const Tensor value =
+        is_dense(parameter) ? static_cast<const Tensor&>(parameter) : raw::empty_like(parameter, parameter.dtype());
+    pending.push_back({.index = i, .value = value, .grad = ready_gradient(grad, value, written)});
     if (slots_[i].step == 0) pending.back().first_accumulators = make_accumulators(parameter);
     const Regularizer own = parameter.regularizer();
     const Regularizer decay = own ? own : settings_.regularization;
@@ -98,7 +148,7 @@ void Optimizer::set_rates(std::vector<PendingUpdate>& pending) const {
     const Parameter& parameter = parameters_[one.index];
     one.lr = lr * parameter.learning_rate();
     one.keep = 1 - one.lr * decoupled_decay(parameter);
-    if (is_finite_as(parameter.dtype(), one.lr) && is_finite_as(parameter.dtype(), one.keep)) continue;
+    if (detail::is_finite_as(parameter.dtype(), one.lr) && detail::is_finite_as(parameter.dtype(), one.keep)) continue;
     throw InvalidArgument(Message(name_, "the learning rate is not finite in a parameter's dtype.")
                               .line("parameter \"{}\" {}", parameter.name(), parameter.dtype())
                               .expected("a finite rate times the parameter's factor")
@@ -120,15 +170,17 @@ void Optimizer::apply_clip(std::vector<PendingUpdate>& ready) const {
   } else if (const auto* by_norm = clip.by_norm()) {
     for (PendingUpdate& one : ready) {
       if (!clipped(one)) continue;
-      one.rule.scale = detail::clip_factor({&one.grad, 1}, by_norm->clip_norm);
+      scale_gradient(one, detail::clip_factor({&one.grad, 1}, by_norm->clip_norm));
     }
   } else if (const auto* by_global_norm = clip.by_global_norm()) {
     std::vector<Tensor> together;
     for (const PendingUpdate& one : ready) {
       if (clipped(one)) together.push_back(one.grad);
     }
-    const double scale = detail::clip_factor(together, by_global_norm->clip_norm);
-    for (PendingUpdate& one : ready) one.rule.scale = clipped(one) ? scale : 1;
+    const detail::ClipFactor factor = detail::clip_factor(together, by_global_norm->clip_norm);
+    for (PendingUpdate& one : ready) {
+      if (clipped(one)) scale_gradient(one, factor);
+    }
   }
 }
 
@@ -146,6 +198,8 @@ void Optimizer::update_one(PendingUpdate& pending) {
   detail::OptimizerSlot& slot = slots_[pending.index];
   if (slot.step == 0) slot.accumulators = std::move(pending.first_accumulators);
   ++slot.step;
+  // Only now, as the parameters before this one may lie in the same memory.
+  if (!pending.value.is_same(parameter)) raw::copy(parameter, pending.value);
   update({.parameter = parameter,
           .value = pending.value,
           .grad = pending.grad,

@@ -317,3 +317,70 @@ TEST_CASE("a state whose schedule would then give no rate is refused") {
   CHECK(adam.global_step() == 0);
   CHECK(rate.count() == 0);
 }
+
+TEST_CASE("a gradient may lie in memory that the update writes") {
+  const auto values = [](const Tensor& x) { return x.to_vector<double>(); };
+  using Values = std::vector<double>;
+  {  // another parameter's value
+    const Tensor all = arange(0, 4, 1, float64);
+    Parameter p(all.slice(0, 0, 2)), q(all.slice(0, 2, 4));
+    q.set_grad(p.detach());
+    p.set_grad(ones({2}, float64));
+    SGD({p, q}, {.learning_rate = 1}).step();
+    CHECK(values(p) == Values{-1, 0});
+    CHECK(values(q) == Values{2, 2});
+  }
+  {  // the parameter's own, one element further
+    const Tensor all = arange(0, 40, 1, float64);
+    Parameter p(all.slice(0, 1, 40));
+    p.set_grad(all.slice(0, 0, 39));
+    SGD({p}, {.learning_rate = 1}).step();
+    CHECK(values(p) == Values(39, 1));
+  }
+  {  // memory that is borrowed twice
+    std::vector<double> memory{0, 1, 2, 3};
+    Parameter p(from_memory(memory.data(), {2}, float64)), q(from_memory(memory.data() + 2, {2}, float64));
+    q.set_grad(from_memory(memory.data(), {2}, float64));
+    p.set_grad(ones({2}, float64));
+    SGD({p, q}, {.learning_rate = 1}).step();
+    CHECK(memory == Values{-1, 0, 2, 2});
+  }
+  {  // an accumulator, whose handle the state gives away
+    Parameter p = with_grad(0, 1), q = with_grad(0, 1);
+    Momentum momentum({p, q}, {.learning_rate = 1, .momentum = 1});
+    momentum.step();  // velocities of 1
+    q.set_grad(momentum.state_dict().at("0.velocity"));
+    momentum.step();
+    CHECK(values(p) == Values{-3, -3});
+    CHECK(values(q) == Values{-3, -3});
+  }
+}
+
+TEST_CASE("parameters that share elements each get their whole update") {
+  const Tensor all = zeros({2, 2}, float64);
+  Parameter p(all), columns(all.transpose(0, 1)), gaps(all.slice(1, 0, 1));
+  for (Parameter* one : {&p, &columns, &gaps}) one->set_grad(ones_like(*one));
+  SGD({p, columns, gaps}, {.learning_rate = 1}).step();
+  CHECK(all.to_vector<double>() == std::vector<double>{-3, -2, -3, -2});
+}
+
+TEST_CASE("clipping by norm keeps all digits of float32 gradients of any size") {
+  const double epsilon = 0x1p-23;
+  for (const double size : {1e38, 2e38, 3e38}) {
+    for (const double clip_norm : {1., 1e-3, 1e-8, 1e-30}) {
+      for (const bool global : {false, true}) {
+        CAPTURE(size, clip_norm, global);
+        Parameter p(zeros({2}));
+        p.set_grad(full({2}, size));
+        SGD({p}, {.learning_rate = 1,
+                  .grad_clip = global ? GradientClip(GradientClipByGlobalNorm{clip_norm}) : GradientClipByNorm{clip_norm}})
+            .step();
+        CHECK(std::abs(first(p) + clip_norm / std::sqrt(2.)) <= 2 * epsilon * clip_norm);
+      }
+    }
+  }
+  Parameter p(zeros({2}, float64));
+  p.set_grad(full({2}, 1e308, float64));
+  SGD({p}, {.learning_rate = 1, .grad_clip = GradientClipByNorm{1e-9}}).step();
+  CHECK(std::abs(first(p) + 1e-9 / std::sqrt(2.)) <= 8 * 0x1p-52 * 1e-9);
+}
