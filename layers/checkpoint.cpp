@@ -26,6 +26,18 @@ LoadReport prefixed(const std::string& prefix, LoadReport report) {
   return report;
 }
 
+/// A file that load_checkpoint would refuse is not written.
+void check_loadable(const std::string& path, const Optimizer& optimizer, const StateDict& state) {
+  (void)optimizer.get_lr();
+  const LoadReport report = prefixed("optimizer.", optimizer.compare_dict(state));
+  if (report.ok()) return;
+  Message text("save_checkpoint", "the optimizer's state could not be loaded again.");
+  (void)std::move(text).line("file {}, not written", path);
+  for (const std::string& entry : report.mismatched) (void)std::move(text).line("mismatched {}", entry);
+  throw InvalidArgument(
+      std::move(text).fix("go on from an earlier checkpoint, with a smaller learning rate or clipped gradients"));
+}
+
 }  // namespace
 
 void save_state(const std::string& path, const StateDict& state, const StateMetadata& metadata) {
@@ -55,10 +67,14 @@ StateMetadata load_state(const std::string& path, Layer& layer, const LoadOption
 
 void save_checkpoint(const std::string& path, const Layer& model, const Optimizer& optimizer,
                      const StateMetadata& metadata) {
-  StateDict state;
-  state.insert_all("model.", model.state_dict());
-  state.insert_all("optimizer.", optimizer.state_dict());
-  save_state(path, state, metadata);
+  detail::with_out_of_memory("save_checkpoint", [&] {
+    const StateDict optimizer_state = optimizer.state_dict();
+    check_loadable(path, optimizer, optimizer_state);
+    StateDict state;
+    state.insert_all("model.", model.state_dict());
+    state.insert_all("optimizer.", optimizer_state);
+    save_state(path, state, metadata);
+  });
 }
 
 StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer, const LoadOptions& options) {

@@ -14,7 +14,8 @@ class Optimizer;
 
 using StateMetadata = std::map<std::string, std::string>;
 
-/// The file is replaced as a whole or, on an error, not at all. Throws IoError.
+/// The file is replaced as a whole or, on an error, not at all. Values are saved as they are, NaN included. Throws
+/// IoError; InvalidArgument for an undefined tensor, or a name that is "__metadata__" or not UTF-8.
 DYGRAD_API void save_state(const std::string& path, const StateDict& state, const StateMetadata& metadata = {});
 DYGRAD_API void save_state(const std::string& path, const Layer& layer, const StateMetadata& metadata = {});
 
@@ -24,14 +25,18 @@ struct LoadedState {
 };
 /// Throws IoError if the file is missing, unreadable, malformed, or takes more memory than `options` allow.
 DYGRAD_API LoadedState load_state(const std::string& path, const LoadOptions& options = {});
-/// Reads a file into a layer, strictly; the layer is unchanged if anything does not fit. Returns the metadata.
+/// Reads a file into a layer, strictly; the layer is unchanged if anything does not fit. Returns the metadata. Throws
+/// IoError as above, InvalidArgument listing every missing, unexpected and misshapen name.
 DYGRAD_API StateMetadata load_state(const std::string& path, Layer& layer, const LoadOptions& options = {});
 
-/// A model and its optimizer (with step counts and schedule) in one file, under "model." and "optimizer.".
+/// A model and its optimizer (with step counts and schedule) in one file, under "model." and "optimizer.". What
+/// load_checkpoint would refuse is not written: throws InvalidArgument, in the same words, where training has led to an
+/// accumulator that is not finite, or a rate that is negative or not finite. Throws IoError as save_state.
 DYGRAD_API void save_checkpoint(const std::string& path, const Layer& model, const Optimizer& optimizer,
                                 const StateMetadata& metadata = {});
 /// Training then goes on as if it had never stopped. Both are unchanged if anything does not fit. Returns the metadata.
-/// Throws IoError, InvalidArgument.
+/// Throws IoError as load_state; InvalidArgument if names, shapes or dtypes do not fit, or a number of the optimizer is
+/// out of its range (see Optimizer::set_state_dict). Values of the model are taken as they are.
 DYGRAD_API StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer,
                                          const LoadOptions& options = {});
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <unordered_map>
+#include <set>
 
 #include <dygrad/core/copy.h>
 #include <dygrad/core/error.h>
@@ -39,19 +39,17 @@ std::optional<double> first_outside(const Tensor& x, double lowest) {
 /// Looks entries up by name, and collects what is wrong with them.
 class StateCheck {
  public:
-  explicit StateCheck(const StateDict& state) : state_(state) {
-    for (const auto& [name, tensor] : state) unused_.emplace(name, &tensor);
-  }
+  explicit StateCheck(const StateDict& state) : state_(state) {}
 
   /// The entry if it is there and fits; else null, and reported.
   const Tensor* expect(const std::string& name, DType dtype, const Shape& shape) {
-    const auto found = unused_.find(name);
-    if (found == unused_.end()) {
+    const Tensor* found = state_.find(name);
+    if (!found) {
       report_.missing.push_back(name);
       return nullptr;
     }
-    const Tensor& tensor = *found->second;
-    unused_.erase(found);
+    used_.insert(name);
+    const Tensor& tensor = *found;
     if (tensor.defined() && tensor.dtype() == dtype && tensor.shape() == shape) return &tensor;
     mismatch(name, fmt::format("expected {} {}, got {}", dtype, shape, describe(tensor)));
     return nullptr;
@@ -82,10 +80,10 @@ class StateCheck {
       mismatch(name, fmt::format("expected finite numbers{}, got {}", not_negative ? " >= 0" : "", *bad));
   }
 
-  bool has(const std::string& name) const { return unused_.contains(name); }
+  bool has(const std::string& name) const { return state_.contains(name); }
   LoadReport report() && {
     for (const auto& [name, tensor] : state_) {
-      if (unused_.contains(name)) report_.unexpected.push_back(name);
+      if (!used_.contains(name)) report_.unexpected.push_back(name);
     }
     return std::move(report_);
   }
@@ -96,7 +94,7 @@ class StateCheck {
   }
 
   const StateDict& state_;
-  std::unordered_map<std::string_view, const Tensor*> unused_;
+  std::set<std::string, std::less<>> used_;
   LoadReport report_;
 };
 
@@ -152,16 +150,14 @@ void Optimizer::set_state_dict(const StateDict& state) {
 
 // All that can fail comes first; the schedule, which may be the user's, is the last of it.
 void Optimizer::load(const StateDict& state) {
-  std::unordered_map<std::string_view, const Tensor*> entries;
-  for (const auto& [name, tensor] : state) entries.emplace(name, &tensor);
   std::vector<detail::OptimizerSlot> slots(slots_.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    const auto step = entries.find(key(i, "step"));
-    if (step == entries.end()) continue;
-    slots[i].step = step->second->item<std::int64_t>();
+    const Tensor* step = state.find(key(i, "step"));
+    if (!step) continue;
+    slots[i].step = step->item<std::int64_t>();
     slots[i].accumulators = make_accumulators(parameters_[i]);
     for (std::size_t a = 0; a < accumulators_.size(); ++a) {
-      slots[i].accumulators[a].set_value(*entries.at(key(i, accumulators_[a].name)));
+      slots[i].accumulators[a].set_value(state.at(key(i, accumulators_[a].name)));
     }
   }
   const std::int64_t global_step = state.at("global_step").item<std::int64_t>();

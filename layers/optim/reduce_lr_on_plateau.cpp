@@ -7,6 +7,7 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/layers/optim/option_range.h>
 
 namespace dygrad {
@@ -30,9 +31,10 @@ ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
   require(o.mode == "min" || o.mode == "max", "mode \"min\" or \"max\"", o.mode);
   require(o.threshold_mode == "rel" || o.threshold_mode == "abs", "threshold_mode \"rel\" or \"abs\"",
           o.threshold_mode);
-  detail::require_option("ReduceLROnPlateau", o.patience >= 0, "patience >= 0", "patience",
+  const auto is_count = [](std::int64_t n) { return n >= 0 && n <= detail::kMostSteps; };
+  detail::require_option("ReduceLROnPlateau", is_count(o.patience), "0 <= patience <= 2^53", "patience",
                          static_cast<double>(o.patience));
-  detail::require_option("ReduceLROnPlateau", o.cooldown >= 0, "cooldown >= 0", "cooldown",
+  detail::require_option("ReduceLROnPlateau", is_count(o.cooldown), "0 <= cooldown <= 2^53", "cooldown",
                          static_cast<double>(o.cooldown));
   return o;
 }
@@ -105,7 +107,9 @@ struct ReduceLROnPlateau::Plateau final : Schedule::State {
 };
 
 ReduceLROnPlateau::ReduceLROnPlateau(Options options)
-    : Schedule(std::make_shared<Plateau>(checked(std::move(options)))) {}
+    : Schedule(detail::with_out_of_memory("ReduceLROnPlateau", [&] {
+        return std::make_shared<Plateau>(checked(std::move(options)));
+      })) {}
 
 void ReduceLROnPlateau::step(double loss) { static_cast<Plateau&>(shared_state()).step(loss); }
 

@@ -30,6 +30,10 @@ void Schedule::State::ranges(std::vector<detail::NumberRange>& list) const {
 }
 
 std::string Schedule::compare_state(const std::vector<double>& numbers) const {
+  return detail::with_out_of_memory("Schedule", [&] { return first_difference(numbers); });
+}
+
+std::string Schedule::first_difference(const std::vector<double>& numbers) const {
   const std::size_t expected = state().size();
   if (numbers.size() != expected) return fmt::format("expected {} numbers, got {}", expected, numbers.size());
   std::vector<detail::NumberRange> ranges;
@@ -57,6 +61,7 @@ void Schedule::check_and_load(const std::vector<double>& numbers) {
   };
   if (const std::string problem = compare_state(numbers); !problem.empty()) fail(problem);
   const std::vector<double> before = state();
+  if (numbers == before) return;
   const auto load = [this](const std::vector<double>& from) {
     const double* next = from.data();
     state_->load(next);
@@ -72,6 +77,23 @@ void Schedule::check_and_load(const std::vector<double>& numbers) {
   }
 }
 
+std::int64_t detail::checked_begin(const std::string& schedule, std::int64_t begin) {
+  if (begin >= -kMostSteps && begin <= kMostSteps) return begin;
+  throw InvalidArgument(Message(schedule, "begin is out of range.")
+                            .expected("{} <= begin <= {}", -kMostSteps, kMostSteps)
+                            .got("{}", begin)
+                            .fix("count from a number nearer to 0"));
+}
+
+void detail::check_first_rate(const std::string& schedule, std::int64_t begin, double rate) {
+  if (is_rate(rate)) return;
+  throw InvalidArgument(Message(schedule, "the formula gives no rate at begin.")
+                            .line("begin {}", begin)
+                            .expected("a finite number >= 0")
+                            .got("{}", rate)
+                            .fix("begin at 0 or later"));
+}
+
 std::int64_t detail::next_count(std::int64_t count, std::int64_t step) {
   std::int64_t next = 0;
   if (!__builtin_add_overflow(count, step, &next) && next >= -kMostSteps && next <= kMostSteps) return next;
@@ -81,9 +103,16 @@ std::int64_t detail::next_count(std::int64_t count, std::int64_t step) {
                             .fix("use a smaller begin or step"));
 }
 
+void detail::fail_empty_formula() {
+  throw InvalidArgument(
+      Message("Schedule", "the function is empty.").fix("pass a function of the count, or one of the formulas"));
+}
+
 std::string detail::formula_name(const std::type_info& type) { return class_name(type); }
 
-LearningRate::LearningRate(Schedule schedule) : schedule_(std::make_shared<Schedule>(std::move(schedule))) {}
+LearningRate::LearningRate(Schedule schedule)
+    : schedule_(detail::with_out_of_memory("learning_rate",
+                                           [&] { return std::make_shared<Schedule>(std::move(schedule)); })) {}
 
 double LearningRate::checked_rate(const Schedule& schedule) {
   const double rate = schedule.lr();

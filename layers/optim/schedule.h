@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,11 +12,13 @@
 #include <vector>
 
 #include <dygrad/core/export.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
 namespace detail {
 DYGRAD_API std::string formula_name(const std::type_info& type);
+[[noreturn]] DYGRAD_API void fail_empty_formula();
 
 /// What a number of a schedule's state may be.
 struct NumberRange {
@@ -26,6 +29,11 @@ struct NumberRange {
 
 /// Largest count: all up to it are exact as float64, which states consist of.
 inline constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
+
+/// Throws InvalidArgument if the first count is past kMostSteps either way.
+DYGRAD_API std::int64_t checked_begin(const std::string& schedule, std::int64_t begin);
+/// Throws InvalidArgument unless the rate at the first count is finite and not negative.
+DYGRAD_API void check_first_rate(const std::string& schedule, std::int64_t begin, double rate);
 
 /// Throws InvalidArgument where the sum is past kMostSteps either way.
 DYGRAD_API std::int64_t next_count(std::int64_t count, std::int64_t step);
@@ -39,14 +47,16 @@ concept ScheduleFormula = std::is_invocable_r_v<double, const F&, std::int64_t> 
 ///   Schedule rate = CosineDecay{.learning_rate = 0.1, .step_each_epoch = 100, .epochs = 10};
 ///   SGD sgd(model.parameters(), {.learning_rate = rate});
 ///   ... sgd.step(); rate.step();
-/// s starts at the formula's `begin` (0 if it has none) and grows by its `step` (1 if it has none).
+/// s starts at the formula's `begin` (0 if it has none) and grows by its `step` (1 if it has none). Throws
+/// InvalidArgument for an empty function, if |begin| > 2^53, and for what the formula says.
 /// The user advances it, as in Paddle 2.x, once per batch or per epoch as the formula is meant; or the optimizer does
 /// with `.advance_schedule = true`, once per step, as Paddle 1.8's minimize.
 class DYGRAD_API Schedule {
  public:
   template <class F>
   requires(!std::derived_from<F, Schedule> && ScheduleFormula<F>) Schedule(F formula)
-      : state_(std::make_shared<FormulaState<F>>(std::move(formula))) {}
+      : state_(detail::with_out_of_memory("Schedule",
+                                         [&] { return std::make_shared<FormulaState<F>>(std::move(formula)); })) {}
 
   /// The rate now, as the formula gives it; optimizers refuse one that is negative or not finite.
   double lr() const { return state_->lr(); }
@@ -64,7 +74,8 @@ class DYGRAD_API Schedule {
   /// All that changes over time, as numbers; for checkpoints.
   std::vector<double> state() const;
   /// Throws InvalidArgument, and stays as it is, unless it has as many numbers as state(), each in its range: counts
-  /// are whole, from 0 (or a negative `begin`) to 2^53; rates are not negative and finite, the one that follows too.
+  /// are whole, from 0 (or a negative `begin`) to 2^53; rates are not negative and finite, the one that follows too. Its
+  /// own state changes nothing, and is not refused for the rate that follows.
   void set_state(const std::vector<double>& numbers);
   /// What set_state would complain of: "count: expected ..., got ..."; empty if nothing.
   std::string compare_state(const std::vector<double>& numbers) const;
@@ -92,8 +103,15 @@ class DYGRAD_API Schedule {
   template <class F>
   struct FormulaState final : State {
     explicit FormulaState(F f) : formula(std::move(f)) {
+      if constexpr (std::is_constructible_v<F, std::nullptr_t> && requires { formula == nullptr; }) {
+        if (formula == nullptr) detail::fail_empty_formula();
+      }
       if constexpr (requires { formula.check(); }) formula.check();
-      if constexpr (requires { formula.begin; }) count = formula.begin;
+      if constexpr (requires { formula.begin; }) count = detail::checked_begin(name(), formula.begin);
+      // Before 0 a formula can lead anywhere; the library's own are looked at, as they depend on nothing else there.
+      if constexpr (requires { formula.check(); formula.begin; }) {
+        if (count < 0) detail::check_first_rate(name(), count, formula(count));
+      }
     }
     double lr() const override { return formula(count); }
     void advance() override {
@@ -137,6 +155,7 @@ class DYGRAD_API Schedule {
     F formula;
   };
 
+  std::string first_difference(const std::vector<double>& numbers) const;
   void check_and_load(const std::vector<double>& numbers);
 
   std::shared_ptr<State> state_;

@@ -123,6 +123,7 @@ void PolynomialDecay::check() const {
   require_rate("PolynomialDecay", "learning_rate", learning_rate);
   require_rate("PolynomialDecay", "end_learning_rate", end_learning_rate);
   require_rate("PolynomialDecay", "power", power);
+  require("PolynomialDecay", !cycle || begin >= 0, "begin >= 0 with cycle", "begin", as_double(begin));
   require("PolynomialDecay", decay_steps > 0, "decay_steps > 0", "decay_steps", as_double(decay_steps));
 }
 

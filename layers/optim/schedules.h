@@ -1,6 +1,7 @@
 // The formulas of learning-rate schedules; s is the schedule's count. Names and formulas as in Paddle's
 // fluid.dygraph. Impossible fields throw InvalidArgument when a Schedule is made of them: rates and decay rates are
-// finite and not negative, numbers of steps are positive, and what is said at the formula.
+// finite and not negative, numbers of steps are positive, a negative `begin` is one at which the formula gives a rate,
+// and what is said at the formula.
 #pragma once
 
 #include <cstdint>

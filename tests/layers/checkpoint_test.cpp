@@ -1,5 +1,7 @@
 #include <dygrad/layers/checkpoint.h>
 
+#include <limits>
+
 #include <dygrad/autograd/ops/elementwise.h>
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
@@ -112,4 +114,34 @@ TEST_CASE("a load that fails in the optimizer leaves the model, and the other wa
   CHECK_THROWS_AS(load_checkpoint(folder.file("changed"), model, optimizer), InvalidArgument);
   CHECK(model.weight.to_vector<float>() == before);
   CHECK(rate.count() == 0);
+}
+
+TEST_CASE("a checkpoint that could not be loaded is not saved") {
+  const TemporaryFolder folder;
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  Run run;
+  run.train(1);
+  save_checkpoint(folder.file("run"), run.model, run.adam);
+  const std::vector<float> saved = run.model.weight.to_vector<float>();
+  run.model.weight.set_grad(full({3, 2}, 1e22));  // whose square is infinite
+  run.adam.step();
+  CHECK_THROWS_MATCHES(save_checkpoint(folder.file("run"), run.model, run.adam), InvalidArgument,
+                       Says("save_checkpoint", folder.file("run"),
+                            "mismatched optimizer.0.moment2: expected finite numbers >= 0, got inf", "fix"));
+  Run resumed;
+  load_checkpoint(folder.file("run"), resumed.model, resumed.adam);
+  CHECK(resumed.model.weight.to_vector<float>() == saved);
+
+  Momentum momentum(run.model.parameters(), {});
+  run.model.bias.set_grad(full({2}, kNaN));
+  momentum.step();
+  CHECK_THROWS_MATCHES(save_checkpoint(folder.file("none"), run.model, momentum), InvalidArgument,
+                       Says("optimizer.1.velocity: expected finite numbers, got nan"));
+  Schedule rate = [](std::int64_t s) { return s == 0 ? 0.1 : -1.; };
+  Momentum driven(run.model.parameters(), {.learning_rate = rate});
+  save_checkpoint(folder.file("driven"), run.model, driven);
+  rate.step();
+  CHECK_THROWS_MATCHES(save_checkpoint(folder.file("none"), run.model, driven), InvalidArgument,
+                       Says("expected a finite number >= 0", "got -1"));
+  CHECK_THROWS_AS(load_state(folder.file("none")), IoError);
 }

@@ -1,6 +1,8 @@
 #include <dygrad/layers/optim/schedules.h>
 
 #include <cmath>
+#include <functional>
+#include <limits>
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
@@ -150,4 +152,39 @@ TEST_CASE("ReduceLROnPlateau has modes, and its state resumes") {
   resumed.set_state(rising.state());
   CHECK(resumed.lr() == rising.lr());
   CHECK_THROWS_MATCHES(ReduceLROnPlateau({.learning_rate = 1, .mode = "up"}), InvalidArgument, Says("mode"));
+}
+
+TEST_CASE("a schedule begins where it has a rate and a count that can be saved") {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max(), kSteps = std::int64_t{1} << 53;
+  CHECK_THROWS_MATCHES(Schedule(CosineDecay{.begin = kMost}), InvalidArgument,
+                       Says("CosineDecay", "begin is out of range", "got 9223372036854775807", "fix"));
+  CHECK_THROWS_AS(Schedule(ExponentialDecay{.begin = -kSteps - 1}), InvalidArgument);
+  CHECK_THROWS_MATCHES(Schedule(NoamDecay{.begin = -5}), InvalidArgument, Says("NoamDecay", "begin -5", "got", "fix"));
+  CHECK_THROWS_AS(Schedule(PolynomialDecay{.learning_rate = 1, .cycle = true, .begin = -1}), InvalidArgument);
+  CHECK_THROWS_AS(Schedule(LinearLrWarmup{.end_lr = 1, .begin = -1}), InvalidArgument);
+  CHECK_THROWS_AS(Schedule(ExponentialDecay{.learning_rate = 1, .decay_rate = 0, .begin = -1}), InvalidArgument);
+  CHECK_THROWS_AS(ReduceLROnPlateau({.learning_rate = 1, .cooldown = kMost}), InvalidArgument);
+  CHECK_THROWS_AS(ReduceLROnPlateau({.learning_rate = 1, .patience = kSteps + 1}), InvalidArgument);
+  for (std::int64_t begin : {-kSteps, std::int64_t{-3}, std::int64_t{0}, kSteps}) {
+    Schedule cosine = CosineDecay{.learning_rate = 1, .begin = begin};
+    CHECK_NOTHROW(cosine.set_state(cosine.state()));
+    CHECK(cosine.count() == begin);
+  }
+}
+
+TEST_CASE("a schedule takes back its own state, whatever rate follows") {
+  Schedule rate = LambdaDecay{.learning_rate = 1, .lr_lambda = [](std::int64_t e) { return e == 0 ? 1. : -1.; }};
+  const std::vector<double> before = rate.state();
+  rate.step();
+  CHECK_NOTHROW(rate.set_state(rate.state()));
+  CHECK(rate.count() == 1);
+  rate.set_state(before);
+  CHECK_THROWS_AS(rate.set_state({1}), InvalidArgument);
+}
+
+TEST_CASE("an empty function is no schedule") {
+  CHECK_THROWS_MATCHES(Schedule(std::function<double(std::int64_t)>{}), InvalidArgument, Says("Schedule", "empty", "fix"));
+  CHECK_THROWS_AS(LearningRate(std::function<double(std::int64_t)>{}), InvalidArgument);
+  double (*none)(std::int64_t) = nullptr;
+  CHECK_THROWS_AS(Schedule(none), InvalidArgument);
 }
