@@ -1,6 +1,5 @@
 #include <dygrad/layers/batch_norm.h>
 
-#include <cmath>
 #include <utility>
 
 #include <dygrad/autograd/ops/norm.h>
@@ -8,6 +7,7 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
 #include <dygrad/layers/init/distributions.h>
+#include <dygrad/layers/number_range.h>
 #include <dygrad/layers/options_check.h>
 
 namespace dygrad {
@@ -18,19 +18,24 @@ const BatchNorm::Options& checked(const BatchNorm::Options& o) {
   const detail::OptionsCheck check("BatchNorm");
   check.at_least("num_channels", o.num_channels, 1);
   check.between("momentum", o.momentum, 0, 1);
-  if (!(o.epsilon > 0 && std::isfinite(o.epsilon)))
-    check.fail("epsilon", "epsilon > 0, finite", fmt::format("{}", o.epsilon));
   check.weight_wanted(o.param_attr);
   check.floating(o.dtype);
+  if (!detail::is_positive_as(o.dtype, o.epsilon)) {
+    check.fail("epsilon", fmt::format("epsilon > 0, finite, as {}", static_cast<DType>(o.dtype)),
+               fmt::format("{}", o.epsilon));
+  }
   return o;
 }
 
-/// moving = momentum * moving + (1 - momentum) * batch, for both or, if they do not fit, neither.
+/// moving = momentum * moving + (1 - momentum) * batch, for both or, if they do not fit, neither. What has no weight in
+/// the sum is left out of it: 0 times infinity would be NaN.
 void update_moving(Tensor mean, Tensor variance, const BatchStatistics& batch, double momentum) {
   dispatch_float(mean.dtype(), "batch_norm", [&]<class T>() {
     const auto mix = [momentum](std::span<T> to, std::span<const T> from) {
+      if (momentum == 1) return;
       for (std::size_t i = 0; i < to.size(); ++i) {
-        to[i] = static_cast<T>(momentum * static_cast<double>(to[i]) + (1 - momentum) * static_cast<double>(from[i]));
+        const double kept = momentum == 0 ? 0 : momentum * static_cast<double>(to[i]);
+        to[i] = static_cast<T>(kept + (1 - momentum) * static_cast<double>(from[i]));
       }
     };
     const std::span<const T> new_mean = batch.mean.read<T>(), new_variance = batch.variance.read<T>();

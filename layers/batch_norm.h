@@ -29,7 +29,7 @@ class DYGRAD_API BatchNorm : public Layer {
     std::string act{};              ///< a name that activation() takes; "" for none
     bool is_test = false;           ///< behave as in evaluation mode, always
     double momentum = 0.9;          ///< in [0, 1]
-    double epsilon = 1e-5;          ///< above 0, finite
+    double epsilon = 1e-5;          ///< above 0 and finite, in the dtype
     ParamAttrLike param_attr{};     ///< of the scale
     ParamAttrLike bias_attr{};      ///< of the shift; false: none
     DTypeLike dtype = DType::float32;

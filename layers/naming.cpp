@@ -10,6 +10,7 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/per_thread.h>
 
 namespace dygrad {
@@ -144,7 +145,10 @@ std::string snake_case(std::string_view name) {
 }  // namespace detail
 
 UniqueNameGuard::UniqueNameGuard()
-    : previous_(std::exchange(detail::guarded_scope(), std::make_shared<detail::NameScope>())) {}
+    : previous_(detail::with_out_of_memory("UniqueNameGuard", [] {
+        auto fresh = std::make_shared<detail::NameScope>();
+        return std::exchange(detail::guarded_scope(), std::move(fresh));
+      })) {}
 UniqueNameGuard::~UniqueNameGuard() { detail::guarded_scope() = std::move(previous_); }
 
 }  // namespace dygrad

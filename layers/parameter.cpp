@@ -5,14 +5,25 @@
 
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/error.h>
+#include <dygrad/core/layout.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/view.h>
+#include <dygrad/layers/number_range.h>
 
 namespace dygrad {
 
 namespace {
 detail::NameClaim claim_name(const ParamAttr& attr) {
   return attr.name.empty() ? detail::claim_counted_name("parameter") : detail::claim_parameter_name(attr.name);
+}
+
+void check_regularizer(const char* op, DType dtype, const Regularizer& regularizer) {
+  if (detail::is_finite_as(dtype, regularizer.coefficient())) return;
+  throw InvalidArgument(Message(op, "the regularizer's coefficient is infinite in the parameter's dtype.")
+                            .expected("a number that is finite as {}", dtype)
+                            .got("{}", regularizer.coefficient())
+                            .fix("use a smaller number, or float64"));
 }
 
 Tensor checked_value(const Tensor& value, const ParamAttr& attr) {
@@ -22,6 +33,14 @@ Tensor checked_value(const Tensor& value, const ParamAttr& attr) {
                          .expected("float32 or float64")
                          .got("{}", value.dtype())
                          .fix("convert first: value.to(float32); a constant belongs into a buffer"));
+  }
+  check_regularizer("Parameter", value.dtype(), attr.regularizer);
+  if (raw::has_shared_elements(value)) {
+    throw InvalidArgument(Message("Parameter", "several elements of the value lie in one place in memory.")
+                              .line("shape {}, strides {}", value.shape(), value.strides())
+                              .expected("a place in memory for each element")
+                              .got("a view that repeats some, as expand() makes")
+                              .fix("pass value.clone()"));
   }
   return view::alias(value);
 }
@@ -36,13 +55,17 @@ void detail::check_learning_rate_factor(std::string_view op, double factor) {
 }
 
 Parameter::Parameter(const Tensor& value, const ParamAttr& attr)
-    : Tensor(checked_value(value, attr)), info_(std::make_shared<Info>(Info{claim_name(attr), attr})) {
-  adopt();
-}
+    : Parameter(value, attr, detail::with_out_of_memory("Parameter", [&] {
+        (void)checked_value(value, attr);  // before a name is taken
+        return claim_name(attr);
+      })) {}
 
 Parameter::Parameter(const Tensor& value, const ParamAttr& attr, detail::NameClaim name)
-    : Tensor(checked_value(value, attr)), info_(std::make_shared<Info>(Info{std::move(name), attr})) {
-  adopt();
+    : Tensor(detail::with_out_of_memory("Parameter", [&] { return checked_value(value, attr); })) {
+  detail::with_out_of_memory("Parameter", [&] {
+    info_ = std::make_shared<Info>(Info{std::move(name), attr});
+    adopt();
+  });
 }
 
 void Parameter::adopt() {
@@ -75,7 +98,10 @@ void Parameter::set_learning_rate(double factor) {
   info().attr.learning_rate = factor;
 }
 Regularizer Parameter::regularizer() const { return info().attr.regularizer; }
-void Parameter::set_regularizer(Regularizer regularizer) { info().attr.regularizer = regularizer; }
+void Parameter::set_regularizer(Regularizer regularizer) {
+  check_regularizer("set_regularizer", dtype(), regularizer);
+  info().attr.regularizer = regularizer;
+}
 bool Parameter::need_clip() const { return info().attr.need_clip; }
 void Parameter::set_need_clip(bool need) { info().attr.need_clip = need; }
 bool Parameter::do_model_average() const { return info().attr.do_model_average; }

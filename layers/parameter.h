@@ -26,8 +26,9 @@ class DYGRAD_API Parameter : public Tensor {
   Parameter() = default;
   Parameter(std::nullptr_t) {}
   /// A parameter on `value`'s memory. Without attr.name it is called parameter_0, parameter_1, ...
-  /// Throws DtypeError unless floating-point, InvalidArgument if a living parameter has that name, or if
-  /// attr.learning_rate is negative or not finite.
+  /// Throws DtypeError unless floating-point; InvalidArgument if a living parameter has that name, if several elements
+  /// of `value` lie in one place, if attr.learning_rate is negative or not finite, or if attr.regularizer's coefficient
+  /// is not finite in the dtype.
   explicit Parameter(const Tensor& value, const ParamAttr& attr = {});
   Parameter(const Tensor& value, const ParamAttr& attr, detail::NameClaim name);
 
@@ -45,6 +46,7 @@ class DYGRAD_API Parameter : public Tensor {
   double learning_rate() const;
   void set_learning_rate(double factor);
   Regularizer regularizer() const;
+  /// Throws InvalidArgument if the coefficient is not finite in the parameter's dtype.
   void set_regularizer(Regularizer regularizer);
   bool need_clip() const;
   void set_need_clip(bool need);

@@ -32,6 +32,29 @@ Shape weight_shape(const PRelu::Options& o) {
   return shape;
 }
 
+void check_input(const Tensor& x, const PRelu::Options& o) {
+  const auto fail = [&](const std::string& expected, const char* fix) {
+    throw ShapeError(Message("prelu", fmt::format("x does not fit mode \"{}\".", o.mode))
+                         .expected("x of shape {}", expected)
+                         .got("{}", x.shape())
+                         .fix("{}", fix));
+  };
+  if (o.mode == "channel" && (x.rank() < 2 || x.shape()[1] != o.channel))
+    fail(fmt::format("[N, {}, ...]", o.channel), "make the layer for as many channels");
+  if (o.mode == "element") {
+    Shape one = x.shape(), expected = o.input_shape;
+    if (!one.empty()) one[0] = expected[0] = 1;
+    if (one != expected) fail(fmt::format("{}, with any first extent", o.input_shape), "make the layer for that shape");
+  }
+}
+
+/// The weight's, for x's rank.
+Shape slope_shape(const Tensor& x, const PRelu::Options& o) {
+  Shape shape = Shape::filled(x.rank(), 1);
+  if (o.mode == "channel") shape[1] = o.channel;
+  return shape;
+}
+
 }  // namespace
 
 PRelu::PRelu() : PRelu(Options{}) {}
@@ -43,7 +66,13 @@ PRelu::PRelu(Options options) : Layer({}, checked(options).dtype), options_(std:
 }
 
 Tensor PRelu::forward(const Tensor& x) {
-  return with_name([&] { return relu(x) - weight * relu(-x); });
+  return with_name([&] {
+    check_input(x, options_);
+    // Broadcasting adds extents in front only, and would give a number a shape of [1].
+    const bool fits = options_.mode == "channel" ? x.rank() == 4 : options_.mode == "element" || x.rank() > 0;
+    const Tensor slope = fits ? static_cast<const Tensor&>(weight) : weight.reshape(slope_shape(x, options_));
+    return relu(x) - slope * relu(-x);
+  });
 }
 
 }  // namespace dygrad

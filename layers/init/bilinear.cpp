@@ -6,6 +6,7 @@
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/view.h>
 
 namespace dygrad {
@@ -24,12 +25,14 @@ void Bilinear::operator()(Tensor& parameter) const {
   const auto weight = [&](std::int64_t i) {
     return 1 - std::fabs(static_cast<double>(i) / static_cast<double>(f) - center);
   };
-  std::vector<double> kernel;
-  for (std::int64_t y = 0; y < k; ++y) {
-    for (std::int64_t x = 0; x < k; ++x) kernel.push_back(weight(y) * weight(x));
-  }
-  const Tensor plane = raw::cast(from_vector(kernel, {k, k}), parameter.dtype());
-  parameter.set_value(view::expand(plane, shape));
+  detail::with_out_of_memory("Bilinear", [&] {
+    std::vector<double> kernel;
+    for (std::int64_t y = 0; y < k; ++y) {
+      for (std::int64_t x = 0; x < k; ++x) kernel.push_back(weight(y) * weight(x));
+    }
+    const Tensor plane = raw::cast(from_vector(kernel, {k, k}), parameter.dtype());
+    parameter.set_value(view::expand(plane, shape));
+  });
 }
 
 }  // namespace dygrad

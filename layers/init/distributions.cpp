@@ -1,19 +1,18 @@
 #include <dygrad/layers/init/distributions.h>
 
-#include <cmath>
-
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
 #include <dygrad/layers/init/draw.h>
+#include <dygrad/layers/number_range.h>
 
 namespace dygrad {
 
 void Constant::operator()(Tensor& parameter) const {
-  if (!std::isfinite(value)) {
+  if (!detail::is_finite_as(parameter.dtype(), value)) {
     throw InvalidArgument(Message("Constant", "a parameter would not be a number.")
-                              .expected("a finite value")
+                              .expected("a finite value, as {}", parameter.dtype())
                               .got("{}", value)
-                              .fix("give a finite value"));
+                              .fix("give a smaller value, or a dtype that holds it"));
   }
   parameter.fill(value);
 }

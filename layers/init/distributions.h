@@ -8,13 +8,14 @@
 
 namespace dygrad {
 
-/// Every element `value`. Throws InvalidArgument unless it is finite.
+/// Every element `value`. Throws InvalidArgument unless it is finite in the parameter's dtype.
 struct DYGRAD_API Constant {
   double value = 0;
   void operator()(Tensor& parameter) const;
 };
 
-/// Evenly distributed in [low, high). Throws InvalidArgument unless low <= high.
+/// Evenly distributed in [low, high). Throws InvalidArgument unless low <= high, and both and their distance are finite
+/// in the parameter's dtype.
 struct DYGRAD_API Uniform {
   double low = -1;
   double high = 1;
@@ -22,7 +23,8 @@ struct DYGRAD_API Uniform {
   void operator()(Tensor& parameter) const;
 };
 
-/// Normal with mean `loc` and standard deviation `scale`. Throws InvalidArgument if scale < 0.
+/// Normal with mean `loc` and standard deviation `scale`. Throws InvalidArgument if scale < 0, or one of them is not
+/// finite in the parameter's dtype.
 struct DYGRAD_API Normal {
   double loc = 0;
   double scale = 1;
@@ -30,7 +32,7 @@ struct DYGRAD_API Normal {
   void operator()(Tensor& parameter) const;
 };
 
-/// Normal, drawn again until within two standard deviations of the mean.
+/// Normal, drawn again until within two standard deviations of the mean. Throws as Normal.
 struct DYGRAD_API TruncatedNormal {
   double loc = 0;
   double scale = 1;

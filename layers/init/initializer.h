@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <dygrad/core/out_of_memory.h>
 #include <dygrad/core/tensor.h>
 
 namespace dygrad {
@@ -21,7 +22,9 @@ class Initializer {
  public:
   Initializer() = default;
   template <class F>
-  requires(!std::same_as<F, Initializer> && InitializerRule<F>) Initializer(F rule) : rule_(std::move(rule)) {}
+  requires(!std::same_as<F, Initializer> && InitializerRule<F>) Initializer(F rule)
+      : rule_(detail::with_out_of_memory("Initializer", [&] { return std::function<void(Tensor&)>(std::move(rule)); })) {
+  }
 
   explicit operator bool() const { return static_cast<bool>(rule_); }
   /// Fills `value`. Only if not empty.

@@ -9,7 +9,7 @@
 namespace dygrad {
 
 /// Each element into [min, max]; `min` defaults to -max. Throws InvalidArgument unless min <= max, where min may be
-/// -infinity and max infinity.
+/// -infinity and max infinity; an optimizer does if a finite one is infinite in the dtype of a parameter.
 struct GradientClipByValue {
   double max = 1;
   std::optional<double> min{};

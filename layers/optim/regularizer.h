@@ -26,7 +26,8 @@ struct L2Decay {
   double coefficient = 0;
 };
 
-/// L1Decay, L2Decay or none. Throws InvalidArgument if the coefficient is negative or not finite.
+/// L1Decay, L2Decay or none. Throws InvalidArgument if the coefficient is negative or not finite; parameters and
+/// optimizers that are given one do if it is not finite in the parameter's dtype.
 class Regularizer {
  public:
   enum class Kind : std::uint8_t { none, l1, l2 };

@@ -1,6 +1,7 @@
 #include <dygrad/layers/batch_norm.h>
 
 #include <cmath>
+#include <limits>
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/factories.h>
@@ -86,4 +87,16 @@ TEST_CASE("BatchNorm refuses impossible options") {
   CHECK_THROWS_AS(BatchNorm({.num_channels = 1, .epsilon = 0}), InvalidArgument);
   BatchNorm layer({.num_channels = 3});
   CHECK_THROWS_AS(layer(zeros({2, 4})), ShapeError);
+}
+
+TEST_CASE("statistics without weight in a moving average do not enter it") {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  BatchNorm keeps({.num_channels = 2, .momentum = 1, .dtype = float64});
+  (void)keeps(tensor({{kInfinity, 0.}, {3., 4.}}, float64));
+  CHECK(keeps.mean.to_vector<double>() == std::vector<double>{0, 0});
+  CHECK(keeps.variance.to_vector<double>() == std::vector<double>{1, 1});
+  BatchNorm replaces({.num_channels = 2, .momentum = 0, .dtype = float64});
+  replaces.mean.fill(kInfinity);
+  (void)replaces(batch());
+  CHECK(replaces.mean.to_vector<double>() == std::vector<double>{2, 2});
 }

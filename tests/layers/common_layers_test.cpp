@@ -155,3 +155,27 @@ TEST_CASE("PRelu learns the slope of its negative side") {
   CHECK(PRelu().weight.item() == 1);
   CHECK_THROWS_MATCHES(PRelu({.mode = "both"}), InvalidArgument, Says("PRelu", "\"both\""));
 }
+
+TEST_CASE("PRelu takes the shapes that its mode means") {
+  const auto run = [](PRelu::Options options, const Tensor& x) {
+    options.dtype = float64;
+    return PRelu(std::move(options))(x);
+  };
+  const auto minus = [](const Shape& shape) { return full(shape, -1, float64); };
+  CHECK(run({}, minus({})).shape() == Shape{});
+  CHECK(run({}, minus({2, 3})).shape() == Shape{2, 3});
+  for (const Shape& shape : {Shape{2, 3}, Shape{2, 3, 4}, Shape{2, 3, 4, 5}, Shape{2, 3, 4, 5, 6}}) {
+    PRelu layer({.mode = "channel", .channel = 3, .dtype = float64});
+    layer.weight.set_value(tensor({1., 2., 3.}, float64).reshape({1, 3, 1, 1}));
+    const Tensor y = layer(minus(shape));
+    REQUIRE(y.shape() == shape);
+    for (std::int64_t c = 0; c < 3; ++c) CHECK(y.select(1, c).sum().item() == -double(c + 1) * double(y.select(1, c).num_elements()));
+  }
+  CHECK(run({.mode = "element", .input_shape = {8, 2, 4}}, minus({3, 2, 4})).shape() == Shape{3, 2, 4});
+  for (const Shape& shape : {Shape{}, Shape{3}, Shape{2, 1}, Shape{3, 2}, Shape{2, 1, 4, 4}})
+    CHECK_THROWS_MATCHES(run({.mode = "channel", .channel = 3}, minus(shape)), ShapeError,
+                         Says("prelu", "\"channel\"", "expected x of shape [N, 3, ...]", "got", "fix"));
+  for (const Shape& shape : {Shape{}, Shape{2, 4}, Shape{3, 2, 1}, Shape{1, 3, 2, 4}})
+    CHECK_THROWS_MATCHES(run({.mode = "element", .input_shape = {8, 2, 4}}, minus(shape)), ShapeError,
+                         Says("prelu", "\"element\"", "[8, 2, 4]", "got", "fix"));
+}

@@ -1,6 +1,8 @@
 // Calls that change layers, their random streams and what they are fed from, with each of their allocations failing.
 #include <memory>
+#include <stdexcept>
 #include <tuple>
+#include <type_traits>
 
 #include <dygrad/core/data/data_loader.h>
 #include <dygrad/core/factories.h>
@@ -10,8 +12,14 @@
 #include <dygrad/layers/batch_norm.h>
 #include <dygrad/layers/conv2d.h>
 #include <dygrad/layers/dropout.h>
+#include <dygrad/layers/init/bilinear.h>
 #include <dygrad/layers/init/distributions.h>
 #include <dygrad/layers/linear.h>
+#include <dygrad/layers/optim/adam.h>
+#include <dygrad/layers/optim/momentum.h>
+#include <dygrad/layers/optim/reduce_lr_on_plateau.h>
+#include <dygrad/layers/optim/schedules.h>
+#include <dygrad/layers/optim/sgd.h>
 #include <dygrad/layers/parameter_list.h>
 #include <dygrad/layers/sequential.h>
 
@@ -175,4 +183,98 @@ TEST_CASE("a pass over the data begins or leaves its loader alone") {
               make, [](DataLoader& loader) { (void)loader.begin(); },
               [](const DataLoader& loader) { return loader.epoch(); }) > 0);
   }
+}
+
+TEST_CASE("calls that make and describe things throw OutOfMemory only") {
+  const auto ignore = [](std::int64_t, bool) {};
+  const auto fails = [&](const auto& f) { CHECK(for_each_failing_allocation(f, ignore) > 0); };
+  const LayerPtr shared = make_layer<Linear>({.input_dim = 1, .output_dim = 1});
+  Sequential net{shared, shared, shared};
+  const ParameterList list{Parameter(ones({1})), Parameter(ones({2}))};
+  const Tensor value = ones({2});
+  fails([&] { net.register_forward_pre_hook([&](Layer&, const Tensor& x) { return x; }).remove(); });
+  fails([&] { net.register_forward_post_hook([&](Layer&, const Tensor&, const Tensor& y) { return y; }).remove(); });
+  fails([&] { (void)Parameter(value); });
+  fails([] { const UniqueNameGuard guard; });
+  fails([&] { (void)net.slice(0, 2); });
+  fails([&] { (void)list.items(); });
+  fails([] { (void)make_layer<Linear>({.input_dim = 1, .output_dim = 1}); });
+  fails([] { (void)make_layer<Sequential>(); });
+  fails([] { Sequential().append<Linear>({.input_dim = 1, .output_dim = 1}); });
+  fails([] { (void)Schedule(ExponentialDecay{.learning_rate = 1}); });
+  fails([] { (void)LearningRate(ExponentialDecay{.learning_rate = 1}); });
+  fails([] { (void)Initializer(Normal{}); });
+  ReduceLROnPlateau::Options plateau{.learning_rate = 1};
+  fails([&] { (void)ReduceLROnPlateau(plateau); });
+  const Schedule schedule = ReduceLROnPlateau(plateau);
+  const std::vector<double> bad{-1, 1, 1, 1, 1};
+  fails([&] { (void)schedule.compare_state(bad); });
+  const StateDict state({{"a name that is longer than what a string holds itself", ones({1})}});
+  fails([&] {
+    try {
+      (void)state.at("b");
+    } catch (const InvalidArgument&) {
+    }
+  });
+  const LoadReport report{.missing = {"a name"}, .unexpected = {}, .mismatched = {}};
+  fails([&] { (void)report.message("load", "net", "file"); });
+  Tensor kernel = ones({1, 1, 3, 3});
+  fails([&] { Bilinear{}(kernel); });
+}
+
+TEST_CASE("optimizers are made as a whole or throw OutOfMemory") {
+  const auto ignore = [](std::int64_t, bool) {};
+  const Parameter p(ones({1}));
+  // The list is made outside, as a caller's.
+  const auto fails = [&]<class O>(std::type_identity<O>) {
+    std::vector<Parameter> parameters{p};
+    std::vector<Parameter> given = parameters;
+    CHECK(for_each_failing_allocation([&] { O(std::move(given)); },
+                                      [&](std::int64_t n, bool threw) {
+                                        ignore(n, threw);
+                                        given = parameters;
+                                      }) > 0);
+  };
+  fails(std::type_identity<SGD>{});
+  fails(std::type_identity<Momentum>{});
+  fails(std::type_identity<Adam>{});
+  fails(std::type_identity<AdamW>{});
+}
+
+TEST_CASE("a pass with a background thread begins or throws OutOfMemory") {
+  const auto dataset = std::make_shared<TensorDataset>(std::vector<Tensor>{arange(7)});
+  DataLoader loader(dataset, {.batch_size = 2, .prefetch = 2});
+  CHECK(for_each_failing_allocation([&] { (void)loader.begin(); }, [](std::int64_t, bool) {}) > 0);
+}
+
+TEST_CASE("exceptions of users' functions leave as they are") {
+  struct Mine final : Dataset {
+    std::int64_t size() const override { return 2; }
+    Sample get(std::int64_t) const override { throw std::length_error("mine"); }
+  };
+  const auto says = [](const auto& f) {
+    try {
+      f();
+    } catch (const std::length_error& error) {
+      return std::string(error.what()) == "mine";
+    }
+    return false;
+  };
+  const auto bad = [](auto&&...) -> double { throw std::length_error("mine"); };
+  for (int prefetch : {0, 1}) {
+    CHECK(says([&] { (void)DataLoader(std::make_shared<Mine>(), {.prefetch = prefetch}).begin(); }));
+    const auto data = std::make_shared<TensorDataset>(std::vector<Tensor>{arange(2)});
+    const auto transform = [](Sample) -> Sample { throw std::length_error("mine"); };
+    CHECK(says([&] { (void)DataLoader(data, {.prefetch = prefetch, .transform = transform}).begin(); }));
+  }
+  const auto init = [](Tensor&) { throw std::length_error("mine"); };
+  CHECK(says([&] { Linear({.input_dim = 1, .output_dim = 1, .param_attr = Initializer(init)}); }));
+  CHECK(says([&] { (void)make_layer<Linear>({.input_dim = 1, .output_dim = 1, .param_attr = Initializer(init)}); }));
+  Parameter p(ones({1}));
+  p.set_grad(ones({1}));
+  SGD sgd({p}, {.learning_rate = [&](std::int64_t) { return bad(); }});
+  CHECK(says([&] { sgd.step(); }));
+  AdamW adam({p}, {.apply_decay_param_fun = [&](const std::string&) { return bad() > 0; }});
+  CHECK(says([&] { adam.step(); }));
+  CHECK(p.item() == 1);
 }

@@ -83,3 +83,13 @@ TEST_CASE("attributes take all forms") {
   CHECK(!w.need_clip());
   CHECK_THROWS_MATCHES(with(false), InvalidArgument, Says("Linear", "param_attr must not be false", "only bias_attr"));
 }
+
+TEST_CASE("elements of a parameter each have a place in memory") {
+  const Tensor repeated = ones({1}).expand({3});
+  CHECK_THROWS_MATCHES(Parameter(repeated), InvalidArgument, Says("Parameter", "one place", "strides [0]", "clone"));
+  const UniqueNameGuard guard;
+  CHECK_THROWS_AS(Parameter(repeated, {.name = "taken?"}), InvalidArgument);
+  CHECK(Parameter(repeated.clone(), {.name = "taken?"}).name() == "taken?");
+  CHECK_NOTHROW(Parameter(ones({1, 3}).expand({1, 3})));
+  CHECK_NOTHROW(Parameter(ones({4, 4}).slice(1, 0, 4, 2)));
+}

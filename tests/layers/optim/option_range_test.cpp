@@ -8,6 +8,7 @@
 #include <dygrad/layers/activation.h>
 #include <dygrad/layers/batch_norm.h>
 #include <dygrad/layers/dropout.h>
+#include <dygrad/layers/init/assign.h>
 #include <dygrad/layers/init/distributions.h>
 #include <dygrad/layers/init/fan.h>
 #include <dygrad/layers/linear.h>
@@ -211,4 +212,31 @@ TEST_CASE("a user's function that throws leaves the optimizer as it was") {
   broken = false;
   adam.step();
   CHECK(p.item() == q.item());
+}
+
+TEST_CASE("numbers that a parameter's dtype makes infinite are refused") {
+  const auto says = Says("infinite in a parameter's dtype", "float32", "got 1e+39", "fix");
+  CHECK_THROWS_MATCHES(SGD(one(float32), {.regularization = L2Decay{1e39}}), InvalidArgument, says);
+  CHECK_THROWS_AS(SGD(one(float32), {.regularization = L1Decay{1e39}}), InvalidArgument);
+  CHECK_NOTHROW(SGD(one(float64), {.regularization = L2Decay{1e39}}));
+  CHECK_THROWS_MATCHES(SGD(one(float32), {.grad_clip = GradientClipByValue{1e39}}), InvalidArgument, says);
+  CHECK_THROWS_AS(SGD(one(float32), {.grad_clip = GradientClipByValue{.max = 1, .min = -1e39}}), InvalidArgument);
+  CHECK_NOTHROW(SGD(one(float32), {.grad_clip = GradientClipByValue{.max = kInfinity, .min = -1}}));
+  CHECK_THROWS_MATCHES(Parameter(ones({1}), {.regularizer = L2Decay{1e39}}), InvalidArgument,
+                       Says("Parameter", "finite as float32", "got 1e+39"));
+  CHECK_THROWS_MATCHES(one(float32)[0].set_regularizer(L1Decay{1e39}), InvalidArgument, Says("set_regularizer"));
+  CHECK_NOTHROW(one(float64)[0].set_regularizer(L1Decay{1e39}));
+  CHECK_THROWS_AS(Adam(one(float32), {.epsilon = 1e39}), InvalidArgument);
+  const auto norm = [](double epsilon, DType dtype) { BatchNorm({.num_channels = 1, .epsilon = epsilon, .dtype = dtype}); };
+  CHECK_THROWS_MATCHES(norm(1e-60, float32), InvalidArgument, Says("BatchNorm", "as float32", "got 1e-60"));
+  CHECK_THROWS_AS(norm(1e300, float32), InvalidArgument);
+  CHECK_THROWS_AS(norm(kInfinity, float64), InvalidArgument);
+  CHECK_NOTHROW(norm(1e-60, float64));
+  const auto init = [](auto rule) { (void)Linear({.input_dim = 2, .output_dim = 1, .param_attr = rule}); };
+  CHECK_THROWS_MATCHES(init(Constant{1e300}), InvalidArgument, Says("Constant", "finite value, as float32", "1e+300"));
+  CHECK_THROWS_AS(init(Uniform{.low = -3e38, .high = 3e38}), InvalidArgument);
+  CHECK_THROWS_AS(init(Normal{.scale = 1e300}), InvalidArgument);
+  CHECK_THROWS_AS(init(TruncatedNormal{.loc = 1e300}), InvalidArgument);
+  CHECK_THROWS_MATCHES(init(Assign{full({2, 1}, 1e300, float64)}), InvalidArgument, Says("Assign", "float32"));
+  CHECK_NOTHROW(init(Assign{full({2, 1}, kInfinity)}));
 }
