@@ -13,8 +13,7 @@
 namespace dygrad {
 
 NestedList::NestedList(std::initializer_list<NestedList> items)
-    : is_list_(true),
-      items_(detail::with_out_of_memory("tensor", [&] { return std::vector<NestedList>(items); })) {}
+    : is_list_(true), items_(detail::with_out_of_memory("tensor", [&] { return std::vector<NestedList>(items); })) {}
 
 void detail::fail_large_integer(std::uint64_t value) {
   throw InvalidArgument(Message("tensor", "the number is too large.")
@@ -117,7 +116,7 @@ Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<vo
     try {
       bytes = checked_bytes(data, shape, dtype);
     } catch (...) {
-      if (deleter) deleter(data);
+      if (deleter) detail::call_user([&] { deleter(data); });
       throw;
     }
     Ref<Storage> storage = Storage::borrow(data, bytes, std::move(deleter));  // runs the deleter if anything fails

@@ -47,9 +47,9 @@ class DYGRAD_API NestedList {
 };
 
 /// `tensor({{1., 2.}, {3., 4.}})`. Without a dtype: floating numbers give float32, integers int64, bools bool;
-/// a mixed list takes the widest. Numbers are converted as by to(): floats to integers truncate and saturate, NaN becomes
-/// 0; a float64 number that float32 does not hold becomes infinite. Throws ShapeError for a ragged list, InvalidArgument
-/// for an unsigned number above 2^63 - 1.
+/// a mixed list takes the widest. Numbers are converted as by to(): floats to integers truncate and saturate, NaN
+/// becomes 0; a float64 number that float32 does not hold becomes infinite. Throws ShapeError for a ragged list,
+/// InvalidArgument for an unsigned number above 2^63 - 1.
 DYGRAD_API Tensor tensor(const NestedList& values);
 DYGRAD_API Tensor tensor(const NestedList& values, DType dtype);
 
@@ -66,9 +66,9 @@ Tensor from_vector(const std::vector<T>& values) {
 }
 
 /// Borrows row-major memory without copying; `deleter(data)` runs once: when the last tensor on it goes or, as a
-/// std::shared_ptr's, if this call throws. What changes the bytes from outside goes unseen by gradients that are still to
-/// be computed from them: call write() on a tensor after each change, and they throw instead of being wrong.
-/// Throws InvalidArgument if `data` is null, but for 0 bytes, or not aligned for the dtype; ShapeError; OutOfMemory.
+/// std::shared_ptr's, if this call throws. What changes the bytes from outside goes unseen by gradients that are still
+/// to be computed from them: call write() on a tensor after each change, and they throw instead of being wrong. Throws
+/// InvalidArgument if `data` is null, but for 0 bytes, or not aligned for the dtype; ShapeError; OutOfMemory.
 DYGRAD_API Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter = {});
 
 /// `value` is converted to the dtype as by to(): one that float32 does not hold becomes infinite, and integers truncate

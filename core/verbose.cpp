@@ -23,8 +23,8 @@ std::atomic<bool>& switch_() {
   return on;
 }
 
-// Lines come one after the other, so the lock is held while a sink runs. It may be taken again by the sink's own thread,
-// which may set another one; the one that runs lives until it returns.
+// Lines come one after the other, so the lock is held while a sink runs. It may be taken again by the sink's own
+// thread, which may set another one; the one that runs lives until it returns.
 struct Sink {
   std::recursive_mutex mutex;
   std::shared_ptr<const VerboseSink> write;

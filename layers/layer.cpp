@@ -266,23 +266,27 @@ Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
 }
 
 HookHandle Layer::register_forward_pre_hook(ForwardPreHook hook) {
-  return pre_hooks_.add(std::move(hook), "register_forward_pre_hook");
+  constexpr std::string_view op = "register_forward_pre_hook";
+  return detail::with_out_of_memory(op, [&] { return pre_hooks_.add(std::move(hook), op); });
 }
 HookHandle Layer::register_forward_post_hook(ForwardPostHook hook) {
-  return post_hooks_.add(std::move(hook), "register_forward_post_hook");
+  constexpr std::string_view op = "register_forward_post_hook";
+  return detail::with_out_of_memory(op, [&] { return post_hooks_.add(std::move(hook), op); });
 }
 
 Tensor Layer::run_pre_hooks(const Tensor& x) {
   Tensor input = x;
   pre_hooks_.for_each([&](const ForwardPreHook& hook) {
-    if (Tensor replaced = hook(*this, input); replaced.defined()) input = std::move(replaced);
+    Tensor replaced = detail::call_user([&] { return hook(*this, input); });
+    if (replaced.defined()) input = std::move(replaced);
   });
   return input;
 }
 
 Tensor Layer::run_post_hooks(const Tensor& input, Tensor output) {
   post_hooks_.for_each([&](const ForwardPostHook& hook) {
-    if (Tensor replaced = hook(*this, input, output); replaced.defined()) output = std::move(replaced);
+    Tensor replaced = detail::call_user([&] { return hook(*this, input, output); });
+    if (replaced.defined()) output = std::move(replaced);
   });
   return output;
 }
@@ -304,6 +308,7 @@ void Layer::rethrow_with_name() const {
     rethrow_if<Error>(error, text + place);
     throw;
   } catch (const std::bad_alloc&) {
+    if (detail::is_users_exception()) throw;
     detail::fail_out_of_memory("layer " + full_name());
   }
 }

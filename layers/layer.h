@@ -56,10 +56,10 @@ using ForwardPreHook = std::function<Tensor(Layer& layer, const Tensor& input)>;
 using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, const Tensor& output)>;
 
 /// Neither copied nor moved, because members are registered by reference. One thread at a time may change a layer;
-/// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one that
-/// holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows for all that walks
-/// over them, and for their destruction; a call goes through each level on the stack, of which 8 MiB hold some ten
-/// thousand. A call that throws leaves names, values, modes and random streams as they were.
+/// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one
+/// that holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows for all that
+/// walks over them, and for their destruction; a call goes through each level on the stack, of which 8 MiB hold some
+/// ten thousand. A call that throws leaves names, values, modes and random streams as they were.
 class DYGRAD_API Layer {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
@@ -114,8 +114,8 @@ class DYGRAD_API Layer {
 
   /// Live handles of all parameters and persistable buffers, by path; a shared one appears under each of its paths.
   /// With use_structured_name = false, by parameter name, each once; buffers keep their paths. Throws InvalidArgument
-  /// if two parameters, made in different naming scopes, then have one name, or if layers that are shared at many levels
-  /// make more than 2^20 paths.
+  /// if two parameters, made in different naming scopes, then have one name, or if layers that are shared at many
+  /// levels make more than 2^20 paths.
   StateDict state_dict(StateDictOptions options = {}) const;
   /// Copies values in. Strict: throws InvalidArgument listing every missing, unexpected and misshapen name, before
   /// anything is changed. Otherwise returns them and takes what fits. Values are taken as they are, NaN included.
@@ -209,14 +209,27 @@ class DYGRAD_API Layer {
   mutable std::string full_name_;
 };
 
+namespace detail {
+/// make(), a user's constructor perhaps: of what it throws only std::bad_alloc becomes OutOfMemory.
+template <class Make>
+auto make_layer_by(const Make& make) {
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    if (is_users_exception()) throw;
+    fail_out_of_memory("make_layer");
+  }
+}
+}  // namespace detail
+
 /// A layer with shared ownership, for containers: make_layer<Linear>({.input_dim = 8, .output_dim = 2}).
 template <class L>
 std::shared_ptr<L> make_layer(typename L::Options options) {
-  return detail::with_out_of_memory("make_layer", [&] { return std::make_shared<L>(std::move(options)); });
+  return detail::make_layer_by([&] { return std::make_shared<L>(std::move(options)); });
 }
 template <class L>
 std::shared_ptr<L> make_layer() {
-  return detail::with_out_of_memory("make_layer", [] { return std::make_shared<L>(); });
+  return detail::make_layer_by([] { return std::make_shared<L>(); });
 }
 
 }  // namespace dygrad

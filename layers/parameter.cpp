@@ -56,9 +56,9 @@ void detail::check_learning_rate_factor(std::string_view op, double factor) {
 
 Parameter::Parameter(const Tensor& value, const ParamAttr& attr)
     : Parameter(value, attr, detail::with_out_of_memory("Parameter", [&] {
-        (void)checked_value(value, attr);  // before a name is taken
-        return claim_name(attr);
-      })) {}
+                  (void)checked_value(value, attr);  // before a name is taken
+                  return claim_name(attr);
+                })) {}
 
 Parameter::Parameter(const Tensor& value, const ParamAttr& attr, detail::NameClaim name)
     : Tensor(detail::with_out_of_memory("Parameter", [&] { return checked_value(value, attr); })) {

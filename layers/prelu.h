@@ -12,9 +12,8 @@ namespace dygrad {
 /// weight: [1] for mode "all", x of any shape; [1, channel, 1, 1] for "channel", x [N, channel, ...]; [1, input_shape
 /// without its first extent] for "element", x of input_shape with any first extent. Initial value 1.
 /// Throws at construction: InvalidArgument for another mode, channel < 1 for "channel", an input_shape of rank 0 for
-/// "element", or `.param_attr = false`; ShapeError for an extent of input_shape below 1; DtypeError. At forward: ShapeError
-/// for another x, DtypeError.
-/// Source: He et al., "Delving deep into rectifiers", 2015.
+/// "element", or `.param_attr = false`; ShapeError for an extent of input_shape below 1; DtypeError. At forward:
+/// ShapeError for another x, DtypeError. Source: He et al., "Delving deep into rectifiers", 2015.
 class DYGRAD_API PRelu : public Layer {
  public:
   struct Options {

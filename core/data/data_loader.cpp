@@ -137,8 +137,10 @@ class DataLoader::Pass {
     const std::int64_t count = std::min(options_.batch_size, num_samples_ - position_);
     const std::int64_t first = std::exchange(position_, position_ + count);
     return detail::with_out_of_memory("DataLoader", [&] {
-      Sample batch = dataset_->batch(order_.indices(first, count));
-      return options_.transform ? options_.transform(std::move(batch)) : batch;
+      const std::vector<std::int64_t> indices = order_.indices(first, count);
+      Sample batch = detail::call_user([&] { return dataset_->batch(indices); });
+      if (!options_.transform) return batch;
+      return detail::call_user([&] { return options_.transform(std::move(batch)); });
     });
   }
 

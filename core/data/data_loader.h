@@ -29,9 +29,9 @@ struct DataLoaderOptions {
 
 /// Each pass over the loader is one epoch, and the next pass the next one, with an order of its own that depends only
 /// on seed and epoch. So `set_epoch(e, b)` continues where an earlier run stopped. Errors of the dataset or the
-/// transform are thrown as they are, but for std::bad_alloc, which becomes OutOfMemory, by the step that would give the
-/// batch they belong to; that ends the pass. If begin() throws, the next pass is the same epoch again. Leaving a pass early is safe at any point; a pass may outlive its loader. A loader belongs to one
-/// thread.
+/// transform are thrown as they are, by the step that would give the batch they belong to; that ends the pass. If
+/// begin() throws, the next pass is the same epoch again. Leaving a pass early is safe at any point; a pass may outlive
+/// its loader. A loader belongs to one thread.
 class DYGRAD_API DataLoader {
  public:
   class Pass;

@@ -71,7 +71,7 @@ Sample stacked(const Dataset& dataset, std::span<const std::int64_t> indices) {
   Sample first;
   Sample result;
   for (std::size_t i = 0; i < indices.size(); ++i) {
-    const Sample sample = dataset.get(indices[i]);
+    const Sample sample = detail::call_user([&] { return dataset.get(indices[i]); });
     if (i == 0) {
       first = sample;
       for (const Tensor& item : first) result.push_back(empty_batch(item, indices.size()));

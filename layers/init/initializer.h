@@ -23,12 +23,14 @@ class Initializer {
   Initializer() = default;
   template <class F>
   requires(!std::same_as<F, Initializer> && InitializerRule<F>) Initializer(F rule)
-      : rule_(detail::with_out_of_memory("Initializer", [&] { return std::function<void(Tensor&)>(std::move(rule)); })) {
-  }
+      : rule_(
+            detail::with_out_of_memory("Initializer", [&] { return std::function<void(Tensor&)>(std::move(rule)); })) {}
 
   explicit operator bool() const { return static_cast<bool>(rule_); }
   /// Fills `value`. Only if not empty.
-  void operator()(Tensor& value) const { rule_(value); }
+  void operator()(Tensor& value) const {
+    detail::call_user([&] { rule_(value); });
+  }
 
  private:
   std::function<void(Tensor&)> rule_;

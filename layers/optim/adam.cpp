@@ -81,7 +81,8 @@ AdamW::AdamW(std::vector<Parameter> parameters, Options o) try
 void AdamW::update(const OptimizerUpdate& u) { rule_(u); }
 
 double AdamW::decoupled_decay(const Parameter& parameter) const {
-  return !decays_ || decays_(parameter.name()) ? weight_decay_ : 0;
+  if (!decays_) return weight_decay_;
+  return detail::call_user([&] { return decays_(parameter.name()); }) ? weight_decay_ : 0;
 }
 
 }  // namespace dygrad

@@ -107,9 +107,8 @@ struct ReduceLROnPlateau::Plateau final : Schedule::State {
 };
 
 ReduceLROnPlateau::ReduceLROnPlateau(Options options)
-    : Schedule(detail::with_out_of_memory("ReduceLROnPlateau", [&] {
-        return std::make_shared<Plateau>(checked(std::move(options)));
-      })) {}
+    : Schedule(detail::with_out_of_memory("ReduceLROnPlateau",
+                                          [&] { return std::make_shared<Plateau>(checked(std::move(options))); })) {}
 
 void ReduceLROnPlateau::step(double loss) { static_cast<Plateau&>(shared_state()).step(loss); }
 

@@ -56,7 +56,7 @@ class DYGRAD_API Schedule {
   template <class F>
   requires(!std::derived_from<F, Schedule> && ScheduleFormula<F>) Schedule(F formula)
       : state_(detail::with_out_of_memory("Schedule",
-                                         [&] { return std::make_shared<FormulaState<F>>(std::move(formula)); })) {}
+                                          [&] { return std::make_shared<FormulaState<F>>(std::move(formula)); })) {}
 
   /// The rate now, as the formula gives it; optimizers refuse one that is negative or not finite.
   double lr() const { return state_->lr(); }
@@ -74,8 +74,8 @@ class DYGRAD_API Schedule {
   /// All that changes over time, as numbers; for checkpoints.
   std::vector<double> state() const;
   /// Throws InvalidArgument, and stays as it is, unless it has as many numbers as state(), each in its range: counts
-  /// are whole, from 0 (or a negative `begin`) to 2^53; rates are not negative and finite, the one that follows too. Its
-  /// own state changes nothing, and is not refused for the rate that follows.
+  /// are whole, from 0 (or a negative `begin`) to 2^53; rates are not negative and finite, the one that follows too.
+  /// Its own state changes nothing, and is not refused for the rate that follows.
   void set_state(const std::vector<double>& numbers);
   /// What set_state would complain of: "count: expected ..., got ..."; empty if nothing.
   std::string compare_state(const std::vector<double>& numbers) const;
@@ -109,11 +109,16 @@ class DYGRAD_API Schedule {
       if constexpr (requires { formula.check(); }) formula.check();
       if constexpr (requires { formula.begin; }) count = detail::checked_begin(name(), formula.begin);
       // Before 0 a formula can lead anywhere; the library's own are looked at, as they depend on nothing else there.
-      if constexpr (requires { formula.check(); formula.begin; }) {
+      if constexpr (requires {
+                      formula.check();
+                      formula.begin;
+                    }) {
         if (count < 0) detail::check_first_rate(name(), count, formula(count));
       }
     }
-    double lr() const override { return formula(count); }
+    double lr() const override {
+      return detail::call_user([this]() -> double { return formula(count); });
+    }
     void advance() override {
       const std::int64_t next = detail::next_count(count, stride());
       if constexpr (requires { formula.wrapped(); }) {

@@ -181,13 +181,12 @@ TEST_CASE("borrowed memory is given back once also where the call throws") {
   CHECK(calls == 2);
   calls = 0;
   std::function<void(void*)> small = [&calls](void*) { ++calls; };
-  dygrad::testing::for_each_failing_allocation(
-      [&] { (void)from_memory(bytes, {2}, float32, std::move(small)); },
-      [&](std::int64_t, bool) {
-        CHECK(calls == 1);
-        calls = 0;
-        small = [&calls](void*) { ++calls; };
-      });
+  dygrad::testing::for_each_failing_allocation([&] { (void)from_memory(bytes, {2}, float32, std::move(small)); },
+                                               [&](std::int64_t, bool) {
+                                                 CHECK(calls == 1);
+                                                 calls = 0;
+                                                 small = [&calls](void*) { ++calls; };
+                                               });
   CHECK(calls == 1);
 }
 

@@ -169,7 +169,8 @@ TEST_CASE("PRelu takes the shapes that its mode means") {
     layer.weight.set_value(tensor({1., 2., 3.}, float64).reshape({1, 3, 1, 1}));
     const Tensor y = layer(minus(shape));
     REQUIRE(y.shape() == shape);
-    for (std::int64_t c = 0; c < 3; ++c) CHECK(y.select(1, c).sum().item() == -double(c + 1) * double(y.select(1, c).num_elements()));
+    for (std::int64_t c = 0; c < 3; ++c)
+      CHECK(y.select(1, c).sum().item() == -double(c + 1) * double(y.select(1, c).num_elements()));
   }
   CHECK(run({.mode = "element", .input_shape = {8, 2, 4}}, minus({3, 2, 4})).shape() == Shape{3, 2, 4});
   for (const Shape& shape : {Shape{}, Shape{3}, Shape{2, 1}, Shape{3, 2}, Shape{2, 1, 4, 4}})

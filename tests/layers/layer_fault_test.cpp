@@ -267,6 +267,13 @@ TEST_CASE("exceptions of users' functions leave as they are") {
     const auto transform = [](Sample) -> Sample { throw std::length_error("mine"); };
     CHECK(says([&] { (void)DataLoader(data, {.prefetch = prefetch, .transform = transform}).begin(); }));
   }
+  struct Bad : Layer {
+    Bad() { throw std::length_error("mine"); }
+  };
+  CHECK(says([] { (void)make_layer<Bad>(); }));
+  Layer layer;
+  layer.register_forward_pre_hook([](Layer&, const Tensor&) -> Tensor { throw std::bad_alloc(); });
+  CHECK_THROWS_AS(layer(ones({1})), std::bad_alloc);
   const auto init = [](Tensor&) { throw std::length_error("mine"); };
   CHECK(says([&] { Linear({.input_dim = 1, .output_dim = 1, .param_attr = Initializer(init)}); }));
   CHECK(says([&] { (void)make_layer<Linear>({.input_dim = 1, .output_dim = 1, .param_attr = Initializer(init)}); }));

@@ -195,7 +195,9 @@ TEST_CASE("anomaly mode tells the layer an op was recorded in") {
 
 TEST_CASE("empty functions are refused when they are given") {
   Layer layer;
-  CHECK_THROWS_MATCHES(layer.register_forward_pre_hook({}), InvalidArgument, Says("register_forward_pre_hook", "empty"));
-  CHECK_THROWS_MATCHES(layer.register_forward_post_hook({}), InvalidArgument, Says("register_forward_post_hook", "fix"));
+  CHECK_THROWS_MATCHES(layer.register_forward_pre_hook({}), InvalidArgument,
+                       Says("register_forward_pre_hook", "empty function"));
+  CHECK_THROWS_MATCHES(layer.register_forward_post_hook({}), InvalidArgument,
+                       Says("register_forward_post_hook", "fix"));
   CHECK_THROWS_MATCHES(layer.apply({}), InvalidArgument, Says("apply", "empty"));
 }

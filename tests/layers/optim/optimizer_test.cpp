@@ -372,8 +372,9 @@ TEST_CASE("clipping by norm keeps all digits of float32 gradients of any size") 
         CAPTURE(size, clip_norm, global);
         Parameter p(zeros({2}));
         p.set_grad(full({2}, size));
-        SGD({p}, {.learning_rate = 1,
-                  .grad_clip = global ? GradientClip(GradientClipByGlobalNorm{clip_norm}) : GradientClipByNorm{clip_norm}})
+        SGD({p},
+            {.learning_rate = 1,
+             .grad_clip = global ? GradientClip(GradientClipByGlobalNorm{clip_norm}) : GradientClipByNorm{clip_norm}})
             .step();
         CHECK(std::abs(first(p) + clip_norm / std::sqrt(2.)) <= 2 * epsilon * clip_norm);
       }

@@ -227,7 +227,9 @@ TEST_CASE("numbers that a parameter's dtype makes infinite are refused") {
   CHECK_THROWS_MATCHES(one(float32)[0].set_regularizer(L1Decay{1e39}), InvalidArgument, Says("set_regularizer"));
   CHECK_NOTHROW(one(float64)[0].set_regularizer(L1Decay{1e39}));
   CHECK_THROWS_AS(Adam(one(float32), {.epsilon = 1e39}), InvalidArgument);
-  const auto norm = [](double epsilon, DType dtype) { BatchNorm({.num_channels = 1, .epsilon = epsilon, .dtype = dtype}); };
+  const auto norm = [](double epsilon, DType dtype) {
+    BatchNorm({.num_channels = 1, .epsilon = epsilon, .dtype = dtype});
+  };
   CHECK_THROWS_MATCHES(norm(1e-60, float32), InvalidArgument, Says("BatchNorm", "as float32", "got 1e-60"));
   CHECK_THROWS_AS(norm(1e300, float32), InvalidArgument);
   CHECK_THROWS_AS(norm(kInfinity, float64), InvalidArgument);

@@ -183,7 +183,8 @@ TEST_CASE("a schedule takes back its own state, whatever rate follows") {
 }
 
 TEST_CASE("an empty function is no schedule") {
-  CHECK_THROWS_MATCHES(Schedule(std::function<double(std::int64_t)>{}), InvalidArgument, Says("Schedule", "empty", "fix"));
+  CHECK_THROWS_MATCHES(Schedule(std::function<double(std::int64_t)>{}), InvalidArgument,
+                       Says("Schedule", "empty", "fix"));
   CHECK_THROWS_AS(LearningRate(std::function<double(std::int64_t)>{}), InvalidArgument);
   double (*none)(std::int64_t) = nullptr;
   CHECK_THROWS_AS(Schedule(none), InvalidArgument);
