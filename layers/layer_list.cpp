@@ -1,8 +1,11 @@
 #include <dygrad/layers/layer_list.h>
 
+#include <dygrad/core/out_of_memory.h>
+
 namespace dygrad {
 
-LayerList::LayerList(std::initializer_list<LayerPtr> layers) : LayerList(std::vector<LayerPtr>(layers)) {}
+LayerList::LayerList(std::initializer_list<LayerPtr> layers)
+    : LayerList(detail::with_out_of_memory("LayerList", [&] { return std::vector<LayerPtr>(layers); })) {}
 LayerList::LayerList(const std::vector<LayerPtr>& layers) { extend(layers); }
 
 LayerList LayerList::slice(std::int64_t start, std::int64_t stop) const { return LayerList(share_range(start, stop)); }

@@ -2,6 +2,7 @@
 
 #include <dygrad/core/error.h>
 #include <dygrad/core/message.h>
+#include <dygrad/core/out_of_memory.h>
 
 namespace dygrad {
 
@@ -27,11 +28,13 @@ Layer& Sequential::operator[](std::string_view name) const {
   for (std::size_t i = 0; i < children.size(); ++i) {
     if (children[i].name.empty() ? std::to_string(i) == name : children[i].name == name) return *children[i].layer;
   }
-  std::string names;
-  for (std::size_t i = 0; i < children.size(); ++i) names += (i == 0 ? "" : ", ") + detail::name_at(children, i);
-  throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
-                            .line("names: {}", names)
-                            .fix("use one of these names, or a position"));
+  return detail::with_out_of_memory("Sequential", [&]() -> Layer& {
+    std::string names;
+    for (std::size_t i = 0; i < children.size(); ++i) names += (i == 0 ? "" : ", ") + detail::name_at(children, i);
+    throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
+                              .line("names: {}", names)
+                              .fix("use one of these names, or a position"));
+  });
 }
 
 Sequential Sequential::slice(std::int64_t start, std::int64_t stop) const {

@@ -33,6 +33,8 @@ class DYGRAD_API Sequential : public LayerContainer {
 
   using LayerContainer::append;
   using LayerContainer::operator[];
+  /// Throws InvalidArgument if the name is empty, has a '.', is a number, or is taken; or if the layer is null or holds
+  /// this one.
   void append(const std::string& name, LayerPtr layer);
   /// Throws InvalidArgument naming what there is.
   Layer& operator[](std::string_view name) const;

@@ -14,6 +14,7 @@
 #include <dygrad/layers/dropout.h>
 #include <dygrad/layers/init/bilinear.h>
 #include <dygrad/layers/init/distributions.h>
+#include <dygrad/layers/layer_list.h>
 #include <dygrad/layers/linear.h>
 #include <dygrad/layers/optim/adam.h>
 #include <dygrad/layers/optim/momentum.h>
@@ -198,6 +199,15 @@ TEST_CASE("calls that make and describe things throw OutOfMemory only") {
   fails([] { const UniqueNameGuard guard; });
   fails([&] { (void)net.slice(0, 2); });
   fails([&] { (void)list.items(); });
+  fails([&] { LayerList{shared, shared}; });
+  fails([] { (void)Layer("scope").full_name(); });
+  const Sequential named{{"a part with a name that no string holds itself", shared}};
+  fails([&] {
+    try {
+      (void)named["another part"];
+    } catch (const InvalidArgument&) {
+    }
+  });
   fails([] { (void)make_layer<Linear>({.input_dim = 1, .output_dim = 1}); });
   fails([] { (void)make_layer<Sequential>(); });
   fails([] { Sequential().append<Linear>({.input_dim = 1, .output_dim = 1}); });
