@@ -187,37 +187,42 @@ void Layer::check_new_name(const char* op, const std::string& name) const {
   }
 }
 
+struct Layer::Names : std::set<std::string> {};
+
 bool Layer::has_part(const std::string& name) const {
   constexpr std::size_t kFew = 16;  // no search in a tree is faster, and layers of few parts need no memory for it
-  if (!are_names_known_ && parameters_.size() + buffers_.size() + children_.size() > kFew) {
+  if (!names_ && parameters_.size() + buffers_.size() + children_.size() > kFew) {
     try {
-      const auto learn = [this](const auto& list) {
-        for (const auto& entry : list) names_.insert(entry.name);
+      auto names = std::make_unique<Names>();
+      const auto learn = [&](const auto& list) {
+        for (const auto& entry : list) names->insert(entry.name);
       };
       learn(parameters_);
       learn(buffers_);
       learn(children_);
-      are_names_known_ = true;
-    } catch (const std::bad_alloc&) {
-      names_.clear();
+      names_ = std::move(names);
+    } catch (const std::bad_alloc&) {  // then they are searched
     }
   }
-  if (are_names_known_) return names_.contains(name);
+  if (names_) return names_->contains(name);
   const auto is_in = [&](const auto& list) {
     return std::ranges::any_of(list, [&](const auto& entry) { return entry.name == name; });
   };
   return is_in(parameters_) || is_in(buffers_) || is_in(children_);
 }
 
+void Layer::forget_name(const std::string& name) {
+  if (names_) names_->erase(name);
+}
+
 template <class Entry, class... Parts>
 void Layer::add_part(const char* op, std::vector<Entry>& list, const std::string& name, Parts&&... parts) {
   detail::with_out_of_memory(op, [&] { list.push_back({name, std::forward<Parts>(parts)...}); });
-  if (!are_names_known_) return;
+  if (!names_) return;
   try {
-    names_.insert(name);
+    names_->insert(name);
   } catch (const std::bad_alloc&) {
-    names_.clear();
-    are_names_known_ = false;
+    names_.reset();
   }
 }
 

@@ -15,7 +15,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -185,6 +184,7 @@ class DYGRAD_API Layer {
   /// Appends Entry{name, parts...} to one of the lists of parts. All or nothing.
   template <class Entry, class... Parts>
   void add_part(const char* op, std::vector<Entry>& list, const std::string& name, Parts&&... parts);
+  void forget_name(const std::string& name);
   Parameter& own_parameter(const char* op, const std::string& name, Parameter parameter);
   /// Throws InvalidArgument if `added` is this layer or holds it.
   void check_no_cycle(const char* op, const std::string& name, const Layer& added) const;
@@ -196,9 +196,10 @@ class DYGRAD_API Layer {
   std::vector<detail::NamedParameter> parameters_;
   std::vector<detail::NamedBuffer> buffers_;
   std::vector<detail::NamedSublayer> children_;
-  bool has_positions_ = false;            // numbers are names of positions, and of nothing else
-  mutable std::set<std::string> names_;   // of all parts but those that a position names, if there are many
-  mutable bool are_names_known_ = false;  // in names_, which is dropped where memory for it is missing
+  bool has_positions_ = false;  // numbers are names of positions, and of nothing else
+  // Of all parts but those that a position names, if there are many; dropped where memory for it is missing.
+  struct Names;
+  mutable std::unique_ptr<Names> names_;
   std::atomic<bool> is_part_{false};  // of another layer, now or before
   HookList<ForwardPreHook> pre_hooks_;
   HookList<ForwardPostHook> post_hooks_;

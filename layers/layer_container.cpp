@@ -69,7 +69,7 @@ void LayerContainer::set(std::int64_t position, LayerPtr layer) {
 void LayerContainer::erase(std::int64_t position) {
   const std::size_t place = index(position);
   const LayerPtr erased = std::move(children_[place].owner);  // goes when the list is in order
-  names_.erase(children_[place].name);
+  forget_name(children_[place].name);
   children_.erase(children_.begin() + at(place));
 }
 

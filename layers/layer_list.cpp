@@ -4,8 +4,9 @@
 
 namespace dygrad {
 
-LayerList::LayerList(std::initializer_list<LayerPtr> layers)
-    : LayerList(detail::with_out_of_memory("LayerList", [&] { return std::vector<LayerPtr>(layers); })) {}
+LayerList::LayerList(std::initializer_list<LayerPtr> layers) {
+  detail::with_out_of_memory("LayerList", [&] { extend(layers); });
+}
 LayerList::LayerList(const std::vector<LayerPtr>& layers) { extend(layers); }
 
 LayerList LayerList::slice(std::int64_t start, std::int64_t stop) const { return LayerList(share_range(start, stop)); }
