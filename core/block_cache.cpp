@@ -145,7 +145,9 @@ void release_to_system() noexcept {
   release_small_blocks();
   block_cache().release();
 #if defined(__GLIBC__)
-  malloc_trim(0);  // small blocks are freed in the middle of its heap, which it does not look through by itself
+  // Small blocks are freed in the middle of its heap, which it does not look through by itself. Under the address
+  // sanitizer that heap is another one, and glibc's was never set up.
+  if (kCaching) malloc_trim(0);
 #endif
 }
 

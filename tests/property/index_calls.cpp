@@ -30,8 +30,9 @@ std::optional<Values> normal_index(const Tensor& index, std::int64_t extent) {
   if (index.dtype() != int64) return std::nullopt;
   Values values = read(index);
   for (Real& i : values.at) {
-    if (i < -extent || i >= extent) return std::nullopt;
-    if (i < 0) i += extent;
+    const auto count = static_cast<Real>(extent);
+    if (i < -count || i >= count) return std::nullopt;
+    if (i < 0) i += count;
   }
   return values;
 }
