@@ -106,8 +106,8 @@ Call forward_call(Random& random) {
     const Wide room = Wide{x[2 + d]} + g.before[i] + g.after[i] - Wide{g.dilation[i]} * (w[2 + d] - 1) - 1;
     if (room < 0) return call;
     const Wide extent = room / g.stride[i] + 1;
-    if (extent > 2000) {
-      call.is_unclear = x[0] == 0;
+    if (extent > 2000) {  // there may be memory for it, or none
+      call.is_unclear = true;
       return call;
     }
     y[2 + d] = static_cast<std::int64_t>(extent);
@@ -181,7 +181,11 @@ Call transposed_call(Random& random) {
     const std::int64_t limit = by_size ? g.stride[i] : std::max(g.stride[i], g.dilation[i]);
     const std::int64_t added = by_size ? size[i] - natural[i] : extra[i];
     is_sound = added >= 0 && added < limit;
-    y[2 + d] = is_sound ? natural[i] + std::min<std::int64_t>(added, 100000) : 0;
+    if (is_sound && added > 100000) {  // likewise
+      call.is_unclear = true;
+      return call;
+    }
+    y[2 + d] = is_sound ? natural[i] + added : 0;
     is_sound = is_sound && y[2 + d] >= 1;
   }
   if (!is_sound) return call;
