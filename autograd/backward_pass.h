@@ -17,8 +17,7 @@ namespace dygrad::detail {
 ///   2. run: take the newest node that has received all of them, call its vjp, hand the results on.
 ///      A leaf with grad-ready hooks is served the moment its last gradient arrives, so that they can overlap with the
 ///      rest of the pass; a node drops its saved values right after its vjp, unless the graph is retained.
-///   3. store: the other leaves get their gradients, once nothing can fail any more. Or with targets, nothing is
-///   stored,
+///   3. store: the other leaves get their gradients, once nothing can fail any more. With targets nothing is stored,
 ///      and theirs are the results.
 ///   4. on an exception, put back what was stored early.
 class BackwardPass {

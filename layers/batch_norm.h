@@ -18,10 +18,10 @@ struct BatchStatistics;
 /// Evaluation, or use_global_stats: m and v are the moving ones.
 /// Shapes: x [N, C] or [N, C, H, W] (NHWC: channels last); weight, bias, mean, variance [C]; y as x.
 /// Initial values: weight 1, bias 0, mean 0, variance 1. The moving pair are parameters that stop gradients, so they
-/// are listed and saved ("_mean", "_variance"), never optimised. Loaded ones are taken as they are: evaluation gives NaN
-/// where a variance is below -epsilon. A forward pass that throws leaves them as they were.
-/// Throws at construction: InvalidArgument, DtypeError; at forward: ShapeError, DtypeError.
-/// Source: Ioffe and Szegedy, "Batch normalization", ICML 2015.
+/// are listed and saved ("_mean", "_variance"), never optimised. Loaded ones are taken as they are: evaluation gives
+/// NaN where a variance is below -epsilon. A forward pass that throws leaves them as they were. Throws at construction:
+/// InvalidArgument, DtypeError; at forward: ShapeError, DtypeError. Source: Ioffe and Szegedy, "Batch normalization",
+/// ICML 2015.
 class DYGRAD_API BatchNorm : public Layer {
  public:
   struct Options {

@@ -47,12 +47,12 @@ StateDict detail::LayerWalk::state(const Layer& root, bool use_structured_name) 
 }
 
 StateDict Layer::state_dict(StateDictOptions options) const {
-  return detail::with_out_of_memory("state_dict", [&] { return detail::LayerWalk::state(*this, options.use_structured_name); });
+  return detail::with_out_of_memory("state_dict",
+                                    [&] { return detail::LayerWalk::state(*this, options.use_structured_name); });
 }
 
 LoadReport Layer::compare_dict(const StateDict& state, StateDictOptions options) const {
-  return detail::with_out_of_memory("compare_dict",
-                                    [&] { return detail::compare_states(state_dict(options), state); });
+  return detail::with_out_of_memory("compare_dict", [&] { return detail::compare_states(state_dict(options), state); });
 }
 
 LoadReport Layer::set_dict(const StateDict& state, SetDictOptions options) {

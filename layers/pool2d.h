@@ -24,7 +24,7 @@ class DYGRAD_API Pool2D : public Layer {
     bool global_pooling = false;  ///< one window over the whole image; size and padding are ignored
     bool use_cudnn = true;        ///< accepted for compatibility; there is no GPU to use
     bool ceil_mode = false;       ///< keep a last window that is partly behind the image
-    bool exclusive = true;  ///< avg: divide by the number of cells inside the image
+    bool exclusive = true;        ///< avg: divide by the number of cells inside the image
     DataFormat data_format = DataFormat::NCHW;
   };
 

@@ -26,8 +26,8 @@ void use_one_blas_thread();
 /// Name, version and processor kernels, as far as the BLAS tells.
 std::string blas_description();
 
-/// Lets the BLAS make the buffers that threads need for so many multiplications, once. Throws OutOfMemory where there is
-/// no memory for them: OpenBLAS would wait for it for ever, or write through null.
+/// Lets the BLAS make the buffers that threads need for so many multiplications, once. Throws OutOfMemory where there
+/// is no memory for them: OpenBLAS would wait for it for ever, or write through null.
 void make_buffers(std::string_view op, double multiplications);
 
 }  // namespace dygrad::gemm

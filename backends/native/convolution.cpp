@@ -41,9 +41,7 @@ class Convolution final : public SplitK {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Steps steps = precision_.dispatch(problem.dtype, name(), [&]<class T>() { return steps_of<T>(s); });
     const double rate = precision_.product_rate(problem.dtype, s.filters_in_group());
-    const double alone =
-        steps.alone() + cost::seconds(steps.shared(problem.dtype, rate),
-                                      cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_pieces(s));
+    const double alone = steps.seconds(s, problem.dtype, rate);
     return precision_.with_conversion(alone, num_elements(s.y_shape()), s.filters_in_group());
   }
 

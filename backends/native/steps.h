@@ -5,6 +5,7 @@
 
 #include <dygrad/backends/cost.h>
 #include <dygrad/backends/native/convolve.h>
+#include <dygrad/backends/native/operands.h>
 
 namespace dygrad::native {
 
@@ -65,6 +66,12 @@ struct Steps {
     return 2 * products / (0.95 * product_rate) + 34e-9 * tiles + 3.5e-9 * stretches + 4e-9 * positions +
            3e-9 * copies + number * copied + cost::kConversions * (20e-9 * packed_rows + number * packed) +
            100e-9 * lines + number * ordered;
+  }
+
+  /// Seconds in all, `waiting` for memory beside it included.
+  double seconds(const Conv2DSizes& s, DType dtype, double product_rate, double waiting = 0) const {
+    return alone() + cost::seconds(shared(dtype, product_rate) + waiting, cost::bytes(s, dtype) / cost::kBandwidth,
+                                   num_native_pieces(s));
   }
 };
 

@@ -140,12 +140,9 @@ class WeightsByTaps final : public SplitK {
     const Steps steps = precision_.dispatch(problem.dtype, name(), [&]<class T>() { return steps_of<T>(s); });
     // Images beyond the caches are waited for about half of the time.
     constexpr double kCached = 8e6, kWaiting = 0.5, kProductRate = 0.75;
-    const double bytes = cost::bytes(s, problem.dtype);
-    const double waiting = kWaiting * std::max(0.0, bytes - kCached) / cost::kBandwidth;
-    const double alone =
-        steps.alone() +
-        cost::seconds(steps.shared(problem.dtype, kProductRate * precision_.product_rate(problem.dtype, s.n)) + waiting,
-                      bytes / cost::kBandwidth, num_native_pieces(s));
+    const double waiting = kWaiting * std::max(0.0, cost::bytes(s, problem.dtype) - kCached) / cost::kBandwidth;
+    const double rate = kProductRate * precision_.product_rate(problem.dtype, s.n);
+    const double alone = steps.seconds(s, problem.dtype, rate, waiting);
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 

@@ -316,9 +316,7 @@ class WeightsGradient final : public SplitK {
     const Steps steps = precision_.dispatch(problem.dtype, name(), [&]<class T>() { return steps_of<T>(s); });
     constexpr double kProductRate = 0.7;  // of the nominal one: both factors of every product are found anew
     const double rate = kProductRate * precision_.product_rate(problem.dtype, s.n);
-    const double alone =
-        steps.alone() + cost::seconds(steps.shared(problem.dtype, rate),
-                                      cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_pieces(s));
+    const double alone = steps.seconds(s, problem.dtype, rate);
     return precision_.with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 

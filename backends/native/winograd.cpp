@@ -263,8 +263,7 @@ Steps steps_of(Problem::Kind kind, const Tiles& tiles) {
   const auto points = static_cast<double>(tiles.points());
   Steps steps;
   if (kind == Problem::Kind::deconv2d_weights) {
-    constexpr std::int64_t kAtOnce = 252;
-    const auto blocks = static_cast<double>(ceil_div(tiles.count(), kAtOnce));
+    const auto blocks = static_cast<double>(ceil_div(tiles.count(), kTilesAtOnce));
     const auto depth = share * static_cast<double>(elements_for<T>(tiles.count())) / blocks;
     steps.add_tiles<T>(tiles.channels(), tiles.lanes(), depth, points * blocks);
     return steps;

@@ -7,6 +7,9 @@
 
 namespace dygrad::native {
 
+/// Tiles that one tile of the weights gradient sums over: their factors stay in the nearest caches.
+inline constexpr std::int64_t kTilesAtOnce = 252;
+
 bool winograd_takes(const Problem& problem, const Precision& precision);
 double winograd_estimate(const Problem& problem, const Precision& precision, TileSize pixels);
 

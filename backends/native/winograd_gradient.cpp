@@ -26,7 +26,6 @@ constexpr std::int64_t kSumBytesAgain = 4 << 20;  ///< where x is brought to poi
 constexpr std::int64_t kBlockBytes = 2 << 20;
 constexpr std::int64_t kKeptBytes = 24 << 20;  ///< x at points as a whole, if few tiles take no more: made only once
 constexpr std::int64_t kPanelsAtOnce = 8;
-constexpr std::int64_t kTilesAtOnce = 252;  ///< that one tile of sums runs over: factors stay in the nearest caches
 
 /// sums[panel][point][channel][lane] += a(tile, channel) * b(tile, lane) over the tiles of a block, point by point.
 template <class T>

@@ -90,7 +90,8 @@ class DYGRAD_API Optimizer {
   /// it.
   StateDict state_dict() const;
   /// Copies values in. Throws InvalidArgument listing everything that does not fit, before anything is changed: names,
-  /// dtypes, shapes, counts outside of [0, 2^53], rates that are negative or not finite, accumulators with such numbers.
+  /// dtypes, shapes, counts outside of [0, 2^53], rates that are negative or not finite, accumulators with such
+  /// numbers.
   void set_state_dict(const StateDict& state);
   void set_dict(const StateDict& state) { set_state_dict(state); }
   LoadReport compare_dict(const StateDict& state) const;

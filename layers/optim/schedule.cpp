@@ -41,9 +41,10 @@ std::string Schedule::first_difference(const std::vector<double>& numbers) const
   for (std::size_t i = 0; i < std::min(ranges.size(), expected); ++i) {
     const detail::NumberRange& range = ranges[i];
     const double number = numbers[i];
-    if (number >= range.lowest && number <= range.highest && (!range.is_count || number == std::floor(number))) continue;
-    return fmt::format("{}: expected {} in [{}, {}], got {}", range.name, range.is_count ? "a whole number" : "a number",
-                       range.lowest, range.highest, number);
+    if (number >= range.lowest && number <= range.highest && (!range.is_count || number == std::floor(number)))
+      continue;
+    return fmt::format("{}: expected {} in [{}, {}], got {}", range.name,
+                       range.is_count ? "a whole number" : "a number", range.lowest, range.highest, number);
   }
   return {};
 }

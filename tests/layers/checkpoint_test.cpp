@@ -89,8 +89,9 @@ TEST_CASE("errors of loading name the file, the entry, and what was expected") {
   CHECK_THROWS_MATCHES(load(), InvalidArgument,
                        Says("load_checkpoint", folder.file("changed"), "optimizer.0.step: expected 1 <=", "got -1"));
   change("optimizer.0.moment1", zeros({2, 2}));
-  CHECK_THROWS_MATCHES(load(), InvalidArgument,
-                       Says(folder.file("changed"), "optimizer.0.moment1: expected float32 [3, 2], got float32 [2, 2]"));
+  CHECK_THROWS_MATCHES(
+      load(), InvalidArgument,
+      Says(folder.file("changed"), "optimizer.0.moment1: expected float32 [3, 2], got float32 [2, 2]"));
   change("model.weight", zeros({3, 2}, float64));
   CHECK_THROWS_MATCHES(load(), InvalidArgument,
                        Says(folder.file("changed"), "weight: expected float32 [3, 2], got float64 [3, 2]", "fix"));
