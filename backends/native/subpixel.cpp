@@ -33,8 +33,9 @@ struct Part {
   std::int64_t target_offset;
 };
 
+/// Those of the first `groups` groups.
 template <class T>
-std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
+std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t groups, std::int64_t& panels_total) {
   std::vector<Part> parts;
   panels_total = 0;
   const std::int64_t og = s.filters_in_group();
@@ -43,7 +44,7 @@ std::vector<Part> parts_of(const Conv2DSizes& s, std::int64_t& panels_total) {
   const std::int64_t rows = row_phases(s), columns = column_phases(s);
   const std::vector<TapsOfPhase> down = taps_of_phases(rows, s.kh, s.sh, s.ph, s.dh);
   const std::vector<TapsOfPhase> right = taps_of_phases(columns, s.kw, s.sw, s.pw, s.dw);
-  for (std::int64_t group = 0; group < s.groups; ++group) {
+  for (std::int64_t group = 0; group < groups; ++group) {
     for (std::int64_t row = 0; row < rows; ++row) {
       for (std::int64_t column = 0; column < columns; ++column) {
         Part part{phase_of_output(in_elements, group, row, column, down[row], right[column]), group, panels_total,
@@ -99,15 +100,16 @@ class Subpixel final : public SplitK {
   }
 
  private:
+  /// Groups take the same steps.
   template <class T>
   static Steps steps_of(const Conv2DSizes& s) {
     std::int64_t panels_total = 0;
     Steps steps;
-    for (const Part& part : parts_of<T>(s, panels_total)) {
+    for (const Part& part : parts_of<T>(s, 1, panels_total)) {
       PatchPlan<T>(part.phase.grid, 1, true).count(lanes_of_part(s), steps);
       steps.add_packed<T>(part.phase.grid.depth(), lanes_of_part(s));
     }
-    return steps;
+    return steps * static_cast<double>(s.groups);
   }
 
   template <class T>
@@ -115,7 +117,7 @@ class Subpixel final : public SplitK {
     const Conv2DSizes s = conv2d_sizes(problem);
     const std::int64_t og = s.filters_in_group();
     std::int64_t panels_total = 0, scratch = 0;
-    const std::vector<Part> parts = parts_of<T>(s, panels_total);
+    const std::vector<Part> parts = parts_of<T>(s, s.groups, panels_total);
     const PackedLayout layout{row_phases(s), column_phases(s), lanes_of_part(s)};
     const auto fill = [&](const Number<T>* from, T* to) {
       for (const Part& part : parts) pack(s, part, from, to);
