@@ -54,8 +54,8 @@ class DYGRAD_API GrantedThreads {
   GrantedThreads& operator=(const GrantedThreads&) = delete;
 
  private:
-  int told_ = 0;
-  bool is_dynamic_ = false;
+  [[maybe_unused]] int told_ = 0;  // neither is used without OpenMP
+  [[maybe_unused]] bool is_dynamic_ = false;
 };
 
 }  // namespace detail
