@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <dygrad/core/export.h>
+#include <dygrad/core/base/export.h>
 
 namespace dygrad {
 

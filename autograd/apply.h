@@ -4,8 +4,8 @@
 //   struct Square {
 //     static constexpr std::string_view name = "square";
 //     Tensor forward(const Tensor& x) { return ...; }                      // plain values; never records
-//     static Keep keep(Need) { return keep_input(0); }                     // optional: what vjp will look at
-//     Grads<1> vjp(const Tensor& g, const Saved& saved, Need need) const { // written with differentiable ops
+//     static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }                     // optional: what vjp will look at
+//     Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) const { // written with differentiable ops
 //       return {g * saved[0] * 2};
 //     }
 //   };
@@ -28,8 +28,8 @@
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/autograd/saved.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/tensor/view.h>
 
 namespace dygrad {
 
@@ -38,14 +38,14 @@ using Grads = std::array<Tensor, N>;
 
 /// The contract of an op with N tensor inputs.
 template <class Op, std::size_t N>
-concept DifferentiableOp = requires(const Op op, const Tensor& g, const Saved& saved, Need need) {
+concept DifferentiableOp = requires(const Op op, const Tensor& g, const Saved& saved, NeedsGrad need) {
   { Op::name } -> std::convertible_to<std::string_view>;
   { op.vjp(g, saved, need) } -> std::same_as<Grads<N>>;
 };
 
 /// The contract of an op on a list of tensors.
 template <class Op>
-concept VariadicOp = requires(const Op op, const Tensor& g, const Saved& saved, Need need) {
+concept VariadicOp = requires(const Op op, const Tensor& g, const Saved& saved, NeedsGrad need) {
   { Op::name } -> std::convertible_to<std::string_view>;
   { op.vjp(g, saved, need) } -> std::same_as<std::vector<Tensor>>;
 };
@@ -56,9 +56,9 @@ namespace detail {
 [[noreturn]] DYGRAD_API void fail_no_output(std::string_view op);
 
 template <class Op>
-Keep keep_of(Need need) {
-  if constexpr (requires { Op::keep(need); }) return Op::keep(need);
-  else return keep_nothing();
+SaveForBackward saved_by(NeedsGrad need) {
+  if constexpr (requires { Op::save_for_backward(need); }) return Op::save_for_backward(need);
+  else return save_nothing();
 }
 
 /// Fixed-size stand-in for std::vector, for ops with N inputs.
@@ -118,14 +118,14 @@ class OpNodeBase : public Node {
   template <class T>
   using List = typename Arity::template List<T>;
 
-  OpNodeBase(const typename Arity::Inputs& inputs, const Tensor& output, Keep (*keep_of)(Need))
+  OpNodeBase(const typename Arity::Inputs& inputs, const Tensor& output, SaveForBackward (*saved_by)(NeedsGrad))
       : Node(output.shape(), output.dtype()), edges_(inputs.size()), saved_(inputs.size()) {
     List<bool> need(inputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       edges_[i] = Ref<Node>(gradient_node(inputs[i]));
       need[i] = static_cast<bool>(edges_[i]);
     }
-    const Keep keep = keep_of(Need(need.data()));
+    const SaveForBackward keep = saved_by(NeedsGrad(need.data()));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (keep.input(i)) saved_[i].save(inputs[i]);
     }
@@ -186,11 +186,11 @@ template <class Op, class Arity>
 class OpNode final : public OpNodeBase<Arity> {
  public:
   OpNode(Op&& op, const typename Arity::Inputs& inputs, const Tensor& output)
-      : OpNodeBase<Arity>(inputs, output, keep_of<Op>), op_(std::move(op)) {}
+      : OpNodeBase<Arity>(inputs, output, saved_by<Op>), op_(std::move(op)) {}
 
   std::string_view name() const override { return Op::name; }
 
-  void vjp(Tensor g, Need need, std::span<Tensor> grads, bool release) override {
+  void vjp(Tensor g, NeedsGrad need, std::span<Tensor> grads, bool release) override {
     const auto kept = this->take(Op::name, release);
     auto result = op_.vjp(std::move(g), kept, need);
     if constexpr (VariadicOp<Op>) {

@@ -2,12 +2,12 @@
 
 #include <unordered_map>
 
-#include <dygrad/autograd/backward_pass.h>
+#include <dygrad/autograd/detail/backward_pass.h>
 #include <dygrad/autograd/node.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/creation/factories.h>
 
 namespace dygrad {
 

@@ -1,7 +1,7 @@
 // What ops do besides computing, per thread: record or not, and remember where they were called.
 #pragma once
 
-#include <dygrad/core/record_state.h>
+#include <dygrad/core/base/record_state.h>
 
 namespace dygrad {
 

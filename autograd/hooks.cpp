@@ -3,10 +3,10 @@
 #include <map>
 #include <mutex>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/lock.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/ref.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/mutex.h>
+#include <dygrad/core/base/ref.h>
 
 namespace dygrad {
 
@@ -20,7 +20,7 @@ namespace detail {
 struct ErasedHookList::Entries final : RefCounted {
   using ById = std::map<std::uint64_t, Hook>;
 
-  mutable Lock lock;
+  mutable Mutex lock;
   ById by_id;  // in order of registration
   std::uint64_t next_id = 0;
   std::atomic<bool> is_empty{true};

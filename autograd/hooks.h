@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <dygrad/core/export.h>
+#include <dygrad/core/base/export.h>
 
 namespace dygrad {
 

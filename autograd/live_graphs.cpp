@@ -7,8 +7,8 @@
 #include <unordered_set>
 
 #include <dygrad/autograd/node.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
 
@@ -21,13 +21,13 @@ struct Listed {
   std::unordered_set<const Node*> nodes;
 };
 Listed& listed() {
-  static Listed& instance = *new Listed;  // see Note [To the last] in core/per_thread.h
+  static Listed& instance = *new Listed;  // see Note [To the last] in core/base/detail/per_thread.h
   return instance;
 }
 
 /// The stored gradient of a leaf, or the retained one of another node.
 bool gradient_has_graph(const Node& node) {
-  const auto has_graph = [](Lock& lock, const Tensor& grad) {
+  const auto has_graph = [](Mutex& lock, const Tensor& grad) {
     const std::scoped_lock guard(lock);
     return grad.defined() && gradient_node(grad);
   };

@@ -1,12 +1,12 @@
 // Which recorded graphs are alive: finds what keeps memory. See Note [Gradients that keep their own graph] in
-// core/tensor.h.
+// core/tensor/tensor.h.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include <dygrad/core/export.h>
+#include <dygrad/core/base/export.h>
 
 namespace dygrad {
 

@@ -3,28 +3,28 @@
 #include <memory>
 
 #include <dygrad/autograd/live_graphs.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/tally.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/detail/thread_counters.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
 
 namespace {
-constinit DYGRAD_THREAD_LOCAL std::uint64_t next_serial = 0;
+constinit DYGRAD_THREAD_LOCAL std::uint64_t next_sequence_nr = 0;
 }
 
 Node::Node(const Shape& output_shape, DType output_dtype, bool is_leaf)
-    : output_shape_(output_shape), output_dtype_(output_dtype), is_leaf_(is_leaf), serial_(next_serial++) {
-  detail::count(detail::Tally::live_nodes, 1);
+    : output_shape_(output_shape), output_dtype_(output_dtype), is_leaf_(is_leaf), sequence_nr_(next_sequence_nr++) {
+  detail::count(detail::Counter::live_nodes, 1);
 }
 
 Node::~Node() {
   delete extras_.load(std::memory_order_acquire);
-  detail::count(detail::Tally::live_nodes, -1);
+  detail::count(detail::Counter::live_nodes, -1);
 }
 
-std::int64_t Node::live_count() { return detail::total(detail::Tally::live_nodes); }
+std::int64_t Node::live_count() { return detail::total(detail::Counter::live_nodes); }
 
 // Note [Chains end in a loop]
 // Destroying a node drops its inputs' nodes, which may die in turn: recursion as deep as the graph is long. So the

@@ -10,16 +10,16 @@
 #include <string_view>
 
 #include <dygrad/autograd/hooks.h>
-#include <dygrad/core/lock.h>
-#include <dygrad/core/ref.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/base/mutex.h>
+#include <dygrad/core/base/ref.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 
 /// Which inputs' gradients are wanted: need[i].
-class Need {
+class NeedsGrad {
  public:
-  explicit Need(const bool* flags) : flags_(flags) {}
+  explicit NeedsGrad(const bool* flags) : flags_(flags) {}
   bool operator[](std::size_t input) const { return flags_[input]; }
 
  private:
@@ -31,7 +31,7 @@ using TensorHook = std::function<Tensor(const Tensor& grad)>;
 /// A recorded op with its single output. Immutable after recording, but for its extras and the release of saved values,
 /// so several passes, also of several threads, may walk one graph: a retained one gives each its gradients; of passes
 /// that free it one gets the saved values of a node, and the others GraphError.
-class DYGRAD_API Node : public AutogradSlot {
+class DYGRAD_API Node : public AutogradMeta {
  public:
   virtual std::string_view name() const = 0;
 
@@ -41,9 +41,9 @@ class DYGRAD_API Node : public AutogradSlot {
   ///
   /// Note [A gradient that nobody else holds]
   /// A pass gives its handle away. An op whose vjp takes g by value gets it, and where no other handle or view sees the
-  /// memory (raw::is_unshared) and the pass does not record, it may write its result there: one image less at the
+  /// memory (kernel::is_donatable) and the pass does not record, it may write its result there: one image less at the
   /// height of the pass.
-  virtual void vjp(Tensor g, Need need, std::span<Tensor> grads, bool release) = 0;
+  virtual void vjp(Tensor g, NeedsGrad need, std::span<Tensor> grads, bool release) = 0;
 
   /// Drops the saved values.
   virtual void release() = 0;
@@ -53,14 +53,14 @@ class DYGRAD_API Node : public AutogradSlot {
   const Shape& output_shape() const { return output_shape_; }
   DType output_dtype() const { return output_dtype_; }
   /// Creation order on its thread: a hint for scheduling and a number to print.
-  std::uint64_t serial() const { return serial_; }
+  std::uint64_t sequence_nr() const { return sequence_nr_; }
   bool is_leaf() const { return is_leaf_; }
 
   /// What few nodes have: hooks, a kept gradient, the place of recording in anomaly mode. Thread-safe.
   struct Extras {
     HookList<TensorHook> hooks;
     std::atomic<bool> retain_grad{false};
-    Lock lock;  ///< guards `retained_grad`
+    Mutex lock;  ///< guards `retained_grad`
     Tensor retained_grad;
     std::string origin;      ///< written while only the recording thread knows the node
     bool is_listed = false;  ///< by live_graphs(); as `origin`
@@ -93,7 +93,7 @@ class DYGRAD_API Node : public AutogradSlot {
   Shape output_shape_;
   DType output_dtype_;
   bool is_leaf_;
-  std::uint64_t serial_;
+  std::uint64_t sequence_nr_;
   mutable const Node* next_dead_ = nullptr;
   std::atomic<Extras*> extras_{nullptr};  // owned
 };
@@ -104,10 +104,10 @@ class DYGRAD_API LeafNode final : public Node {
   explicit LeafNode(const Shape& shape, DType dtype) : Node(shape, dtype, /*is_leaf=*/true) {}
 
   std::string_view name() const override { return "leaf"; }
-  void vjp(Tensor, Need, std::span<Tensor>, bool) override {}
+  void vjp(Tensor, NeedsGrad, std::span<Tensor>, bool) override {}
   void release() override {}
 
-  mutable Lock lock;  ///< guards `grad`
+  mutable Mutex lock;  ///< guards `grad`
   Tensor grad;
   /// Fired once per pass, with the stored gradient, as soon as this pass's last contribution arrived.
   HookList<std::function<void(const Tensor& grad)>> on_grad_ready;

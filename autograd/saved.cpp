@@ -3,9 +3,9 @@
 #include <thread>
 
 #include <dygrad/autograd/apply.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/tensor/view.h>
 
 namespace dygrad {
 
@@ -27,9 +27,9 @@ void SavedTensor::fail_changed(std::string_view op, std::string_view role) const
                        .fix("change a clone() instead, or run backward before changing it"));
 }
 
-void detail::fail_keep(unsigned input) {
-  throw InvalidArgument(Message("keep_input", "an op cannot keep this input.")
-                            .expected("input < {}", Keep::kMostInputs)
+void detail::fail_save_input(unsigned input) {
+  throw InvalidArgument(Message("save_input", "an op cannot keep this input.")
+                            .expected("input < {}", SaveForBackward::kMostInputs)
                             .got("{}", input)
                             .fix("order the op's inputs so that those that vjp looks at come first"));
 }
@@ -43,7 +43,7 @@ class FrozenLeaf final : public Node {
     set_inputs(&leaf_, 1);
   }
   std::string_view name() const override { return "frozen_leaf"; }
-  void vjp(Tensor g, Need need, std::span<Tensor> grads, bool) override {
+  void vjp(Tensor g, NeedsGrad need, std::span<Tensor> grads, bool) override {
     if (need[0]) grads[0] = std::move(g);
   }
   void release() override {}
@@ -72,7 +72,7 @@ Tensor detail::attach_input(const Tensor& kept, const Ref<Node>& producer) {
 // output.
 Tensor detail::attach_output(const Tensor& kept, Node& producer) {
   Tensor output = view::alias(kept);
-  output.impl()->autograd = Ref<AutogradSlot>(&producer);
+  output.impl()->autograd = Ref<AutogradMeta>(&producer);
   return output;
 }
 

@@ -9,30 +9,30 @@
 #include <utility>
 
 #include <dygrad/autograd/node.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 
 namespace detail {
-[[noreturn]] DYGRAD_API void fail_keep(unsigned input);
+[[noreturn]] DYGRAD_API void fail_save_input(unsigned input);
 }
 
-/// What an op asks to keep: a set of inputs, and perhaps its output. `keep_input(1, need[0]) | keep_output(need[1])`.
-struct Keep {
+/// What an op asks to keep: a set of inputs, and perhaps its output. `save_input(1, need[0]) | save_output(need[1])`.
+struct SaveForBackward {
   std::uint32_t bits = 0;
   static constexpr unsigned kMostInputs = 31;
   static constexpr std::uint32_t kOutput = std::uint32_t{1} << kMostInputs;
   bool input(std::size_t i) const { return i < kMostInputs && (bits >> i & 1) != 0; }
   bool output() const { return (bits & kOutput) != 0; }
-  constexpr Keep operator|(Keep other) const { return {bits | other.bits}; }
+  constexpr SaveForBackward operator|(SaveForBackward other) const { return {bits | other.bits}; }
 };
-constexpr Keep keep_nothing() { return {}; }
+constexpr SaveForBackward save_nothing() { return {}; }
 /// Throws InvalidArgument unless input < 31.
-constexpr Keep keep_input(unsigned input, bool when = true) {
-  if (input >= Keep::kMostInputs) detail::fail_keep(input);
+constexpr SaveForBackward save_input(unsigned input, bool when = true) {
+  if (input >= SaveForBackward::kMostInputs) detail::fail_save_input(input);
   return {when ? std::uint32_t{1} << input : 0};
 }
-constexpr Keep keep_output(bool when = true) { return {when ? Keep::kOutput : 0}; }
+constexpr SaveForBackward save_output(bool when = true) { return {when ? SaveForBackward::kOutput : 0}; }
 
 /// One kept value with the version it had.
 class DYGRAD_API SavedTensor {

@@ -42,16 +42,17 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR}/layers/dygrad.h ${DYGRAD_BUILD_INCLUDE}/d
 
 set_property(GLOBAL PROPERTY DYGRAD_COMPONENTS "")
 
-# dygrad_component(NAME [FLAT] [COMPACT] [DEPENDS component...] [LIBRARIES private library...]
+# dygrad_component(NAME [COMPACT] [SOURCES pattern...] [DEPENDS component...] [LIBRARIES private library...]
 #                  [DEFINITIONS private macro...])
-# Compiles every .cpp below the current folder (FLAT: directly in it) into the objects dygrad_NAME. DEPENDS are the
-# components it may use; vendor LIBRARIES stay private to it. COMPACT: with -O2 in Release, which still turns loops into
+# Compiles every .cpp below the current folder, or those that match SOURCES, into the objects dygrad_NAME. DEPENDS are
+# the components it may use; vendor LIBRARIES stay private to it. COMPACT: with -O2 in Release, which still turns loops into
 # vector code; for what is not made of hand-tuned loops. The headers that all files share are read once, by the first
 # component of each kind.
 function(dygrad_component name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "FLAT;COMPACT" "" "DEPENDS;LIBRARIES;DEFINITIONS")
-  if(arg_FLAT)
-    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "COMPACT" "" "SOURCES;DEPENDS;LIBRARIES;DEFINITIONS")
+  if(arg_SOURCES)
+    list(TRANSFORM arg_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    file(GLOB sources CONFIGURE_DEPENDS ${arg_SOURCES})
   else()
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   endif()
@@ -82,7 +83,7 @@ function(dygrad_component name)
     target_precompile_headers(dygrad_${name} REUSE_FROM ${precompiled})
   else()
     target_precompile_headers(dygrad_${name} PRIVATE <algorithm> <array> <functional> <memory> <span> <string> <vector>
-                                                     <fmt/core.h> <dygrad/core/tensor.h>)
+                                                     <fmt/core.h> <dygrad/core/tensor/tensor.h>)
     set_property(GLOBAL PROPERTY DYGRAD_PRECOMPILED_${level} dygrad_${name})
   endif()
   set_target_properties(dygrad_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden

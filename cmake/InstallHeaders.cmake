@@ -1,7 +1,7 @@
 # Runs at installation: copies the public headers. Public is what the umbrella reaches through its include lines, and the
 # few headers below that need another library; all others are for our own .cpp files.
 cmake_policy(VERSION 3.25)
-set(pending layers/dygrad.h core/format.h autograd/check_grads_matcher.h)
+set(pending layers/dygrad.h core/tensor/format.h autograd/debug/check_grads_matcher.h)
 set(public "")
 while(pending)
   list(POP_FRONT pending header)

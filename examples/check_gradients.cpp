@@ -14,8 +14,8 @@ namespace {
 struct Bump {
   static constexpr std::string_view name = "bump";
   Tensor forward(const Tensor& x) const { return x / (1. + x * x); }
-  static Keep keep(Need) { return keep_input(0); }
-  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
     const Tensor x2 = saved[0] * saved[0], d = 1. + x2;
     return {g * (1. - x2) / (d * d)};
   }
@@ -23,7 +23,7 @@ struct Bump {
 
 /// The same with the square forgotten below the line: right at x = 0, plausible elsewhere, and wrong.
 struct WrongBump : Bump {
-  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
     const Tensor x2 = saved[0] * saved[0];
     return {g * (1. - x2) / (1. + x2)};
   }
@@ -31,7 +31,7 @@ struct WrongBump : Bump {
 
 /// The first derivative is right, but its ingredients were taken out of the graph, so there is no second one.
 struct FirstOrderOnly : Bump {
-  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const {
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
     const Tensor x2 = saved[0].detach() * saved[0].detach(), d = 1. + x2;
     return {g * (1. - x2) / (d * d)};
   }

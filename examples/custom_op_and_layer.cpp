@@ -18,8 +18,8 @@ struct Snake {
   double a;
 
   Tensor forward(const Tensor& x) const { return x + square(sin(x * a)) / a; }  // plain values; any code may stand here
-  static Keep keep(Need) { return keep_input(0); }                              // what vjp wants to see again
-  Grads<1> vjp(const Tensor& g, const Saved& saved, Need) const { return {g * (1. + sin(saved[0] * (2 * a)))}; }
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }                              // what vjp wants to see again
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const { return {g * (1. + sin(saved[0] * (2 * a)))}; }
 };
 Tensor snake(const Tensor& x, double a) { return apply(Snake{a}, x); }
 

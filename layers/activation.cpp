@@ -1,8 +1,8 @@
 #include <dygrad/layers/activation.h>
 
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/softmax.h>
-#include <dygrad/layers/options_check.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/softmax.h>
+#include <dygrad/layers/base/detail/options_check.h>
 
 namespace dygrad {
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/layers/layer.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/layers/base/layer.h>
 
 namespace dygrad {
 

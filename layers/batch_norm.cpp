@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include <dygrad/autograd/ops/norm.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
+#include <dygrad/autograd/ops/reduce/norm.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/layers/base/detail/options_check.h>
 #include <dygrad/layers/init/distributions.h>
-#include <dygrad/layers/number_range.h>
-#include <dygrad/layers/options_check.h>
+#include <dygrad/layers/support/number_range.h>
 
 namespace dygrad {
 

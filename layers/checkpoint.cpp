@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include <dygrad/core/error.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/io/safetensors.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/layers/layer.h>
+#include <dygrad/layers/base/detail/state_copy.h>
+#include <dygrad/layers/base/layer.h>
 #include <dygrad/layers/optim/optimizer.h>
-#include <dygrad/layers/state_copy.h>
 
 namespace dygrad {
 

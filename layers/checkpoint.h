@@ -5,7 +5,7 @@
 #include <string>
 
 #include <dygrad/core/io/load_options.h>
-#include <dygrad/layers/state_dict.h>
+#include <dygrad/layers/base/state_dict.h>
 
 namespace dygrad {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include <dygrad/layers/base/detail/options_check.h>
 #include <dygrad/layers/init/distributions.h>
-#include <dygrad/layers/options_check.h>
 
 namespace dygrad {
 

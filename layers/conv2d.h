@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/autograd/ops/conv2d.h>
-#include <dygrad/layers/layer.h>
+#include <dygrad/autograd/ops/conv2d/conv2d.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/layers/base/layer.h>
 
 namespace dygrad {
 

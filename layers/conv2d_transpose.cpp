@@ -4,9 +4,9 @@
 #include <array>
 #include <utility>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/layers/options_check.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/layers/base/detail/options_check.h>
 
 namespace dygrad {
 

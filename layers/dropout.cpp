@@ -2,10 +2,10 @@
 
 #include <utility>
 
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/generator_rollback.h>
-#include <dygrad/core/message.h>
-#include <dygrad/layers/options_check.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/creation/detail/generator_rollback.h>
+#include <dygrad/layers/base/detail/options_check.h>
 
 namespace dygrad {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include <dygrad/core/random.h>
-#include <dygrad/layers/layer.h>
+#include <dygrad/core/creation/random.h>
+#include <dygrad/layers/base/layer.h>
 
 namespace dygrad {
 

@@ -1,6 +1,6 @@
 #include <dygrad/layers/flatten.h>
 
-#include <dygrad/autograd/ops/shape.h>
+#include <dygrad/autograd/ops/shape/shape.h>
 
 namespace dygrad {
 

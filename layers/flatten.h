@@ -1,7 +1,7 @@
 // Flatten: merges neighbouring dimensions into one.
 #pragma once
 
-#include <dygrad/layers/layer.h>
+#include <dygrad/layers/base/layer.h>
 
 namespace dygrad {
 

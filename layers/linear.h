@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/layers/layer.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/layers/base/layer.h>
 
 namespace dygrad {
 

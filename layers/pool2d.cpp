@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include <dygrad/autograd/ops/pool.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/layers/options_check.h>
+#include <dygrad/autograd/ops/pool/pool.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/layers/base/detail/options_check.h>
 
 namespace dygrad {
 

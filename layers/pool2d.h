@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include <dygrad/autograd/ops/conv2d_options.h>
-#include <dygrad/layers/layer.h>
+#include <dygrad/autograd/ops/conv2d/conv2d_options.h>
+#include <dygrad/layers/base/layer.h>
 
 namespace dygrad {
 

@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/message.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/layers/base/detail/options_check.h>
 #include <dygrad/layers/init/distributions.h>
-#include <dygrad/layers/options_check.h>
 
 namespace dygrad {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include <dygrad/layers/layer.h>
+#include <dygrad/layers/base/layer.h>
 
 namespace dygrad {
 

@@ -1,12 +1,12 @@
 #include <dygrad/autograd/ops/matmul.h>
 
 #include <dygrad/autograd/apply.h>
-#include <dygrad/autograd/ops/broadcast.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/backend.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/message.h>
+#include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/dispatch/backend.h>
 
 namespace dygrad {
 
@@ -21,8 +21,8 @@ struct MatMul {
     if (num_elements(y) == 0 || a.num_elements() == 0) return zeros(y, a.dtype());
     return dygrad::compute({Problem::Kind::matmul, a.dtype(), nullptr, a.shape(), b.shape(), y}, a, b);
   }
-  static Keep keep(Need need) { return keep_input(0, need[1]) | keep_input(1, need[0]); }
-  Grads<2> vjp(const Tensor& g, const Saved& saved, Need need) const {
+  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(0, need[1]) | save_input(1, need[0]); }
+  Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) const {
     return {need[0] ? matmul(g, transpose(saved[1], -1, -2)) : Tensor(),
             need[1] ? matmul(transpose(saved[0], -1, -2), g) : Tensor()};
   }

@@ -1,7 +1,7 @@
 // Matrix products.
 #pragma once
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <vector>
 
-#include <dygrad/backends/work.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/parallel.h>
+#include <dygrad/backends/common/work.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/base/parallel.h>
 
 // Only OpenBLAS has these; with another BLAS they stay null.
 extern "C" {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include <dygrad/backends/batched_matmul.h>
+#include <dygrad/backends/common/batched_matmul.h>
 
 namespace dygrad::gemm {
 

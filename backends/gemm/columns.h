@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
-#include <dygrad/backends/conv2d_sizes.h>
-#include <dygrad/backends/work.h>
+#include <dygrad/backends/common/conv2d_sizes.h>
+#include <dygrad/backends/common/work.h>
 
 namespace dygrad::gemm {
 

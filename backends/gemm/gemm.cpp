@@ -2,15 +2,15 @@
 
 #include <limits>
 
-#include <dygrad/backends/cost.h>
+#include <dygrad/backends/common/cost.h>
+#include <dygrad/backends/common/epilogue.h>
+#include <dygrad/backends/common/magnitude.h>
+#include <dygrad/backends/common/plain_sums.h>
+#include <dygrad/backends/common/split_k.h>
 #include <dygrad/backends/gemm/blas.h>
 #include <dygrad/backends/gemm/kernels.h>
-#include <dygrad/backends/image_result.h>
-#include <dygrad/backends/magnitude.h>
-#include <dygrad/backends/plain_sums.h>
-#include <dygrad/backends/split_k.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad {
 
@@ -19,10 +19,10 @@ namespace {
 using Kind = Problem::Kind;
 constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
 
-Tensor activations(const Tensor& x) { return raw::contiguous(x, kChannelsLast); }
+Tensor activations(const Tensor& x) { return kernel::contiguous(x, kChannelsLast); }
 
 /// Weights as [C, kh, kw, O/G] in memory.
-Tensor packed_weights(const Tensor& w) { return w.is_contiguous(kChannelsLast) ? w : raw::clone(w, kChannelsLast); }
+Tensor packed_weights(const Tensor& w) { return w.is_contiguous(kChannelsLast) ? w : kernel::clone(w, kChannelsLast); }
 
 /// Runs kernel(a, b, result) for either float type and returns the result, channels-last.
 template <class Kernel>
@@ -53,7 +53,7 @@ class Columns final : public SplitK {
     constexpr double kStretch = 4e-9, kCopied = 0.075e-9, kWeight = 0.8e-9;  // of columns, a byte, and of weights, one
     constexpr double kBlasRate = 0.9;                                        // of the nominal one
     const std::int64_t width = s.filters_in_group() * s.taps();
-    const double use = problem.kind == Kind::deconv2d_data ? 1 : cost::lane_use(width, 16);
+    const double use = problem.kind == Kind::conv2d ? 1 : cost::lane_use(width, 16);
     const double columns = positions * count(s.o * s.taps());
     const double products = cost::flop(s) / (kBlasRate * use * cost::product_rate(problem.dtype));
     const double copies = kStretch * positions * count(s.groups * s.taps()) + kCopied * number * columns;
@@ -66,17 +66,17 @@ class Columns final : public SplitK {
     const Conv2DSizes s = conv2d_sizes(problem);
     const detail::GrantedThreads granted;
     gemm::make_buffers(name_of(problem.kind), cost::flop(s) / 2);
-    if (problem.kind == Kind::deconv2d_weights) {
+    if (problem.kind == Kind::conv2d_weights) {
       const Tensor packed = compute(activations(a), activations(b), s.w_shape(),
-                                    [&](auto... arrays) { gemm::deconv2d_weights(s, arrays...); });
+                                    [&](auto... arrays) { gemm::conv2d_weights(s, arrays...); });
       if (!is_finite(packed)) return compute_plainly(problem, a, b, epilogue);  // see Note [Terms that are not there]
-      return raw::clone(packed, MemoryFormat::row_major);                       // the order parameters have
+      return kernel::clone(packed, MemoryFormat::row_major);                       // the order parameters have
     }
-    if (problem.kind == Kind::deconv2d_data && !magnitude_of_weights(b).is_finite())
+    if (problem.kind == Kind::conv2d && !magnitude_of_weights(b).is_finite())
       return compute_plainly(problem, a, b, epilogue);
     const Tensor result = compute(activations(a), packed_weights(b), result_shape(problem), [&](auto... arrays) {
-      if (problem.kind == Kind::deconv2d) gemm::deconv2d(s, arrays...);
-      else gemm::deconv2d_data(s, arrays...);
+      if (problem.kind == Kind::conv2d_transpose) gemm::conv2d_transpose(s, arrays...);
+      else gemm::conv2d(s, arrays...);
     });
     apply_epilogue(epilogue, result);
     return result;

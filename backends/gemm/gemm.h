@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include <dygrad/core/backend.h>
+#include <dygrad/core/dispatch/backend.h>
 
 namespace dygrad {
 

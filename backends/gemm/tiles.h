@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include <dygrad/backends/work.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/backends/common/work.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::gemm {
 

@@ -2,9 +2,11 @@
 
 #include <array>
 
-#include <dygrad/backends/native/algorithms.h>
-#include <dygrad/backends/native/kernels.h>
-#include <dygrad/core/parallel.h>
+#include <dygrad/backends/native/depthwise/algorithms.h>
+#include <dygrad/backends/native/igemm/algorithms.h>
+#include <dygrad/backends/native/microkernels/kernels.h>
+#include <dygrad/backends/native/winograd/algorithms.h>
+#include <dygrad/core/base/parallel.h>
 
 namespace dygrad {
 

@@ -78,13 +78,13 @@ Convolution make_convolution(Problem::Kind direction, const Conv2DSizes& s) {
   Convolution c;
   c.x = channels_last(s.n, s.c, s.h, s.w);
   c.y = channels_last(s.n, s.o, s.oh, s.ow);
-  const bool transposed = direction != Problem::Kind::deconv2d_data;
+  const bool transposed = direction != Problem::Kind::conv2d;
   c.plain_weights = plain_weights(s, transposed);
 
-  if (direction == Problem::Kind::deconv2d) {
+  if (direction == Problem::Kind::conv2d_transpose) {
     const auto desc = describe_deconvolution(s, at, c.x, c.y);
     adopt<dnnl::deconvolution_forward>(c, "deconvolution_forward", desc, desc.weights_desc());
-  } else if (direction == Problem::Kind::deconv2d_data) {
+  } else if (direction == Problem::Kind::conv2d) {
     const auto desc = describe<dnnl::convolution_forward>(
         engine(), attributes(), dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, c.y,
         any_weights(s, false), c.x, at.strides, at.dilates, at.before, at.after);

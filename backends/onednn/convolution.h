@@ -1,15 +1,15 @@
 // One direction of one transposed-convolution problem as a compiled oneDNN primitive, and the layouts it works on.
 //
 //   direction         primitive                        reads        writes
-//   deconv2d          deconvolution_forward            x, weights   y
-//   deconv2d_data     convolution_forward              y, weights   x
-//   deconv2d_weights  deconvolution_backward_weights   x, y         weights
+//   conv2d_transpose          deconvolution_forward            x, weights   y
+//   conv2d     convolution_forward              y, weights   x
+//   conv2d_weights  deconvolution_backward_weights   x, y         weights
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include <dygrad/backends/conv2d_sizes.h>
+#include <dygrad/backends/common/conv2d_sizes.h>
 #include <dygrad/backends/onednn/compat.h>
 
 namespace dygrad::onednn {

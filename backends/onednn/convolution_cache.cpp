@@ -1,10 +1,10 @@
 #include <dygrad/backends/onednn/convolution_cache.h>
 
-#include <dygrad/backends/lru_cache.h>
+#include <dygrad/backends/common/lru_cache.h>
+#include <dygrad/backends/common/problem_text.h>
 #include <dygrad/backends/onednn/runtime.h>
-#include <dygrad/backends/problem_text.h>
-#include <dygrad/core/parallel.h>
-#include <dygrad/core/per_thread.h>
+#include <dygrad/core/base/detail/per_thread.h>
+#include <dygrad/core/base/parallel.h>
 
 namespace dygrad::onednn {
 

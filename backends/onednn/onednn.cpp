@@ -2,20 +2,20 @@
 
 #include <unordered_map>
 
-#include <dygrad/backends/batched_matmul.h>
-#include <dygrad/backends/cost.h>
-#include <dygrad/backends/image_result.h>
-#include <dygrad/backends/magnitude.h>
+#include <dygrad/backends/common/batched_matmul.h>
+#include <dygrad/backends/common/cost.h>
+#include <dygrad/backends/common/epilogue.h>
+#include <dygrad/backends/common/magnitude.h>
+#include <dygrad/backends/common/plain_sums.h>
+#include <dygrad/backends/common/problem_text.h>
+#include <dygrad/backends/common/split_k.h>
 #include <dygrad/backends/onednn/convolution_cache.h>
 #include <dygrad/backends/onednn/runtime.h>
 #include <dygrad/backends/onednn/weights_cache.h>
 #include <dygrad/backends/onednn/weights_layout.h>
-#include <dygrad/backends/plain_sums.h>
-#include <dygrad/backends/problem_text.h>
-#include <dygrad/backends/split_k.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/vectorize.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/simd/vectorize.h>
 
 namespace dygrad {
 
@@ -26,7 +26,7 @@ using onednn::Convolution;
 using onednn::memory_of;
 constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
 
-Tensor activations(const Tensor& x) { return raw::contiguous(x, kChannelsLast); }
+Tensor activations(const Tensor& x) { return kernel::contiguous(x, kChannelsLast); }
 
 void execute(const Convolution& c, std::unordered_map<int, dnnl::memory> arguments) {
   const Tensor scratchpad = onednn::buffer(c.scratchpad.get_size());
@@ -44,7 +44,7 @@ void run_through_weights(const Convolution& c, const Tensor& from, const dnnl::m
   Ref<RefCounted> owner;  // or a conversion
   dnnl::memory weights;
   if (c.weights_are_plain()) {
-    plain = w.is_contiguous() ? w : raw::clone(w, MemoryFormat::row_major);
+    plain = w.is_contiguous() ? w : kernel::clone(w, MemoryFormat::row_major);
     weights = memory_of(plain, c.weights);
   } else {
     weights = onednn::converted_weights(c, w, owner);
@@ -72,7 +72,7 @@ void run_into_weights(const Convolution& c, const Tensor& x, const Tensor& g, co
 double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algorithm) {
   const auto count = [](std::int64_t number) { return static_cast<double>(number); };
   const auto has = [&](std::string_view part) { return algorithm.find(part) != std::string_view::npos; };
-  const bool narrow = has("avx2") && raw::instruction_set() == raw::InstructionSet::avx512;
+  const bool narrow = has("avx2") && kernel::instruction_set() == kernel::InstructionSet::avx512;
   const double product = 2 / cost::kProductRate * (narrow ? 1.7 : 1);  // seconds
   const std::int64_t lanes = has("avx2") ? 8 : 16;
   const double x = count(num_elements(s.x_shape())), y = count(num_elements(s.y_shape())),
@@ -83,17 +83,17 @@ double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algor
   const auto seconds = [&](double work) { return kCall + cost::seconds(work, moved); };
   if (has("dw")) {
     const double work =
-        (kind == Kind::deconv2d ? 3.2 : 2.5) * product * share_inside(s) * products + 0.2e-9 * x + 0.1e-9 * y;
-    const double alone = kind == Kind::deconv2d_weights ? 12 * work : work;
+        (kind == Kind::conv2d_transpose ? 3.2 : 2.5) * product * share_inside(s) * products + 0.2e-9 * x + 0.1e-9 * y;
+    const double alone = kind == Kind::conv2d_weights ? 12 * work : work;
     return kCall + cost::seconds(alone, 0.8 * moved) + 0.7e-9 * w;
   }
   const bool one_pixel = s.h * s.w == 1, no_overlap = s.kh <= s.sh && s.kw <= s.sw;
   if (has("gemm")) {
-    const double slow = kind == Kind::deconv2d ? (one_pixel ? 1.6 : 1) : one_pixel ? 45 : 1;
-    const double rate = kind == Kind::deconv2d_data ? 2 : 1, of_columns = kind == Kind::deconv2d ? 0.28e-9 : 1.2e-9;
-    const double filled = kind == Kind::deconv2d ? 1 : cost::lane_use(s.channels_in_group(), 8);
-    const double rows = kind == Kind::deconv2d ? 0.14e-6 * count(s.n * s.oh * s.groups) : 0;
-    const double weight = kind == Kind::deconv2d_weights ? 3e-9 : cost::kConversions * 3e-9;
+    const double slow = kind == Kind::conv2d_transpose ? (one_pixel ? 1.6 : 1) : one_pixel ? 45 : 1;
+    const double rate = kind == Kind::conv2d ? 2 : 1, of_columns = kind == Kind::conv2d_transpose ? 0.28e-9 : 1.2e-9;
+    const double filled = kind == Kind::conv2d_transpose ? 1 : cost::lane_use(s.channels_in_group(), 8);
+    const double rows = kind == Kind::conv2d_transpose ? 0.14e-6 * count(s.n * s.oh * s.groups) : 0;
+    const double weight = kind == Kind::conv2d_weights ? 3e-9 : cost::kConversions * 3e-9;
     // Images follow each other, and threads rarely help with one.
     return kCall +
            std::max(slow * rate * product * products / filled + 0.2e-6 * calls + of_columns * columns + rows, moved) +
@@ -102,18 +102,18 @@ double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algor
   // Made for images larger than the kernel, whose outputs are reached by several inputs.
   double slow = 0, start = 0.1e-6 * calls;
   switch (kind) {
-    case Kind::deconv2d:
+    case Kind::conv2d_transpose:
       slow = one_pixel ? 4.3 : s.kw > 14 ? 2.4 : s.kw > 6 ? 1.7 : no_overlap ? 1.5 : 1.15;
       start = 26e-9 * count(s.n * s.oh * s.groups);
       break;
-    case Kind::deconv2d_data: slow = one_pixel ? 4 : no_overlap ? 1.15 : 0.92; break;
+    case Kind::conv2d: slow = one_pixel ? 4 : no_overlap ? 1.15 : 0.92; break;
     default: slow = one_pixel ? 8 : s.kw > 14 ? 8 : no_overlap ? 1.8 : 1.25;
   }
-  const std::int64_t filled = kind == Kind::deconv2d ? s.filters_in_group() : s.channels_in_group();
+  const std::int64_t filled = kind == Kind::conv2d_transpose ? s.filters_in_group() : s.channels_in_group();
   const double use = cost::lane_use(filled, filled < lanes ? 16 : lanes);
-  const double weight = kind == Kind::deconv2d_weights ? 2e-9 : cost::kConversions * 2e-9;
+  const double weight = kind == Kind::conv2d_weights ? 2e-9 : cost::kConversions * 2e-9;
   return seconds(slow * product * share_inside(s) * products / use + start + 0.3e-9 * x + 0.1e-9 * y +
-                 (kind == Kind::deconv2d_data ? 0.25e-9 * columns : 0)) +
+                 (kind == Kind::conv2d ? 0.25e-9 * columns : 0)) +
          weight * w;
 }
 
@@ -149,8 +149,8 @@ class Primitive final : public SplitK {
     if (problem.kind == Kind::matmul || problem.dtype != DType::float32 || !onednn::is_usable()) return false;
     const Conv2DSizes s = conv2d_sizes(problem);
     // Sums this long would have to be split along the kernel, and not every part of a kernel has a primitive.
-    if (problem.kind != Kind::deconv2d_weights && s.taps() > kChain.whole) return false;
-    if (problem.kind == Kind::deconv2d_weights && overruns_workspace(s)) return false;
+    if (problem.kind != Kind::conv2d_weights && s.taps() > kChain.whole) return false;
+    if (problem.kind == Kind::conv2d_weights && overruns_workspace(s)) return false;
     return s.is_empty() || (fits_primitives(s) && onednn::cached_convolution(problem.kind, s).primitive);
   }
 
@@ -163,18 +163,18 @@ class Primitive final : public SplitK {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Convolution& c = onednn::cached_convolution(problem.kind, s);
     // Some primitives multiply zeros beside the image, see Note [Terms that are not there].
-    if (problem.kind != Kind::deconv2d_weights && !magnitude_of_weights(b).is_finite())
+    if (problem.kind != Kind::conv2d_weights && !magnitude_of_weights(b).is_finite())
       return compute_plainly(problem, a, b, epilogue);
     constexpr std::size_t kToRun = std::size_t{16} << 10;  // bytes
     onednn::require_memory(name_of(problem.kind), kToRun);
     try {
-      if (problem.kind == Kind::deconv2d_weights) {
+      if (problem.kind == Kind::conv2d_weights) {
         Tensor w = Tensor::empty(s.w_shape());
         run_into_weights(c, a, b, w);
         return is_finite(w) ? w : compute_plainly(problem, a, b, epilogue);
       }
       Tensor result = Tensor::empty(result_shape(problem), DType::float32, kChannelsLast);
-      if (problem.kind == Kind::deconv2d) run_through_weights(c, a, c.x, b, result, c.y);
+      if (problem.kind == Kind::conv2d_transpose) run_through_weights(c, a, c.x, b, result, c.y);
       else run_through_weights(c, a, c.y, b, result, c.x);
       apply_epilogue(epilogue, result);
       return result;

@@ -2,11 +2,11 @@
 
 #include <cstdlib>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/parallel.h>
-#include <dygrad/core/per_thread.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/detail/per_thread.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/base/parallel.h>
 
 namespace dygrad::onednn {
 

@@ -5,11 +5,11 @@
 #include <string_view>
 
 #include <dygrad/backends/onednn/compat.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::onednn {
 
-/// False when the program ends: see Note [Libraries that end before us] in core/per_thread.h.
+/// False when the program ends: see Note [Libraries that end before us] in core/base/detail/per_thread.h.
 bool is_usable();
 /// The processor; one per process.
 const dnnl::engine& engine();

@@ -1,9 +1,9 @@
 #include <dygrad/backends/onednn/weights_cache.h>
 
-#include <dygrad/backends/converted_weights.h>
+#include <dygrad/backends/common/prepacked_weights.h>
 #include <dygrad/backends/onednn/runtime.h>
 #include <dygrad/backends/onednn/weights_layout.h>
-#include <dygrad/core/copy.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad::onednn {
 
@@ -33,7 +33,7 @@ dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w, 
   Ref<ReorderedWeights> made = make_ref<ReorderedWeights>(convolution);
   made->bytes = buffer(convolution.weights.get_size());
   made->memory = memory_of(made->bytes, convolution.weights);
-  const Tensor plain = w.is_contiguous() ? w : raw::clone(w, MemoryFormat::row_major);
+  const Tensor plain = w.is_contiguous() ? w : kernel::clone(w, MemoryFormat::row_major);
   copy_from_plain(convolution.plain_weights, plain.data<float>(), convolution.weights,
                   static_cast<float*>(made->memory.get_data_handle()));
   owner = made;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <dygrad/backends/onednn/convolution.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::onednn {
 

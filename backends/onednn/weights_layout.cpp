@@ -5,7 +5,7 @@
 #include <functional>
 #include <numeric>
 
-#include <dygrad/core/parallel.h>
+#include <dygrad/core/base/parallel.h>
 
 namespace dygrad::onednn {
 

@@ -1,7 +1,7 @@
+#include <dygrad/backends/common/work.h>
 #include <dygrad/backends/reference/kernels.h>
 #include <dygrad/backends/reference/row_of_sums.h>
-#include <dygrad/backends/work.h>
-#include <dygrad/core/parallel.h>
+#include <dygrad/core/base/parallel.h>
 
 namespace dygrad::reference {
 

@@ -1,10 +1,10 @@
 #include <dygrad/backends/reference/reference.h>
 
-#include <dygrad/backends/cost.h>
-#include <dygrad/backends/image_result.h>
-#include <dygrad/backends/matmul_sizes.h>
+#include <dygrad/backends/common/cost.h>
+#include <dygrad/backends/common/epilogue.h>
+#include <dygrad/backends/common/matmul_sizes.h>
 #include <dygrad/backends/reference/kernels.h>
-#include <dygrad/core/copy.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad {
 
@@ -15,7 +15,7 @@ using Kind = Problem::Kind;
 /// Runs kernel(a, b, result) on dense row-major arrays.
 template <class Kernel>
 Tensor compute(const Tensor& a, const Tensor& b, const Shape& shape, const Kernel& kernel) {
-  const Tensor dense_a = raw::contiguous(a), dense_b = raw::contiguous(b);
+  const Tensor dense_a = kernel::contiguous(a), dense_b = kernel::contiguous(b);
   Tensor result = Tensor::empty(shape, a.dtype());
   const auto run = [&]<class T>() { kernel(dense_a.data<T>(), dense_b.data<T>(), result.mutable_data<T>()); };
   if (a.dtype() == DType::int64) run.template operator()<std::int64_t>();
@@ -45,13 +45,13 @@ class Loops final : public Algorithm {
       const Conv2DSizes s = conv2d_sizes(problem);
       products = cost::flop(s) / 2;
       lines = products / count(s.w);
-      if (problem.kind == Kind::deconv2d_weights) products *= 2, lines /= 5;
+      if (problem.kind == Kind::conv2d_weights) products *= 2, lines /= 5;
     }
     const std::int64_t result = num_elements(is_product ? problem.y : result_shape(problem));
     const std::int64_t all = num_elements(problem.x) + num_elements(problem.w) + num_elements(problem.y);
     // Operands are read, and written and read again as dense row-major arrays; each number of the result is a sum.
     const double bytes = count(size_of(problem.dtype)) * (3 * count(all - result) + count(result));
-    const double sums = problem.kind == Kind::deconv2d_weights ? 20e-9 : kNumber;
+    const double sums = problem.kind == Kind::conv2d_weights ? 20e-9 : kNumber;
     return cost::seconds(kProduct * products + kLine * lines + sums * count(result), bytes / cost::kBandwidth);
   }
 
@@ -62,9 +62,9 @@ class Loops final : public Algorithm {
     }
     const Conv2DSizes s = conv2d_sizes(problem);
     Tensor result = compute(a, b, result_shape(problem), [&](auto... arrays) {
-      if (problem.kind == Kind::deconv2d) reference::deconv2d(s, arrays...);
-      else if (problem.kind == Kind::deconv2d_data) reference::deconv2d_data(s, arrays...);
-      else reference::deconv2d_weights(s, arrays...);
+      if (problem.kind == Kind::conv2d_transpose) reference::conv2d_transpose(s, arrays...);
+      else if (problem.kind == Kind::conv2d) reference::conv2d(s, arrays...);
+      else reference::conv2d_weights(s, arrays...);
     });
     apply_epilogue(epilogue, result);
     return result;

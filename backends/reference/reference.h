@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include <dygrad/core/backend.h>
+#include <dygrad/core/dispatch/backend.h>
 
 namespace dygrad {
 

@@ -9,12 +9,12 @@
 #include <thread>
 #include <utility>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/parallel.h>
-#include <dygrad/core/random.h>
-#include <dygrad/core/thread_local_state.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/creation/random.h>
+#include <dygrad/core/dispatch/detail/thread_local_state.h>
 
 namespace dygrad {
 

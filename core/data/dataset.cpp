@@ -2,11 +2,11 @@
 
 #include <cstring>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/view.h>
 
 namespace dygrad {
 
@@ -78,7 +78,7 @@ Sample stacked(const Dataset& dataset, std::span<const std::int64_t> indices) {
     }
     check_like_first(sample, first, indices[i]);
     for (std::size_t k = 0; k < sample.size(); ++k)
-      raw::copy(sample[k], view::select(result[k], 0, static_cast<std::int64_t>(i)));
+      kernel::copy(sample[k], view::select(result[k], 0, static_cast<std::int64_t>(i)));
   }
   return result;
 }
@@ -105,7 +105,7 @@ TensorDataset::TensorDataset(std::vector<Tensor> tensors) : tensors_(std::move(t
                            .got("shape {}", tensor.shape())
                            .fix("pass tensors with one row per sample"));
     }
-    if (!tensor.is_contiguous()) tensor = raw::clone(tensor, MemoryFormat::row_major);
+    if (!tensor.is_contiguous()) tensor = kernel::clone(tensor, MemoryFormat::row_major);
   }
   size_ = tensors_.front().dim(0);
 }

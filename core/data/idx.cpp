@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/io/byte_source.h>
-#include <dygrad/core/io/encoding.h>
-#include <dygrad/core/io/fail.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/io/detail/byte_source.h>
+#include <dygrad/core/io/detail/encoding.h>
+#include <dygrad/core/io/detail/fail.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad {
 
@@ -21,7 +21,7 @@ bool is_file(const std::string& path) {
   return std::filesystem::is_regular_file(path, ignored);
 }
 
-io::Encoding encoding_of_code(const io::Place& place, unsigned code) {
+io::Encoding encoding_of_code(const io::FileContext& place, unsigned code) {
   switch (code) {
     case 0x08: return io::Encoding::u8;
     case 0x09: return io::Encoding::i8;
@@ -88,7 +88,7 @@ ImageSet load_mnist(const std::string& folder, Split split, const LoadOptions& o
               .got("{} {} and {} {}", set.images.dtype(), set.images.shape(), set.labels.dtype(), set.labels.shape())
               .fix("take both files from one set"));
     }
-    set.labels = raw::cast(set.labels, DType::int64);
+    set.labels = kernel::cast(set.labels, DType::int64);
     return set;
   });
 }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include <dygrad/core/io/load_options.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

@@ -4,11 +4,11 @@
 #include <array>
 #include <set>
 
-#include <dygrad/core/io/encoding.h>
-#include <dygrad/core/io/fail.h>
-#include <dygrad/core/io/npy_format.h>
-#include <dygrad/core/io/zip.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/io/detail/encoding.h>
+#include <dygrad/core/io/detail/fail.h>
+#include <dygrad/core/io/detail/npy_format.h>
+#include <dygrad/core/io/detail/zip.h>
 
 namespace dygrad {
 

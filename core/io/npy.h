@@ -6,7 +6,7 @@
 
 #include <dygrad/core/io/load_options.h>
 #include <dygrad/core/io/safetensors.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

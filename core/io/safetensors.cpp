@@ -7,9 +7,9 @@
 #include <cstring>
 #include <set>
 
-#include <dygrad/core/io/fail.h>
-#include <dygrad/core/io/safetensors_header.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/io/detail/fail.h>
+#include <dygrad/core/io/detail/safetensors_header.h>
 
 namespace dygrad {
 
@@ -123,7 +123,7 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors, cons
 SafetensorsFile load_safetensors(const std::string& path, const LoadOptions& options) {
   return detail::with_out_of_memory("load_safetensors", [&] {
     const io::InputFile file({.op = "load_safetensors", .path = path, .remedy = kRemedy});
-    const io::Place& place = file.place();
+    const io::FileContext& place = file.place();
     if (file.num_bytes() < kLengthBytes) io::fail(place, "the file is too short: {} bytes.", file.num_bytes());
     std::uint64_t length = 0;
     file.read_at(0, std::as_writable_bytes(std::span(&length, 1)));

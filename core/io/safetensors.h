@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <dygrad/core/io/load_options.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include <dygrad/core/base/error.h>
 #include <dygrad/core/data/idx.h>
-#include <dygrad/core/error.h>
 
 #include "shapes.h"
 

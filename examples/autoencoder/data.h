@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 struct Images {
   std::string name;            // "Fashion-MNIST"

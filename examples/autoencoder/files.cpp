@@ -1,6 +1,6 @@
 #include "files.h"
 
-#include <dygrad/core/io/file.h>
+#include <dygrad/core/io/detail/file.h>
 
 #include <filesystem>
 #include <system_error>

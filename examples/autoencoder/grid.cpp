@@ -1,4 +1,4 @@
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 #include "palette.h"
 #include "pictures.h"

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <iterator>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 
 #include "files.h"
 

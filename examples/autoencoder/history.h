@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <dygrad/layers/state_dict.h>
+#include <dygrad/layers/base/state_dict.h>
 
 struct History {
   struct Step {

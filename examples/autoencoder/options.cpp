@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <type_traits>
 
-#include <dygrad/core/error.h>
+#include <dygrad/core/base/error.h>
 
 namespace {
 

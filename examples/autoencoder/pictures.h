@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 #include "history.h"
 

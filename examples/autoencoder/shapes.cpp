@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numbers>
 
-#include <dygrad/core/factories.h>
-#include <dygrad/core/random.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/creation/random.h>
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 struct Drawings {
   dygrad::Tensor images;  // uint8 [count, 1, 28, 28]

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad {
 
@@ -13,7 +13,7 @@ namespace {
 std::int64_t count_finite(const Tensor& x) {
   if (!is_floating(x.dtype())) return x.num_elements();
   return dispatch_float(x.dtype(), "Assign", [&]<class T>() {
-    const Tensor dense = raw::contiguous(x);
+    const Tensor dense = kernel::contiguous(x);
     return static_cast<std::int64_t>(std::ranges::count_if(dense.read<T>(), [](T v) { return std::isfinite(v); }));
   });
 }
@@ -28,7 +28,7 @@ void Assign::operator()(Tensor& parameter) const {
                          .got("{}", value.shape())
                          .fix("give a value of the parameter's shape"));
   }
-  const Tensor converted = raw::cast(value, parameter.dtype());
+  const Tensor converted = kernel::cast(value, parameter.dtype());
   if (value.dtype() != converted.dtype() && count_finite(value) != count_finite(converted)) {
     throw InvalidArgument(Message("Assign", "a value is too large for the parameter's dtype.")
                               .expected("values that are finite as {}", parameter.dtype())

@@ -1,7 +1,7 @@
 // Assign: given values, Paddle's NumpyArrayInitializer.
 #pragma once
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

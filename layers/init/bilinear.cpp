@@ -2,12 +2,12 @@
 
 #include <cmath>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/view.h>
 
 namespace dygrad {
 
@@ -30,7 +30,7 @@ void Bilinear::operator()(Tensor& parameter) const {
     for (std::int64_t y = 0; y < k; ++y) {
       for (std::int64_t x = 0; x < k; ++x) kernel.push_back(weight(y) * weight(x));
     }
-    const Tensor plane = raw::cast(from_vector(kernel, {k, k}), parameter.dtype());
+    const Tensor plane = kernel::cast(from_vector(kernel, {k, k}), parameter.dtype());
     parameter.set_value(view::expand(plane, shape));
   });
 }

@@ -1,7 +1,7 @@
 // Bilinear: weights with which a transposed convolution enlarges images by bilinear interpolation.
 #pragma once
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

@@ -1,9 +1,9 @@
 #include <dygrad/layers/init/distributions.h>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/layers/init/draw.h>
-#include <dygrad/layers/number_range.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/layers/init/detail/draw.h>
+#include <dygrad/layers/support/number_range.h>
 
 namespace dygrad {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

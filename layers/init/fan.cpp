@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/layers/init/draw.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/layers/init/detail/draw.h>
 
 namespace dygrad {
 

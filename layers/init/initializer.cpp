@@ -3,7 +3,7 @@
 #include <memory>
 #include <mutex>
 
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
 

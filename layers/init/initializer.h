@@ -7,8 +7,8 @@
 #include <type_traits>
 #include <utility>
 
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 

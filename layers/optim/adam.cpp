@@ -2,10 +2,10 @@
 
 #include <cmath>
 
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/layers/number_range.h>
-#include <dygrad/layers/optim/option_range.h>
-#include <dygrad/layers/optim/update.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/layers/optim/detail/update.h>
+#include <dygrad/layers/support/number_range.h>
+#include <dygrad/layers/support/option_range.h>
 
 namespace dygrad {
 

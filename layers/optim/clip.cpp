@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
 
 namespace dygrad {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include <dygrad/core/export.h>
+#include <dygrad/core/base/export.h>
 
 namespace dygrad {
 

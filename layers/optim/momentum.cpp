@@ -1,8 +1,8 @@
 #include <dygrad/layers/optim/momentum.h>
 
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/layers/optim/option_range.h>
-#include <dygrad/layers/optim/update.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/layers/optim/detail/update.h>
+#include <dygrad/layers/support/option_range.h>
 
 namespace dygrad {
 

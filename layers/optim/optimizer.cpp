@@ -4,15 +4,15 @@
 #include <cmath>
 #include <unordered_set>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/elementwise.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/layers/memory_ranges.h>
-#include <dygrad/layers/number_range.h>
-#include <dygrad/layers/optim/gradient_norm.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/kernels/elementwise.h>
+#include <dygrad/layers/optim/detail/gradient_norm.h>
+#include <dygrad/layers/support/memory_ranges.h>
+#include <dygrad/layers/support/number_range.h>
 
 namespace dygrad {
 
@@ -28,8 +28,8 @@ bool has_order_of(const Tensor& x, const Tensor& other) {
 /// A gradient in the order of the value that it changes; a copy also where it lies in memory that the step writes.
 Tensor ready_gradient(const Tensor& x, const Tensor& dense, const detail::MemoryRanges& written) {
   if (has_order_of(x, dense) && !written.meet(x)) return x;
-  const Tensor copy = raw::empty_like(dense, x.dtype());
-  raw::copy(x, copy);
+  const Tensor copy = kernel::empty_like(dense, x.dtype());
+  kernel::copy(x, copy);
   return copy;
 }
 
@@ -71,7 +71,7 @@ void scale_gradient(PendingUpdate& one, detail::ClipFactor factor) {
   if (is_normal_as(one.grad.dtype(), one.rule.scale) || !std::isnormal(factor.factor)) return;
   constexpr int kRest = 100;  // well within the exponents of float32
   const int exponent = std::ilogb(factor.factor) + factor.exponent + kRest;
-  one.grad = raw::map(
+  one.grad = kernel::map(
       "optimizer", [exponent](auto g) { return std::ldexp(g, exponent); }, one.grad);
   one.rule.scale = std::ldexp(factor.factor, factor.exponent - exponent);
 }
@@ -129,7 +129,7 @@ std::vector<PendingUpdate> Optimizer::prepare() const {
     const Tensor grad = parameter.grad();
     if (!grad.defined()) continue;
     const Tensor value =
-        is_dense(parameter) ? static_cast<const Tensor&>(parameter) : raw::empty_like(parameter, parameter.dtype());
+        is_dense(parameter) ? static_cast<const Tensor&>(parameter) : kernel::empty_like(parameter, parameter.dtype());
     pending.push_back({.index = i, .value = value, .grad = ready_gradient(grad, value, written)});
     if (slots_[i].step == 0) pending.back().first_accumulators = make_accumulators(parameter);
     const Regularizer own = parameter.regularizer();
@@ -187,8 +187,8 @@ void Optimizer::apply_clip(std::vector<PendingUpdate>& ready) const {
 std::vector<Tensor> Optimizer::make_accumulators(const Parameter& parameter) const {
   std::vector<Tensor> made;
   for (const Accumulator& accumulator : accumulators_) {
-    made.push_back(raw::empty_like(parameter, parameter.dtype()));
-    raw::fill(made.back(), accumulator.initial_value);
+    made.push_back(kernel::empty_like(parameter, parameter.dtype()));
+    kernel::fill(made.back(), accumulator.initial_value);
   }
   return made;
 }
@@ -199,7 +199,7 @@ void Optimizer::update_one(PendingUpdate& pending) {
   if (slot.step == 0) slot.accumulators = std::move(pending.first_accumulators);
   ++slot.step;
   // Only now, as the parameters before this one may lie in the same memory.
-  if (!pending.value.is_same(parameter)) raw::copy(parameter, pending.value);
+  if (!pending.value.is_same(parameter)) kernel::copy(parameter, pending.value);
   update({.parameter = parameter,
           .value = pending.value,
           .grad = pending.grad,
@@ -208,7 +208,7 @@ void Optimizer::update_one(PendingUpdate& pending) {
           .lr = pending.lr,
           .step = slot.step,
           .keep = pending.keep});
-  if (!pending.value.is_same(parameter)) raw::copy(pending.value, parameter);
+  if (!pending.value.is_same(parameter)) kernel::copy(pending.value, parameter);
   parameter.impl()->storage->bump_version();
 }
 

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include <dygrad/layers/base/parameter.h>
+#include <dygrad/layers/base/regularizer.h>
+#include <dygrad/layers/base/state_dict.h>
 #include <dygrad/layers/optim/clip.h>
-#include <dygrad/layers/optim/regularizer.h>
 #include <dygrad/layers/optim/schedule.h>
-#include <dygrad/layers/parameter.h>
-#include <dygrad/layers/state_dict.h>
 
 namespace dygrad {
 

@@ -5,11 +5,11 @@
 #include <optional>
 #include <set>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
 #include <dygrad/layers/optim/optimizer.h>
 
 namespace dygrad {
@@ -28,7 +28,7 @@ Tensor scalar(double value) { return from_vector<double>({value}, Shape{}); }
 /// The first element outside of [lowest, largest finite number], if there is one.
 std::optional<double> first_outside(const Tensor& x, double lowest) {
   return dispatch_float(x.dtype(), "optimizer", [&]<class T>() -> std::optional<double> {
-    const Tensor dense = raw::contiguous(x);
+    const Tensor dense = kernel::contiguous(x);
     for (T value : dense.read<T>()) {
       if (!(value >= static_cast<T>(lowest) && value <= std::numeric_limits<T>::max())) return value;
     }

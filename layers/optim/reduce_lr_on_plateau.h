@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 #include <dygrad/layers/optim/schedule.h>
 
 namespace dygrad {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/message.h>
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/layers/naming.h>
-#include <dygrad/layers/optim/option_range.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/layers/base/naming.h>
+#include <dygrad/layers/support/option_range.h>
 
 namespace dygrad {
 

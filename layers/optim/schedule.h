@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include <dygrad/core/export.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/export.h>
+#include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
 

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include <dygrad/layers/optim/option_range.h>
+#include <dygrad/layers/support/option_range.h>
 
 namespace dygrad {
 

@@ -1,7 +1,7 @@
 #include <dygrad/layers/optim/sgd.h>
 
-#include <dygrad/core/out_of_memory.h>
-#include <dygrad/layers/optim/update.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/layers/optim/detail/update.h>
 
 namespace dygrad {
 

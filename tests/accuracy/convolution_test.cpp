@@ -20,7 +20,7 @@ Tensor normal_values(const Shape& shape, DType dtype, std::uint32_t seed) {
   std::normal_distribution<double> distribution;
   std::vector<double> values(static_cast<std::size_t>(num_elements(shape)));
   for (double& value : values) value = distribution(engine);
-  return raw::cast(from_vector(values, shape), dtype);
+  return kernel::cast(from_vector(values, shape), dtype);
 }
 
 struct ExactSums {
@@ -33,7 +33,7 @@ ExactSums exact_sums(const ConvOperands& in, Kind kind) {
   const ConvShape& s = in.shape;
   const std::vector<double> x = in.x.to_vector<double>(), w = in.w.to_vector<double>(), g = in.g.to_vector<double>();
   const std::int64_t og = s.cout / s.groups, cg = s.cin / s.groups, oh = s.oh(), ow = s.ow();
-  const std::size_t size = kind == Kind::deconv2d ? g.size() : kind == Kind::deconv2d_data ? x.size() : w.size();
+  const std::size_t size = kind == Kind::conv2d_transpose ? g.size() : kind == Kind::conv2d ? x.size() : w.size();
   ExactSums exact{std::vector<long double>(size), std::vector<double>(size)};
   const auto add = [&](std::size_t to, double a, double b) {
     exact.sums[to] += static_cast<long double>(a) * static_cast<long double>(b);
@@ -50,8 +50,8 @@ ExactSums exact_sums(const ConvOperands& in, Kind kind) {
             const auto in_x = static_cast<std::size_t>((n * s.cin + c) * s.h * s.w + pixel);
             const auto in_w = static_cast<std::size_t>((c * og + o) * s.kh * s.kw + tap);
             const auto in_y = static_cast<std::size_t>(((n * s.cout + c / cg * og + o) * oh + row) * ow + column);
-            if (kind == Kind::deconv2d) add(in_y, x[in_x], w[in_w]);
-            else if (kind == Kind::deconv2d_data) add(in_x, g[in_y], w[in_w]);
+            if (kind == Kind::conv2d_transpose) add(in_y, x[in_x], w[in_w]);
+            else if (kind == Kind::conv2d) add(in_x, g[in_y], w[in_w]);
             else add(in_w, x[in_x], g[in_y]);
           }
         }

@@ -3,12 +3,12 @@
 #include <cmath>
 
 #include <dygrad/autograd/backward.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/loss.h>
-#include <dygrad/autograd/ops/norm.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/autograd/ops/softmax.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/loss.h>
+#include <dygrad/autograd/ops/reduce/norm.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/reduce/softmax.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/optim/clip.h>
 #include <dygrad/layers/optim/sgd.h>
 #include <dygrad/tests/support/catch.h>

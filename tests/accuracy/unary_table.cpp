@@ -8,11 +8,11 @@
 #include <stdexcept>
 
 #include <dygrad/autograd/backward.h>
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad::testing {
 
@@ -95,7 +95,7 @@ UnaryResults evaluate(const UnaryReference& reference, DType dtype) {
     results.points.push_back(&point);
     at.push_back(point.x);
   }
-  const Tensor x = raw::cast(from_vector(at), dtype).set_stop_gradient(false);
+  const Tensor x = kernel::cast(from_vector(at), dtype).set_stop_gradient(false);
   const Tensor y = reference.f(x);
   const Tensor first = grad(sum(y), x, {.create_graph = true});
   const Tensor second = grad(sum(first), x);

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::testing {
 

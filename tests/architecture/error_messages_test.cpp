@@ -1,4 +1,4 @@
-// Every place that throws builds its message with core/message.h, and says what was wrong, with which values, and how
+// Every place that throws builds its message with core/base/detail/message.h, and says what was wrong, with which values, and how
 // to fix it. Found by reading the sources, so that a new place cannot be forgotten.
 #include <algorithm>
 #include <filesystem>
@@ -72,7 +72,7 @@ std::vector<std::string> incomplete_messages(const std::filesystem::path& root) 
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
       const std::string name = std::filesystem::relative(entry.path(), root).string();
       if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
-      if (name == "core/message.h" || name == "core/message.cpp") continue;
+      if (name == "core/base/detail/message.h" || name == "core/base/detail/message.cpp") continue;
       for (const Statement& statement : messages_of(text_of(entry.path()))) {
         const std::string missing = lacks(statement.text);
         if (!missing.empty()) places.push_back(name + ":" + std::to_string(statement.line) + ": " + missing);

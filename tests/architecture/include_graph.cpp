@@ -18,7 +18,7 @@ bool starts_with_any(std::string_view text, const std::vector<std::string_view>&
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view p) { return text.starts_with(p); });
 }
 
-/// "core/tensor.h" for an include of ours, written <dygrad/core/tensor.h>.
+/// "core/tensor/tensor.h" for an include of ours, written <dygrad/core/tensor/tensor.h>.
 std::optional<std::string> own_file(const std::string& include) {
   constexpr std::string_view prefix = "dygrad/";
   if (!include.starts_with(prefix)) return std::nullopt;
@@ -26,8 +26,32 @@ std::optional<std::string> own_file(const std::string& include) {
   return include.substr(prefix.size());
 }
 
-/// The parts a file may include; a part is a folder, or one backend. All backends share the files directly in
-/// backends/.
+/// The rooms of a folder, each of which uses itself and those before it. What lies beside them may use them all.
+struct Rooms {
+  std::string_view folder;
+  std::vector<std::string_view> in_order;
+};
+
+const Rooms kRooms[] = {
+    {"core/", {"base", "simd", "memory", "tensor", "kernels", "dispatch", "creation", "io", "data"}},
+    {"layers/", {"support", "init", "base", "containers", "optim"}},
+    {"backends/native/", {"microkernels", "packing", "igemm", "winograd", "depthwise"}},
+};
+
+/// The index of a file's room, or that after the last for what lies beside them.
+std::size_t room_index(const Rooms& rooms, std::string_view file) {
+  const std::string_view rest = file.substr(rooms.folder.size());
+  const auto room = std::ranges::find(rooms.in_order, rest.substr(0, std::min(rest.find('/'), rest.size())));
+  return static_cast<std::size_t>(room - rooms.in_order.begin());
+}
+
+/// True for what only the library's own .cpp files include.
+bool is_private(std::string_view file) {
+  return file.find("/detail/") != std::string_view::npos ||
+         starts_with_any(file, {"core/simd/", "core/kernels/", "layers/support/", "backends/"});
+}
+
+/// The parts a file may include; a part is a folder, or one backend. All backends share backends/common/.
 std::vector<std::string_view> allowed_parts(std::string_view file) {
   if (file.starts_with("core/")) return {"core/"};
   if (file.starts_with("autograd/")) return {"core/", "autograd/"};
@@ -35,7 +59,7 @@ std::vector<std::string_view> allowed_parts(std::string_view file) {
   if (file.starts_with("backends/")) {
     const std::size_t second = file.find('/', std::string_view("backends/").size());
     if (second == std::string_view::npos) return {"core/", "backends/"};  // the list of what was compiled in
-    return {"core/", file.substr(0, second + 1)};
+    return {"core/", "backends/common/", file.substr(0, second + 1)};
   }
   if (file.starts_with("examples/")) return {"core/", "autograd/", "layers/", "examples/"};
   if (file.starts_with("tests/bench/")) return {"core/", "autograd/", "layers/", "tests/bench/"};
@@ -56,7 +80,7 @@ const Vendor kVendors[] = {
     {{"stb"}, {"examples/"}},
     {{"CLI/"}, {"examples/", "tests/bench/"}},
     {{"torch/", "ATen/", "c10/"}, {"tests/bench/peer/"}},
-    {{"catch2/"}, {"tests/support/", "autograd/check_grads_matcher.h"}},
+    {{"catch2/"}, {"tests/support/", "autograd/debug/check_grads_matcher.h"}},
 };
 
 /// What headers reachable from the umbrella may include. Others, <mutex>, <chrono>, <algorithm> or <variant> say, bring
@@ -69,8 +93,23 @@ constexpr std::string_view kLightHeaders[] = {"array",       "atomic",    "conce
                                               "type_traits", "typeinfo",  "utility",     "vector"};
 
 bool may_include_fmt(std::string_view file) {
-  return file.ends_with(".cpp") || file == "core/format.h" || file == "core/message.h" ||
+  return file.ends_with(".cpp") || file == "core/base/format.h" || file == "core/tensor/format.h" || file == "core/base/detail/message.h" ||
          starts_with_any(file, {"tests/", "examples/"});
+}
+
+/// These files and all that they include, by any number of steps.
+std::set<std::string> reached_from(const IncludeGraph& graph, std::vector<std::string> open) {
+  std::set<std::string> seen(open.begin(), open.end());
+  while (!open.empty()) {
+    const auto node = graph.find(open.back());
+    open.pop_back();
+    if (node == graph.end()) continue;
+    for (const std::string& include : node->second) {
+      const auto target = own_file(include);
+      if (target && seen.insert(*target).second) open.push_back(*target);
+    }
+  }
+  return seen;
 }
 
 }  // namespace
@@ -107,14 +146,66 @@ std::vector<std::string> wrong_arrows(const IncludeGraph& graph) {
     const auto allowed = allowed_parts(file);
     for (const std::string& include : includes) {
       const auto target = own_file(include);
-      const bool shared = target && file.starts_with("backends/") && target->starts_with("backends/") &&
-                          std::count(target->begin(), target->end(), '/') == 1;
-      if (target && !shared && !starts_with_any(*target, allowed)) {
+      if (target && !starts_with_any(*target, allowed)) {
         std::string rule = file + " includes <" + include + ">; it may use";
         for (std::string_view part : allowed) rule += " " + std::string(part);
         result.push_back(rule);
       }
     }
+  }
+  return result;
+}
+
+std::vector<std::string> wrong_rooms(const IncludeGraph& graph) {
+  std::vector<std::string> result;
+  for (const auto& [file, includes] : graph) {
+    for (const std::string& include : includes) {
+      const auto target = own_file(include);
+      if (!target) continue;
+      for (const Rooms& rooms : kRooms) {
+        if (!file.starts_with(rooms.folder) || !target->starts_with(rooms.folder)) continue;
+        const std::size_t own = room_index(rooms, file), other = room_index(rooms, *target);
+        if (own == rooms.in_order.size() || other <= own) continue;
+        std::string rule = file + " includes <" + include + ">; the order of rooms is";
+        for (std::string_view room : rooms.in_order) rule += " " + std::string(room);
+        result.push_back(rule);
+      }
+      // The tape is there without the ops; only its implementation adds gradients with one.
+      const bool of_tape = file.starts_with("autograd/") && file.ends_with(".h") && !file.starts_with("autograd/ops/");
+      if (of_tape && target->starts_with("autograd/ops/"))
+        result.push_back(file + " includes <" + include + ">; headers of the tape know no op");
+    }
+  }
+  return result;
+}
+
+std::vector<std::string> unknown_rooms(const IncludeGraph& graph) {
+  std::set<std::string> result;
+  for (const auto& [file, includes] : graph) {
+    for (const Rooms& rooms : kRooms) {
+      if (!file.starts_with(rooms.folder) || room_index(rooms, file) < rooms.in_order.size()) continue;
+      const std::size_t slash = file.find('/', rooms.folder.size());
+      if (slash != std::string::npos) result.insert(file.substr(0, slash) + " is in no order of rooms");
+    }
+  }
+  return {result.begin(), result.end()};
+}
+
+std::vector<std::string> private_headers_of_users(const IncludeGraph& graph) {
+  std::vector<std::string> result;
+  for (const std::string& file : reached_from(graph, {"layers/dygrad.h"})) {
+    if (is_private(file)) result.push_back(file + " is private by its place, and reached from the umbrella");
+  }
+  return result;
+}
+
+std::vector<std::string> headers_out_of_reach(const IncludeGraph& graph) {
+  const auto reached = reached_from(graph, {"layers/dygrad.h", "core/tensor/format.h", "autograd/debug/check_grads_matcher.h"});
+  std::vector<std::string> result;
+  for (const auto& [file, includes] : graph) {
+    if (!file.ends_with(".h") || !starts_with_any(file, {"core/", "autograd/", "layers/"})) continue;
+    if (!is_private(file) && !reached.contains(file))
+      result.push_back(file + " is public by its place, and no user reaches it; it belongs in a detail folder");
   }
   return result;
 }
@@ -175,19 +266,12 @@ std::vector<std::string> cycles(const IncludeGraph& graph) {
 
 std::vector<std::string> costly_includes(const IncludeGraph& graph) {
   std::vector<std::string> result;
-  std::set<std::string> seen{"layers/dygrad.h"};
-  std::vector<std::string> open{"layers/dygrad.h"};
-  while (!open.empty()) {
-    const std::string file = std::move(open.back());
-    open.pop_back();
+  for (const std::string& file : reached_from(graph, {"layers/dygrad.h"})) {
     const auto node = graph.find(file);
     if (node == graph.end()) continue;
     for (const std::string& include : node->second) {
-      if (const auto target = own_file(include)) {
-        if (seen.insert(*target).second) open.push_back(*target);
-      } else if (std::ranges::find(kLightHeaders, include) == std::end(kLightHeaders)) {
+      if (!own_file(include) && std::ranges::find(kLightHeaders, include) == std::end(kLightHeaders))
         result.push_back(file + " includes <" + include + ">; every file of a user would pay for it");
-      }
     }
   }
   return result;

@@ -8,7 +8,7 @@
 
 namespace dygrad::testing {
 
-/// Path relative to the root ("core/tensor.h") -> what it includes, as written between brackets; an include in quotes
+/// Path relative to the root ("core/tensor/tensor.h") -> what it includes, as written between brackets; an include in quotes
 /// as if it had been written <dygrad/...>.
 using IncludeGraph = std::map<std::string, std::vector<std::string>>;
 
@@ -19,6 +19,11 @@ std::vector<std::string> includes_of(const std::string& text, const std::filesys
 
 /// Each function returns one line per breach: file, include, rule.
 std::vector<std::string> wrong_arrows(const IncludeGraph& graph);
+std::vector<std::string> wrong_rooms(const IncludeGraph& graph);
+std::vector<std::string> unknown_rooms(const IncludeGraph& graph);
+/// Private headers, told by their place, behind the umbrella; and public ones that it does not reach.
+std::vector<std::string> private_headers_of_users(const IncludeGraph& graph);
+std::vector<std::string> headers_out_of_reach(const IncludeGraph& graph);
 std::vector<std::string> misplaced_vendors(const IncludeGraph& graph);
 std::vector<std::string> unknown_files(const IncludeGraph& graph);
 std::vector<std::string> cycles(const IncludeGraph& graph);

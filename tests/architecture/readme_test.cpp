@@ -44,6 +44,6 @@ TEST_CASE("every program text in the README is quoted from a source file") {
   const std::filesystem::path root = DYGRAD_SOURCE_DIR;
   const auto quoted = quotations(text_of(root / "README.md"));
   REQUIRE(quoted.size() >= 3);
-  const std::string sources = text_of(root / "examples/quick_start.cpp") + text_of(root / "layers/layer.h");
+  const std::string sources = text_of(root / "examples/quick_start.cpp") + text_of(root / "layers/base/layer.h");
   for (const std::string& quotation : quoted) CHECK_THAT(sources, ContainsSubstring(quotation));
 }

@@ -2,11 +2,10 @@
 
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/hooks.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-
-#include "../support/catch.h"
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;

@@ -2,15 +2,14 @@
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/node.h>
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-
-#include "../support/catch.h"
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/memory/allocator.h>
+#include <dygrad/tests/support/catch.h>
 
 #include <set>
 
@@ -26,20 +25,20 @@ Tensor variable(const NestedList& values, DType dtype = float64) {
 struct Same {
   static constexpr std::string_view name = "same";
   Tensor forward(const Tensor& x) const { return x; }
-  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g * 2.}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {g * 2.}; }
 };
 
 struct Wrong {
   static constexpr std::string_view name = "wrong";
   DType dtype;
   Tensor forward(const Tensor& x) const { return x * 1.; }
-  Grads<1> vjp(const Tensor&, const Saved&, Need) const { return {ones({7}, dtype)}; }
+  Grads<1> vjp(const Tensor&, const Saved&, NeedsGrad) const { return {ones({7}, dtype)}; }
 };
 
 struct Blocks {
   static constexpr std::string_view name = "blocks";
   Tensor forward(const Tensor& a, const Tensor& b) const { return a + b; }
-  Grads<2> vjp(const Tensor& g, const Saved&, Need) const { return {Tensor(), g}; }
+  Grads<2> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {Tensor(), g}; }
 };
 
 /// Its gradient lies in the caller's memory.
@@ -47,13 +46,13 @@ struct Lends {
   static constexpr std::string_view name = "lends";
   std::vector<double>* numbers;
   Tensor forward(const Tensor& x) const { return x * 1.; }
-  Grads<1> vjp(const Tensor&, const Saved&, Need) const { return {from_memory(numbers->data(), {2}, float64)}; }
+  Grads<1> vjp(const Tensor&, const Saved&, NeedsGrad) const { return {from_memory(numbers->data(), {2}, float64)}; }
 };
 
 struct Throws {
   static constexpr std::string_view name = "throws";
   Tensor forward(const Tensor& x) const { return x * 1.; }
-  Grads<1> vjp(const Tensor&, const Saved&, Need) const { throw std::runtime_error("vjp failed"); }
+  Grads<1> vjp(const Tensor&, const Saved&, NeedsGrad) const { throw std::runtime_error("vjp failed"); }
 };
 
 }  // namespace
@@ -432,17 +431,17 @@ struct WrongCount {
   static constexpr std::string_view name = "wrong_count";
   std::size_t count;
   Tensor forward(std::span<const Tensor> x) const { return sum(x[0] * x[1]); }
-  std::vector<Tensor> vjp(const Tensor& g, const Saved&, Need) const { return std::vector<Tensor>(count, g); }
+  std::vector<Tensor> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return std::vector<Tensor>(count, g); }
 };
 struct NoOutput {
   static constexpr std::string_view name = "no_output";
   Tensor forward(const Tensor&) const { return {}; }
-  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {g}; }
 };
 struct NoOutputOfMany {
   static constexpr std::string_view name = "no_output_of_many";
   Tensor forward(std::span<const Tensor>) const { return {}; }
-  std::vector<Tensor> vjp(const Tensor& g, const Saved&, Need) const { return {g}; }
+  std::vector<Tensor> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {g}; }
 };
 }  // namespace
 
@@ -466,7 +465,7 @@ TEST_CASE("an op that gives no output is named, recorded or not") {
 }
 
 TEST_CASE("an op can keep its first 31 inputs") {
-  CHECK(keep_input(30).input(30));
-  CHECK_FALSE(keep_input(30).output());
-  for (const unsigned input : {31u, 32u, 1000u}) CHECK_THROWS_MATCHES(keep_input(input), InvalidArgument, Says("< 31"));
+  CHECK(save_input(30).input(30));
+  CHECK_FALSE(save_input(30).output());
+  for (const unsigned input : {31u, 32u, 1000u}) CHECK_THROWS_MATCHES(save_input(input), InvalidArgument, Says("< 31"));
 }

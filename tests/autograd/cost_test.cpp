@@ -5,10 +5,10 @@
 
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/hooks.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/instructions.h>
 

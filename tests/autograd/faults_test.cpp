@@ -4,15 +4,15 @@
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/live_graphs.h>
 #include <dygrad/autograd/node.h>
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/autograd/ops/conv2d.h>
-#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/conv2d/conv2d.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/autograd/ops/matmul.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/random.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/creation/random.h>
+#include <dygrad/core/memory/allocator.h>
 #include <dygrad/tests/support/fault_injection.h>
 
 #include <optional>
@@ -42,7 +42,7 @@ struct Burning {
     fuse->burn();
     return x * 1.;
   }
-  Grads<1> vjp(const Tensor& g, const Saved&, Need) const {
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const {
     fuse->burn();
     return {g * 1.};
   }

@@ -1,11 +1,10 @@
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-
-#include "../support/catch.h"
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -170,8 +169,8 @@ namespace {
 struct Dot {
   static constexpr std::string_view name = "dot";
   Tensor forward(const Tensor& x, const Tensor& w) const { return sum(x * w); }
-  static Keep keep(Need) { return keep_input(1); }
-  Grads<2> vjp(const Tensor&, const Saved& saved, Need) const { return {saved[1], Tensor()}; }
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(1); }
+  Grads<2> vjp(const Tensor&, const Saved& saved, NeedsGrad) const { return {saved[1], Tensor()}; }
 };
 }  // namespace
 

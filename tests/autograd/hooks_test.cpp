@@ -2,12 +2,11 @@
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/hooks.h>
 #include <dygrad/autograd/node.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/out_of_memory.h>
-
-#include "../support/catch.h"
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;

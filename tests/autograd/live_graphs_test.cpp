@@ -3,14 +3,14 @@
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/node.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/tests/support/fault_injection.h>
 
 #include <optional>
 
-#include "../support/catch.h"
+#include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;

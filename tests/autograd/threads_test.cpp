@@ -1,18 +1,18 @@
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/node.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 
 #include <array>
 #include <atomic>
 #include <barrier>
 #include <thread>
 
-#include "../support/catch.h"
+#include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/parallel.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/parallel.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -87,7 +87,7 @@ TEST_CASE("outputs that no tap reaches are written too, however many channels th
   };
   for_each_supported(kShapes, random_values, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
     // What freed memory holds is found in a result that is not written.
-    const Tensor& result = kind == Kind::deconv2d ? in.g : kind == Kind::deconv2d_data ? in.x : in.w;
+    const Tensor& result = kind == Kind::conv2d_transpose ? in.g : kind == Kind::conv2d ? in.x : in.w;
     full(result.shape(), std::numeric_limits<double>::quiet_NaN(), result.dtype());
     check_against_reference(candidate, in, kind);
   });
@@ -95,8 +95,8 @@ TEST_CASE("outputs that no tap reaches are written too, however many channels th
 
 TEST_CASE("the three directions are exact adjoints on whole numbers") {
   for_each_supported(kSmallShapes, random_integers, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
-    const std::int64_t expected = inner_product(in.run(backend("reference"), Kind::deconv2d), in.g);
-    const Tensor& partner = kind == Kind::deconv2d ? in.g : kind == Kind::deconv2d_data ? in.x : in.w;
+    const std::int64_t expected = inner_product(in.run(backend("reference"), Kind::conv2d_transpose), in.g);
+    const Tensor& partner = kind == Kind::conv2d_transpose ? in.g : kind == Kind::conv2d ? in.x : in.w;
     if (!keeps_whole_numbers(candidate)) return check_against_reference(candidate, in, kind);  // which is exact here
     CHECK(inner_product(in.run(candidate, kind), partner) == expected);
   });
@@ -104,8 +104,8 @@ TEST_CASE("the three directions are exact adjoints on whole numbers") {
 
 TEST_CASE("every algorithm adds a bias per channel of an image, exactly on whole numbers") {
   for_each_supported(kSmallShapes, random_integers, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
-    if (kind == Kind::deconv2d_weights) return;
-    const std::int64_t channels = kind == Kind::deconv2d ? in.shape.cout : in.shape.cin;
+    if (kind == Kind::conv2d_weights) return;
+    const std::int64_t channels = kind == Kind::conv2d_transpose ? in.shape.cout : in.shape.cin;
     const Tensor bias = random_integers({channels}, in.x.dtype(), 4);
     const Tensor expected = in.run(*backend("reference").algorithms()[0], kind, {bias});
     if (keeps_whole_numbers(candidate)) {
@@ -124,8 +124,8 @@ TEST_CASE("every algorithm applies every activation, to the last bit as the op d
       {{FusedActivation::Kind::sigmoid}, sigmoid},
       {{FusedActivation::Kind::tanh}, tanh}};
   for_each_supported(kSmallShapes, random_values, [&](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
-    if (kind == Kind::deconv2d_weights) return;
-    const std::int64_t channels = kind == Kind::deconv2d ? in.shape.cout : in.shape.cin;
+    if (kind == Kind::conv2d_weights) return;
+    const std::int64_t channels = kind == Kind::conv2d_transpose ? in.shape.cout : in.shape.cin;
     for (const Tensor& bias : {Tensor(), random_values({channels}, in.x.dtype(), 4)}) {
       const Tensor plain = in.run(candidate, kind, {bias});
       for (const auto& [activation, op] : activations) {
@@ -140,7 +140,7 @@ TEST_CASE("algorithms apply activations to layer-sized results too, once to each
   // Long sums are cut into parts, large results into blocks; sigmoid twice would show.
   const FusedActivation sigmoid_of_result{FusedActivation::Kind::sigmoid};
   for_each_supported(kLayerShapes, random_values, [&](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
-    if (kind == Kind::deconv2d_weights) return;
+    if (kind == Kind::conv2d_weights) return;
     const Tensor plain = in.run(candidate, kind);
     CHECK(identical(in.run(candidate, kind, {{}, sigmoid_of_result}), sigmoid(plain)));
   });
@@ -154,16 +154,16 @@ TEST_CASE("sums over nothing are 0, or the bias, in every backend") {
     const ConvOperands in(shape, float32, random_integers);
     const Tensor bias = random_integers({shape.cout}, float32, 4);
     for (const std::string_view name : backend_names()) {
-      if (!supports(backend(name), shape, Kind::deconv2d, float32)) continue;
+      if (!supports(backend(name), shape, Kind::conv2d_transpose, float32)) continue;
       INFO(name << ", " << shape);
-      const Tensor y = backend(name).deconv2d(shape.params(), in.x, in.w, {bias});
+      const Tensor y = backend(name).conv2d_transpose(shape.params(), in.x, in.w, {bias});
       REQUIRE(y.shape() == shape.y_shape());
       const std::vector<double> values = y.to_vector<double>(), biases = bias.to_vector<double>();
       for (std::size_t i = 0; i < values.size(); ++i) {
         const std::size_t plane = values.size() / static_cast<std::size_t>(shape.n * shape.cout);
         CHECK(values[i] == biases[i / plane % biases.size()]);
       }
-      for (const Kind kind : {Kind::deconv2d_data, Kind::deconv2d_weights}) {
+      for (const Kind kind : {Kind::conv2d, Kind::conv2d_weights}) {
         const std::vector<double> sums = in.run(backend(name), kind).to_vector<double>();
         CHECK(std::all_of(sums.begin(), sums.end(), [](double sum) { return sum == 0; }));
       }
@@ -174,7 +174,7 @@ TEST_CASE("sums over nothing are 0, or the bias, in every backend") {
 
 TEST_CASE("kernels leave their inputs as they were and give fresh, dense results") {
   for_each_supported(kSmallShapes, random_values, [](const Algorithm& candidate, const ConvOperands& in, Kind kind) {
-    const Tensor x = raw::clone(in.x), w = raw::clone(in.w), g = raw::clone(in.g);
+    const Tensor x = kernel::clone(in.x), w = kernel::clone(in.w), g = kernel::clone(in.g);
     const Tensor result = in.run(candidate, kind);
     CHECK(identical(x, in.x));
     CHECK(identical(w, in.w));

@@ -1,8 +1,8 @@
 // What backends keep between calls: converted weights, and compiled primitives. Neither may go stale, nor grow.
 #include <cstdio>
 
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/memory/allocator.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -32,7 +32,7 @@ std::int64_t resident_bytes() {
 
 void check_current(const ConvOperands& in) {
   for (const std::string_view name : backend_names()) {
-    for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) {
+    for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) {
       INFO(name << ", " << name_of(kind));
       CHECK(identical(in.run(backend(name), kind), in.run(backend("reference"), kind)));
     }
@@ -59,8 +59,8 @@ std::vector<ConvOperands> images_for_one_layer(ConvShape shape, DType dtype, std
 /// The weights give what a copy of them gives, for which nothing is packed yet.
 void check_packed(const ConvOperands& in, const Algorithm& algorithm) {
   ConvOperands fresh = in;
-  fresh.w = raw::clone(in.w);
-  for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) {
+  fresh.w = kernel::clone(in.w);
+  for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) {
     if (!supports(algorithm, in.shape, kind, in.x.dtype())) continue;
     INFO(name_of(kind) << ", " << in.shape.h << " x " << in.shape.w << " to " << in.shape.oh() << " x "
                        << in.shape.ow());
@@ -130,11 +130,11 @@ TEST_CASE("weights are converted twice per version, not once per call") {
   const ConvOperands in(kShape, float32, random_values);
   for (const std::string_view name : backend_names()) {
     for (int use = 0; use < 2; ++use) {
-      for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) in.run(backend(name), kind);
+      for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) in.run(backend(name), kind);
     }
     INFO(name);
     CHECK(bytes_left_by([&] {
-            for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) in.run(backend(name), kind);
+            for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) in.run(backend(name), kind);
           }) == 0);
   }
 }
@@ -144,7 +144,7 @@ TEST_CASE("converted weights that are used once are not kept") {
     INFO(name);
     const ConvOperands in(kShape, float32, random_values);
     CHECK(bytes_left_by([&] {
-            for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) in.run(backend(name), kind);
+            for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) in.run(backend(name), kind);
           }) == 0);
   }
 }
@@ -159,7 +159,7 @@ TEST_CASE("conversions of many views and many versions of one storage stay few")
       for (std::int64_t part = 0; part < 40; ++part) {
         in.w = view::slice(many, 0, part * 32, (part + 1) * 32);
         for (int use = 0; use < 2; ++use) {
-          for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) in.run(backend(name), kind);
+          for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) in.run(backend(name), kind);
         }
       }
     });
@@ -167,11 +167,11 @@ TEST_CASE("conversions of many views and many versions of one storage stay few")
 
     for (int version = 0; version < 10; ++version) {
       many.fill(version);
-      in.run(backend(name), Kind::deconv2d);
+      in.run(backend(name), Kind::conv2d_transpose);
     }
     CHECK(bytes_left_by([&] {
             many.fill(77);
-            in.run(backend(name), Kind::deconv2d);
+            in.run(backend(name), Kind::conv2d_transpose);
           }) == 0);
   }
 }

@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include <dygrad/core/backend.h>
+#include <dygrad/core/dispatch/backend.h>
 
 namespace dygrad::testing {
 

@@ -12,22 +12,22 @@
 #include <string_view>
 #include <vector>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
 #include <dygrad/tests/backends/conv_shapes.h>
 #include <dygrad/tests/support/catch.h>
 
 namespace dygrad::testing {
 
 using Kind = Problem::Kind;
-inline constexpr Kind kDirections[] = {Kind::deconv2d, Kind::deconv2d_data, Kind::deconv2d_weights};
+inline constexpr Kind kDirections[] = {Kind::conv2d_transpose, Kind::conv2d, Kind::conv2d_weights};
 
 /// Whole numbers from -3 to 3: their sums of products are exact in every float type, whatever the order.
 inline Tensor random_integers(const Shape& shape, DType dtype, std::uint32_t seed) {
   std::mt19937 engine(seed);
   std::vector<std::int64_t> values(static_cast<std::size_t>(num_elements(shape)));
   for (auto& value : values) value = static_cast<std::int64_t>(engine() % 7) - 3;
-  return raw::cast(from_vector(values, shape), dtype);
+  return kernel::cast(from_vector(values, shape), dtype);
 }
 
 /// Evenly distributed in [-1, 1).
@@ -35,7 +35,7 @@ inline Tensor random_values(const Shape& shape, DType dtype, std::uint32_t seed)
   std::mt19937_64 engine(seed);
   std::vector<double> values(static_cast<std::size_t>(num_elements(shape)));
   for (auto& value : values) value = std::ldexp(static_cast<double>(engine() >> 11), -52) - 1;
-  return raw::cast(from_vector(values, shape), dtype);
+  return kernel::cast(from_vector(values, shape), dtype);
 }
 
 inline Tensor absolute(const Tensor& x) {
@@ -57,15 +57,15 @@ struct ConvOperands {
 
   Tensor run(const Backend& backend, Kind kind) const {
     const Conv2DParams p = shape.params();
-    if (kind == Kind::deconv2d) return backend.deconv2d(p, x, w);
-    if (kind == Kind::deconv2d_data) return backend.deconv2d_data(p, g, w);
-    return backend.deconv2d_weights(p, x, g, {shape.kh, shape.kw});
+    if (kind == Kind::conv2d_transpose) return backend.conv2d_transpose(p, x, w);
+    if (kind == Kind::conv2d) return backend.conv2d(p, g, w);
+    return backend.conv2d_weights(p, x, g, {shape.kh, shape.kw});
   }
 
   Tensor run(const Algorithm& algorithm, Kind kind, const Epilogue& epilogue = {}) const {
     const Conv2DParams p = shape.params();
     const Problem problem{kind, x.dtype(), &p, x.shape(), w.shape(), g.shape()};
-    return algorithm.run(problem, kind == Kind::deconv2d_data ? g : x, kind == Kind::deconv2d_weights ? g : w,
+    return algorithm.run(problem, kind == Kind::conv2d ? g : x, kind == Kind::conv2d_weights ? g : w,
                          epilogue);
   }
 };
@@ -80,8 +80,8 @@ bool supports(const Candidate& candidate, const ConvShape& shape, Kind kind, DTy
 
 /// Most products that are summed into one element of the result.
 inline std::int64_t reduction_length(const ConvShape& s, Kind kind) {
-  if (kind == Kind::deconv2d) return s.cin / s.groups * s.kh * s.kw;
-  if (kind == Kind::deconv2d_data) return s.cout / s.groups * s.kh * s.kw;
+  if (kind == Kind::conv2d_transpose) return s.cin / s.groups * s.kh * s.kw;
+  if (kind == Kind::conv2d) return s.cout / s.groups * s.kh * s.kw;
   return s.n * s.h * s.w;
 }
 
@@ -111,7 +111,7 @@ inline Tensor magnitude_of(const Algorithm& candidate, const ConvOperands& in, K
   if (!mixes_neighbours(candidate)) return magnitude;
   const auto largest = [](const Tensor& t) { return std::ranges::max(absolute(t).to_vector<double>()); };
   const double x = largest(in.x), w = largest(in.w), g = largest(in.g);
-  const double product = kind == Kind::deconv2d ? x * w : kind == Kind::deconv2d_data ? g * w : x * g;
+  const double product = kind == Kind::conv2d_transpose ? x * w : kind == Kind::conv2d ? g * w : x * g;
   const double growth = keeps_whole_numbers(candidate) ? 3.5 : 11;
   return full(magnitude.shape(), growth * growth * product * static_cast<double>(reduction_length(in.shape, kind)));
 }

@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include <dygrad/core/backend.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/dispatch/backend.h>
 
 namespace dygrad::testing {
 
@@ -32,7 +32,7 @@ inline std::vector<ConvTerm> conv_terms(std::int64_t inputs, std::int64_t output
 inline Tensor conv_by_definition(Problem::Kind kind, const Conv2DParams& p, const Tensor& a, const Tensor& b,
                                  const Shape& x, const Shape& w, const Shape& y) {
   const std::vector<double> of_a = a.to_vector<double>(), of_b = b.to_vector<double>();
-  const Shape& shape = kind == Problem::Kind::deconv2d ? y : kind == Problem::Kind::deconv2d_data ? x : w;
+  const Shape& shape = kind == Problem::Kind::conv2d_transpose ? y : kind == Problem::Kind::conv2d ? x : w;
   std::vector<double> sums(static_cast<std::size_t>(num_elements(shape)));
   const auto at = [](const Shape& s, std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t i) {
     return static_cast<std::size_t>(((n * s[1] + c) * s[2] + h) * s[3] + i);
@@ -47,8 +47,8 @@ inline Tensor conv_by_definition(Problem::Kind kind, const Conv2DParams& p, cons
           for (const ConvTerm& column : columns) {
             const std::size_t in_x = at(x, n, c, row.h, column.h), in_w = at(w, c, o, row.i, column.i),
                               in_y = at(y, n, c / channels * w[1] + o, row.o, column.o);
-            if (kind == Problem::Kind::deconv2d) sums[in_y] += of_a[in_x] * of_b[in_w];
-            else if (kind == Problem::Kind::deconv2d_data) sums[in_x] += of_a[in_y] * of_b[in_w];
+            if (kind == Problem::Kind::conv2d_transpose) sums[in_y] += of_a[in_x] * of_b[in_w];
+            else if (kind == Problem::Kind::conv2d) sums[in_x] += of_a[in_y] * of_b[in_w];
             else sums[in_w] += of_a[in_x] * of_b[in_y];
           }
         }

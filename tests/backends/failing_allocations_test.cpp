@@ -1,6 +1,6 @@
 // A kernel whose memory runs out throws OutOfMemory, leaves nothing behind, and computes as ever when called again.
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/out_of_memory.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/memory/allocator.h>
 #include <dygrad/tests/backends/conv_support.h>
 #include <dygrad/tests/support/fault_injection.h>
 
@@ -72,7 +72,7 @@ TEST_CASE("choosing, and products of matrices, stand every failing allocation on
       return ConvOperands({"fresh", 1, 4, 3, ++width, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0}, float32, random_values);
     };
     ConvOperands fresh = next();
-    const auto run = [&] { return fresh.run(backend(name), Kind::deconv2d); };
+    const auto run = [&] { return fresh.run(backend(name), Kind::conv2d_transpose); };
     for_each_failing_allocation(run, [&](std::int64_t, bool) {
       CHECK_NOTHROW(run());
       fresh = next();

@@ -3,8 +3,8 @@
 
 #include <initializer_list>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/view.h>
 
 namespace dygrad::testing {
 
@@ -23,7 +23,7 @@ inline Tensor flip(const Tensor& x, std::initializer_list<int> axes) {
 
 /// The values of x, stored in the opposite order along these axes: strides are negative there.
 inline Tensor backwards(const Tensor& x, std::initializer_list<int> axes) {
-  return flip(raw::clone(flip(x, axes), MemoryFormat::row_major), axes);
+  return flip(kernel::clone(flip(x, axes), MemoryFormat::row_major), axes);
 }
 
 }  // namespace dygrad::testing

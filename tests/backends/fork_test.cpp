@@ -1,11 +1,11 @@
 // A forked child computes what its parent computes, by every backend.
 #include <dygrad/autograd/backward.h>
-#include <dygrad/autograd/ops/conv2d.h>
-#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/ops/conv2d/conv2d.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/autograd/ops/matmul.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/parallel.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/parallel.h>
 #include <dygrad/tests/backends/conv_support.h>
 #include <dygrad/tests/support/child_process.h>
 
@@ -34,7 +34,7 @@ TEST_CASE("a forked child computes by every backend what its two-threaded parent
   set_num_threads(2);
   for (const std::string_view name : backend_names()) {
     INFO("backend " << name);
-    const ExecutionGuard direct({.compute = Compute::direct});
+    const ExecutionGuard direct({.math_mode = MathMode::strict});
     const BackendGuard guard(name);
     const auto expected = compute_all();
     CHECK(exit_status_of_child([&] { return compute_all() == expected ? 0 : 1; }) == 0);

@@ -2,8 +2,8 @@
 // length.
 #include <functional>
 
-#include <dygrad/core/parallel.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -37,7 +37,7 @@ Tensor random_positive(const Shape& shape, DType dtype, std::uint32_t seed) {
   std::mt19937 engine(seed);
   std::vector<float> values(static_cast<std::size_t>(num_elements(shape)));
   for (float& value : values) value = std::ldexp(static_cast<float>(engine() >> 8) + 1, -24);
-  return raw::cast(from_vector(values, shape), dtype);
+  return kernel::cast(from_vector(values, shape), dtype);
 }
 
 /// One value everywhere, and for the second operand of a product another one that makes products exact.
@@ -122,9 +122,9 @@ TEST_CASE("long matrix products keep their digits in every orientation and batch
         Shape shape = a.shape();
         shape[shape.rank() - 1] = b.dim(-1);
         const Problem problem{.kind = Kind::matmul, .dtype = dtype, .x = a.shape(), .w = b.shape(), .y = shape};
-        const Tensor exact = backend("reference").matmul(raw::cast(a, float64), raw::cast(b, float64));
+        const Tensor exact = backend("reference").matmul(kernel::cast(a, float64), kernel::cast(b, float64));
         const auto turned = [](const Tensor& t) {
-          return view::transpose(raw::clone(view::transpose(t, -1, -2), MemoryFormat::row_major), -1, -2);
+          return view::transpose(kernel::clone(view::transpose(t, -1, -2), MemoryFormat::row_major), -1, -2);
         };
         for_each_algorithm(problem, [&](const Algorithm& algorithm) {
           check_close(algorithm.run(problem, a, b, {}), exact, a.dim(-1));
@@ -150,7 +150,7 @@ void check_long_sums(std::span<const LongSum> sums) {
         const ConvOperands in(s, dtype,
                               [&](const Shape& of, DType type, std::uint32_t seed) { return make(of, type, seed); });
         for (const Kind kind : kinds) {
-          const ConvOperands doubled(s, raw::cast(in.x, float64), raw::cast(in.w, float64), raw::cast(in.g, float64));
+          const ConvOperands doubled(s, kernel::cast(in.x, float64), kernel::cast(in.w, float64), kernel::cast(in.g, float64));
           const Tensor exact = doubled.run(backend("reference"), kind);
           const Conv2DParams p = s.params();
           const Problem problem{kind, dtype, &p, in.x.shape(), in.w.shape(), in.g.shape()};
@@ -166,7 +166,7 @@ void check_long_sums(std::span<const LongSum> sums) {
   }
 }
 
-constexpr Kind kForward = Kind::deconv2d, kData = Kind::deconv2d_data, kWeights = Kind::deconv2d_weights;
+constexpr Kind kForward = Kind::conv2d_transpose, kData = Kind::conv2d, kWeights = Kind::conv2d_weights;
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-#include <dygrad/core/view.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/backends/conv_support.h>
 #include <dygrad/tests/backends/flipped.h>
 
@@ -49,7 +49,7 @@ void for_each_product(const Check& check) {
 }
 
 Tensor transposed_in_memory(const Tensor& x) {
-  return view::transpose(raw::clone(view::transpose(x, -1, -2), MemoryFormat::row_major), -1, -2);
+  return view::transpose(kernel::clone(view::transpose(x, -1, -2), MemoryFormat::row_major), -1, -2);
 }
 
 }  // namespace
@@ -80,12 +80,12 @@ TEST_CASE("transposed, strided and expanded operands multiply as their copies do
 
     const Tensor wide = zeros(with(p.batch, p.m, 2 * p.k + 3), a.dtype());
     const Tensor every_second = view::slice(wide, -1, 1, 2 * p.k + 1, 2), beginning = view::slice(wide, -1, 0, p.k);
-    raw::copy(a, every_second);
+    kernel::copy(a, every_second);
     CHECK(identical(candidate.matmul(every_second, b), expected));
-    raw::copy(a, beginning);
+    kernel::copy(a, beginning);
     CHECK(identical(candidate.matmul(beginning, b), expected));
     const Tensor end = view::slice(wide, -1, p.k + 3, 2 * p.k + 3);
-    raw::copy(a, end);
+    kernel::copy(a, end);
     CHECK(identical(candidate.matmul(end, b), expected));
 
     for (const std::initializer_list<int> axes : {std::initializer_list<int>{-1}, {-2}, {-1, -2}}) {
@@ -95,12 +95,12 @@ TEST_CASE("transposed, strided and expanded operands multiply as their copies do
 
     if (p.m == 0 || num_elements(p.batch) == 0) return;
     const Tensor one_row = view::expand(view::slice(a, -2, 0, 1), a.shape());
-    CHECK(identical(candidate.matmul(one_row, b), candidate.matmul(raw::clone(one_row, MemoryFormat::row_major), b)));
+    CHECK(identical(candidate.matmul(one_row, b), candidate.matmul(kernel::clone(one_row, MemoryFormat::row_major), b)));
     if (p.batch.empty()) return;
     Tensor first = b;
     for (int d = 0; d < p.batch.rank(); ++d) first = view::slice(first, d, 0, 1);
     const Tensor shared = view::expand(first, b.shape());
-    CHECK(identical(candidate.matmul(a, shared), candidate.matmul(a, raw::clone(shared, MemoryFormat::row_major))));
+    CHECK(identical(candidate.matmul(a, shared), candidate.matmul(a, kernel::clone(shared, MemoryFormat::row_major))));
   });
 }
 

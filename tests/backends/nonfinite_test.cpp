@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <dygrad/core/parallel.h>
+#include <dygrad/core/base/parallel.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -56,7 +56,7 @@ std::string text(const ConvShape& s) {
 }
 
 Tensor planted(const Tensor& t, const std::vector<double>& values, std::mt19937& engine) {
-  Tensor copy = raw::clone(t);
+  Tensor copy = kernel::clone(t);
   dispatch_float(t.dtype(), "planted", [&]<class T>() {
     for (const double value : values)
       copy.mutable_data<T>()[engine() % static_cast<std::uint64_t>(t.num_elements())] = static_cast<T>(value);
@@ -77,12 +77,12 @@ ConvOperands with_planted(const ConvOperands& in, char where, const std::vector<
 template <class Check>
 void for_each_algorithm(const ConvShape& shape, Kind kind, DType dtype, const Check& check) {
   const Conv2DParams p = shape.params();
-  for (const Compute compute : {Compute::exact, Compute::bfloat16}) {
+  for (const MathMode math_mode : {MathMode::standard, MathMode::bfloat16}) {
     const Problem problem{kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), compute};
     for (const auto& backend : all_backends()) {
       for (const Algorithm* algorithm : backend->algorithms()) {
         const bool rounds = algorithm->name().starts_with("bf16");
-        if (rounds != (compute == Compute::bfloat16) || !algorithm->supports(problem)) continue;
+        if (rounds != (compute == MathMode::bfloat16) || !algorithm->supports(problem)) continue;
         INFO(backend->name() << ":" << algorithm->name() << ", " << name_of(kind) << ", " << name_of(dtype) << ", "
                              << num_threads() << " threads, " << shape << " " << text(shape));
         check(*algorithm);
@@ -124,10 +124,10 @@ Tensor magnitude_of_sums(const ConvOperands& in, Kind kind) {
 }
 
 bool reads(Kind kind, char where) {
-  return where == (kind == Kind::deconv2d        ? 'x'
-                   : kind == Kind::deconv2d_data ? 'g'
+  return where == (kind == Kind::conv2d_transpose        ? 'x'
+                   : kind == Kind::conv2d ? 'g'
                                                  : 'x') ||
-         where == (kind == Kind::deconv2d_weights ? 'g' : 'w');
+         where == (kind == Kind::conv2d_weights ? 'g' : 'w');
 }
 
 /// Runs all algorithms with these values at random places of x, w or g, with one thread and two.
@@ -159,7 +159,7 @@ auto scaled_values(double scale, std::string_view operands) {
     if (operands.find("xwg"[seed - 1]) != std::string_view::npos) {
       for (double& value : values) value *= scale;
     }
-    return raw::cast(from_vector(values, shape), dtype);
+    return kernel::cast(from_vector(values, shape), dtype);
   };
 }
 
@@ -221,7 +221,7 @@ TEST_CASE("zero times infinity is undefined where plain sums have that product, 
   // Images with columns of zeros, as after relu; weights with zeros, as after pruning.
   const auto with_zeros = [](const Shape& shape, DType dtype, std::uint32_t seed) {
     const Tensor values = random_integers(shape, dtype, seed);
-    const Tensor result = raw::clone(values);
+    const Tensor result = kernel::clone(values);
     dispatch_float(dtype, "with_zeros", [&]<class T>() {
       for (T& value : std::span(result.mutable_data<T>(), static_cast<std::size_t>(result.num_elements())))
         value = std::max(value, T{0});

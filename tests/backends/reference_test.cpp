@@ -1,5 +1,5 @@
 // The reference backend against the definition itself: one scatter over all seven indices.
-#include <dygrad/core/allocator.h>
+#include <dygrad/core/memory/allocator.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -28,15 +28,15 @@ void for_each_product(const ConvShape& s, const Visit& visit) {
 
 Tensor scatter(const ConvOperands& in, Kind kind) {
   const auto x = in.x.to_vector<std::int64_t>(), w = in.w.to_vector<std::int64_t>(), g = in.g.to_vector<std::int64_t>();
-  const Shape shape = kind == Kind::deconv2d        ? in.shape.y_shape()
-                      : kind == Kind::deconv2d_data ? in.shape.x_shape()
+  const Shape shape = kind == Kind::conv2d_transpose        ? in.shape.y_shape()
+                      : kind == Kind::conv2d ? in.shape.x_shape()
                                                     : in.shape.w_shape();
   std::vector<std::int64_t> result(static_cast<std::size_t>(num_elements(shape)));
   for_each_product(in.shape, [&](std::int64_t xi, std::int64_t wi, std::int64_t yi) {
     const auto at_x = static_cast<std::size_t>(xi), at_w = static_cast<std::size_t>(wi),
                at_y = static_cast<std::size_t>(yi);
-    if (kind == Kind::deconv2d) result[at_y] += x[at_x] * w[at_w];
-    else if (kind == Kind::deconv2d_data) result[at_x] += g[at_y] * w[at_w];
+    if (kind == Kind::conv2d_transpose) result[at_y] += x[at_x] * w[at_w];
+    else if (kind == Kind::conv2d) result[at_x] += g[at_y] * w[at_w];
     else result[at_w] += x[at_x] * g[at_y];
   });
   return from_vector(result, shape);
@@ -53,7 +53,7 @@ TEST_CASE("the reference backend equals the literal scatter on whole numbers") {
       INFO(shape << ", " << name_of(kind) << ", " << name_of(dtype));
       const Tensor result = in.run(reference, kind);
       CHECK(result.dtype() == dtype);
-      CHECK(identical(raw::cast(result, int64), scatter(in, kind)));
+      CHECK(identical(kernel::cast(result, int64), scatter(in, kind)));
     }
   }
 }
@@ -78,12 +78,12 @@ TEST_CASE("the reference backend keeps what a float64 sum rounds off") {
 
   const Tensor image = from_vector(a, {1, 1, 1, kTerms + 1}), one = ones(image.shape(), float64);
   const Conv2DParams pixels{.input_extent = {1, kTerms + 1}, .output_extent = {1, kTerms + 1}};
-  CHECK(is_right(reference.deconv2d_weights(pixels, image, one, {1, 1})));
+  CHECK(is_right(reference.conv2d_weights(pixels, image, one, {1, 1})));
   const Conv2DParams taps{.input_extent = {1, 1}, .output_extent = {1, kTerms + 1}};
-  CHECK(is_right(reference.deconv2d_data(taps, image, one)));
+  CHECK(is_right(reference.conv2d(taps, image, one)));
   const Tensor channels = from_vector(a, {1, kTerms + 1, 1, 1});
   const Conv2DParams one_pixel{.input_extent = {1, 1}, .output_extent = {1, 1}};
-  CHECK(is_right(reference.deconv2d(one_pixel, channels, ones({kTerms + 1, 1, 1, 1}, float64))));
+  CHECK(is_right(reference.conv2d_transpose(one_pixel, channels, ones({kTerms + 1, 1, 1, 1}, float64))));
 }
 
 TEST_CASE("infinities and NaN come out of the reference backend's sums as they come out of plain ones") {
@@ -106,7 +106,7 @@ TEST_CASE("the reference backend needs no memory but that of the result") {
     const std::int64_t result_bytes = in.g.num_elements() * size_of(dtype);
     reset_peak_bytes();
     const std::int64_t before = allocator_statistics().live_bytes;
-    const Tensor y = in.run(backend("reference"), Kind::deconv2d);
+    const Tensor y = in.run(backend("reference"), Kind::conv2d_transpose);
     CHECK(allocator_statistics().peak_bytes - before < result_bytes + result_bytes / 4);
   }
 }

@@ -1,5 +1,5 @@
 // Kernels see values, not memory: any strides give the result that dense operands give.
-#include <dygrad/core/view.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/backends/conv_support.h>
 #include <dygrad/tests/backends/flipped.h>
 
@@ -10,7 +10,7 @@ namespace {
 
 /// The same values in another order in memory.
 Tensor permuted(const Tensor& x) {
-  return view::permute(raw::clone(view::permute(x, {3, 1, 0, 2}), MemoryFormat::row_major), {2, 1, 3, 0});
+  return view::permute(kernel::clone(view::permute(x, {3, 1, 0, 2}), MemoryFormat::row_major), {2, 1, 3, 0});
 }
 
 /// The same values as every second element of a larger tensor, away from its start.
@@ -20,14 +20,14 @@ Tensor spread(const Tensor& x) {
   const Tensor whole = full(larger, -77, x.dtype());
   Tensor window = whole;
   for (int axis = 0; axis < x.rank(); ++axis) window = view::slice(window, axis, 1, larger[axis], 2);
-  raw::copy(x, window);
+  kernel::copy(x, window);
   return window;
 }
 
 Tensor rows_backwards(const Tensor& x) { return backwards(x, {3}); }
 Tensor all_backwards(const Tensor& x) { return backwards(x, {0, 1, 2, 3}); }
 
-Tensor channels_last(const Tensor& x) { return raw::clone(x, MemoryFormat::channels_last); }
+Tensor channels_last(const Tensor& x) { return kernel::clone(x, MemoryFormat::channels_last); }
 
 }  // namespace
 
@@ -60,7 +60,7 @@ TEST_CASE("expanded operands give what their copies give") {
       const ConvOperands expanded(kShape, view::expand(random_integers({1, 8, 1, 4}, dtype, 1), kShape.x_shape()),
                                   view::expand(random_integers({8, 1, 1, 3}, dtype, 2), kShape.w_shape()),
                                   view::expand(random_integers({1}, dtype, 3), kShape.y_shape()));
-      const ConvOperands dense(kShape, raw::clone(expanded.x), raw::clone(expanded.w), raw::clone(expanded.g));
+      const ConvOperands dense(kShape, kernel::clone(expanded.x), kernel::clone(expanded.w), kernel::clone(expanded.g));
       for (const Kind kind : kDirections) {
         if (!supports(backend(name), kShape, kind, dtype)) continue;
         INFO(name << ", " << name_of(kind) << ", " << name_of(dtype));
@@ -80,8 +80,8 @@ TEST_CASE("two weights that are views of one storage are not mixed up") {
         ConvOperands in(kShape, float32, random_integers);
         in.w = part;
         ConvOperands copied = in;
-        copied.w = raw::clone(part);
-        for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data}) {
+        copied.w = kernel::clone(part);
+        for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) {
           if (!supports(backend(name), kShape, kind, float32)) continue;
           INFO(name << ", " << name_of(kind) << ", channels from " << first);
           CHECK(identical(in.run(backend(name), kind), copied.run(backend("reference"), kind)));

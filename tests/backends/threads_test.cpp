@@ -4,7 +4,7 @@
 #include <string>
 #include <thread>
 
-#include <dygrad/core/parallel.h>
+#include <dygrad/core/base/parallel.h>
 #include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/backends/conv_support.h>
 
@@ -31,7 +31,7 @@ TEST_CASE("two threads may run kernels on the same tensors at once") {
       for (const Kind kind : kDirections) {
         if (!supports(backend(name), kShape, kind, dtype)) continue;
         const Tensor expected = in.run(backend("reference"), kind);
-        in.w.set_value(raw::clone(in.w));  // so that both threads find the weights not yet converted
+        in.w.set_value(kernel::clone(in.w));  // so that both threads find the weights not yet converted
         bool same[2] = {true, true};
         on_two_threads([&](int thread) {
           for (int repeat = 0; repeat < 20; ++repeat)
@@ -71,11 +71,11 @@ TEST_CASE("two threads may multiply matrices at once") {
       if (!backend(name).supports(
               {.kind = Kind::matmul, .dtype = dtype, .x = a.shape(), .w = b.shape(), .y = expected.shape()}))
         continue;
-      const Tensor left = raw::cast(a, dtype), right = raw::cast(b, dtype);
+      const Tensor left = kernel::cast(a, dtype), right = kernel::cast(b, dtype);
       bool same[2] = {true, true};
       on_two_threads([&](int thread) {
         for (int repeat = 0; repeat < 50; ++repeat) {
-          same[thread] = same[thread] && identical(raw::cast(backend(name).matmul(left, right), float64), expected);
+          same[thread] = same[thread] && identical(kernel::cast(backend(name).matmul(left, right), float64), expected);
         }
       });
       INFO(name << ", " << name_of(dtype));

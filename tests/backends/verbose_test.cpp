@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <regex>
 
-#include <dygrad/core/verbose.h>
+#include <dygrad/core/base/verbose.h>
 #include <dygrad/tests/backends/conv_support.h>
 
 using namespace dygrad;
@@ -78,7 +78,7 @@ TEST_CASE("nothing is told unless asked") {
   const ConvOperands in(kSmallShapes[0], float32, random_values);
   std::size_t lines = 0;
   set_verbose_sink([&](std::string_view) { ++lines; });
-  for (const std::string_view name : backend_names()) in.run(backend(name), Kind::deconv2d);
+  for (const std::string_view name : backend_names()) in.run(backend(name), Kind::conv2d_transpose);
   set_verbose_sink({});
   CHECK(lines == 0);
 }

@@ -37,7 +37,7 @@ template <class Check>
 void on_every_backend(const Check& check) {
   for (const std::string_view name : backend_names()) {
     for (const DType dtype : {float32, float64}) {
-      const auto make = [dtype](const NestedList& rows) { return raw::cast(image(rows, dtype), dtype); };
+      const auto make = [dtype](const NestedList& rows) { return kernel::cast(image(rows, dtype), dtype); };
       // A kernel a backend leaves to others is checked on those.
       const auto chosen = [&](Kind kind, const Conv2DParams& p, const Tensor& x, const Tensor& w) -> const Backend& {
         const Shape y{x.dim(0), w.dim(1) * p.groups, p.output_extent[0], p.output_extent[1]};
@@ -57,7 +57,7 @@ TEST_CASE("forward examples come out as worked by hand") {
   on_every_backend([](const auto& make, const auto& chosen) {
     const auto forward = [&](const Tensor& x, const Tensor& w, const Geometry& geometry) {
       const Conv2DParams p = params(x, w, geometry);
-      return chosen(Kind::deconv2d, p, x, w).deconv2d(p, x, w);
+      return chosen(Kind::conv2d_transpose, p, x, w).conv2d_transpose(p, x, w);
     };
     const Tensor x = make({{1, 2}, {3, 4}});
     const Tensor w2 = make({{1, 2}, {3, 4}});
@@ -85,10 +85,10 @@ TEST_CASE("forward examples come out as worked by hand") {
 TEST_CASE("groups read their own channels and write their own filters") {
   on_every_backend([](const auto& make, const auto& chosen) {
     const DType dtype = make({{0}}).dtype();
-    const Tensor x = raw::cast(from_vector<double>({1, 2, 3, 4}, {1, 4, 1, 1}), dtype);
-    const Tensor w = raw::cast(from_vector<double>({1, 2, 3, 4, 5, 6, 7, 8}, {4, 2, 1, 1}), dtype);
+    const Tensor x = kernel::cast(from_vector<double>({1, 2, 3, 4}, {1, 4, 1, 1}), dtype);
+    const Tensor w = kernel::cast(from_vector<double>({1, 2, 3, 4, 5, 6, 7, 8}, {4, 2, 1, 1}), dtype);
     const Conv2DParams p = params(x, w, {.groups = 2});
-    const Tensor y = chosen(Kind::deconv2d, p, x, w).deconv2d(p, x, w);
+    const Tensor y = chosen(Kind::conv2d_transpose, p, x, w).conv2d_transpose(p, x, w);
     CHECK(y.template to_vector<double>() == std::vector<double>{7, 10, 43, 50});
   });
 }
@@ -99,8 +99,8 @@ TEST_CASE("gradient examples come out as worked by hand") {
     const Tensor w = make({{1, 2, 3}, {4, 5, 6}, {7, 8, 9}});
     const auto gradients = [&](const Tensor& g, std::int64_t output_size) {
       const Conv2DParams p = params(x, w, {.stride = {2, 2}, .padding = {1, 1}, .output_size = output_size});
-      return std::pair(chosen(Kind::deconv2d_data, p, x, w).deconv2d_data(p, g, w),
-                       chosen(Kind::deconv2d_weights, p, x, w).deconv2d_weights(p, x, g, {3, 3}));
+      return std::pair(chosen(Kind::conv2d, p, x, w).conv2d(p, g, w),
+                       chosen(Kind::conv2d_weights, p, x, w).conv2d_weights(p, x, g, {3, 3}));
     };
     const auto [dx, dw] = gradients(make({{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}), kComputed);
     CHECK(identical(dx, make({{94, 106}, {106, 94}})));
@@ -124,9 +124,9 @@ TEST_CASE("the second-order example follows from the three directions alone") {
     const Conv2DParams p = params(x, w, {.stride = {2, 2}, .padding = {1, 1}});
     // S = sum of dx squared with dx = B(g, w); so dS/dw = W(2 dx, g) and dS/dg = D(2 dx, w).
     const Tensor twice_dx = make({{28, 34}, {-4, 32}});
-    CHECK(identical(chosen(Kind::deconv2d_weights, p, x, w).deconv2d_weights(p, twice_dx, g, {3, 3}),
+    CHECK(identical(chosen(Kind::conv2d_weights, p, x, w).conv2d_weights(p, twice_dx, g, {3, 3}),
                     make({{32, 0, -4}, {0, 196, 0}, {34, 0, 28}})));
-    CHECK(identical(chosen(Kind::deconv2d, p, x, w).deconv2d(p, twice_dx, w),
+    CHECK(identical(chosen(Kind::conv2d_transpose, p, x, w).conv2d_transpose(p, twice_dx, w),
                     make({{140, 304, 170}, {216, 510, 336}, {-20, 104, 160}})));
   });
 }
@@ -136,11 +136,11 @@ TEST_CASE("an example asymmetric in every way comes out as worked by hand") {
     const DType dtype = make({{0}}).dtype();
     std::vector<double> values(36);
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = (static_cast<double>(i % 7) - 3) / 2;
-    const Tensor w = raw::cast(from_vector(values, {3, 2, 2, 3}), dtype);
+    const Tensor w = kernel::cast(from_vector(values, {3, 2, 2, 3}), dtype);
     const Tensor x =
-        raw::cast(from_vector(raw::cast(arange(24), float64).template to_vector<double>(), {2, 3, 2, 2}), dtype);
+        kernel::cast(from_vector(kernel::cast(arange(24), float64).template to_vector<double>(), {2, 3, 2, 2}), dtype);
     const Conv2DParams p = params(x, w, {.stride = {2, 1}, .padding = {1, 0}, .dilation = {1, 2}});
-    const Tensor y = chosen(Kind::deconv2d, p, x, w).deconv2d(p, x, w);
+    const Tensor y = chosen(Kind::conv2d_transpose, p, x, w).conv2d_transpose(p, x, w);
     REQUIRE(y.shape() == Shape{2, 2, 2, 6});
     std::vector<double> with_bias = y.template to_vector<double>();
     double sum = 0, squares = 0;
@@ -169,7 +169,7 @@ TEST_CASE("the generator's usual steps give the usual extents") {
                                   {.stride = {step.stride, step.stride},
                                    .padding = {step.padding, step.padding},
                                    .output_size = step.output_size});
-    const Tensor y = backend("reference").deconv2d(p, x, w);
+    const Tensor y = backend("reference").conv2d_transpose(p, x, w);
     CHECK(y.shape() == Shape{1, 1, step.expected, step.expected});
   }
 }

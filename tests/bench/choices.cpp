@@ -1,9 +1,9 @@
 // Small and odd convolutions: what each algorithm was expected to take, what it took, and how much slower the chosen
 // one is than the fastest. What estimates are judged by. Weights count as changed before each call, as in training.
-#include <dygrad/core/backend.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/parallel.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/dispatch/backend.h>
+#include <dygrad/core/kernels/copy.h>
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -60,13 +60,13 @@ struct Operands {
                .groups = p.groups,
                .input_extent = {p.h, p.w},
                .output_extent = {p.oh(), p.ow()}},
-        x(raw::contiguous(full({p.n, p.cin, p.h, p.w}, 0.5, dtype), MemoryFormat::channels_last)),
+        x(kernel::contiguous(full({p.n, p.cin, p.h, p.w}, 0.5, dtype), MemoryFormat::channels_last)),
         w(full({p.cin, p.cout / p.groups, p.kh, p.kw}, 0.5, dtype)),
-        g(raw::contiguous(full({p.n, p.cout, p.oh(), p.ow()}, 0.5, dtype), MemoryFormat::channels_last)) {}
+        g(kernel::contiguous(full({p.n, p.cout, p.oh(), p.ow()}, 0.5, dtype), MemoryFormat::channels_last)) {}
   Problem problem(Kind kind) const { return {kind, x.dtype(), &params, x.shape(), w.shape(), g.shape()}; }
   Tensor run(const Algorithm& algorithm, Kind kind) const {
     w.impl()->storage->bump_version();
-    return algorithm.run(problem(kind), kind == Kind::deconv2d_data ? g : x, kind == Kind::deconv2d_weights ? g : w,
+    return algorithm.run(problem(kind), kind == Kind::conv2d ? g : x, kind == Kind::conv2d_weights ? g : w,
                          {});
   }
 };
@@ -82,7 +82,7 @@ struct Options {
 void report(const ConvProblem& p, const Options& options, std::vector<double>& losses) {
   constexpr double kHopeless = 30;  // times the best estimate: not timed
   const Operands in(p, options.dtype == "float64" ? float64 : float32);
-  for (const Kind kind : {Kind::deconv2d, Kind::deconv2d_data, Kind::deconv2d_weights}) {
+  for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d, Kind::conv2d_weights}) {
     const Problem problem = in.problem(kind);
     const Choice choice = choose(problem);
     fmt::print("{} {} n{} {}x{}x{} to {} k{}x{} s{}x{} p{}x{} d{} g{}: {}:{}\n", p.name, name_of(kind), p.n, p.cin, p.h,

@@ -59,17 +59,17 @@ std::function<void()> call_of(Direction direction, const std::shared_ptr<Operand
     case Direction::forward:
       return [t] {
         const NoGrad guard;
-        deconv2d(t->x, t->w, t->params);
+        conv2d_transpose(t->x, t->w, t->params);
       };
     case Direction::data:
       return [t] {
         const NoGrad guard;
-        deconv2d_data(t->g, t->w, t->params);
+        conv2d(t->g, t->w, t->params);
       };
     case Direction::weights:
       return [t] {
         const NoGrad guard;
-        deconv2d_weights(t->x, t->g, t->params, t->kernel);
+        conv2d_weights(t->x, t->g, t->params, t->kernel);
       };
     case Direction::train: break;
   }
@@ -166,20 +166,20 @@ int run(Program& program, const std::string& shapes, DType dtype) {
 int main(int argc, char** argv) {
   Program program("conv", "dygrad",
                   "Times transposed convolutions: forward, data and weights alone, and a training step.");
-  std::string shapes = DYGRAD_BENCH_SHAPES "/public.txt", dtype = "float32", compute = "dtype";
+  std::string shapes = DYGRAD_BENCH_SHAPES "/public.txt", dtype = "float32", compute = "standard";
   program.options().add_option("--shapes", shapes, "file of problems, one a line")->check(CLI::ExistingFile);
   program.options().add_option("--dtype", dtype)->check(CLI::IsMember({"float32", "float64"}));
   program.options()
       .add_option("--compute", compute,
                   "dtype: as the tensors; direct: the same by plain sums; bf16: products of bfloat16 numbers")
-      ->check(CLI::IsMember({"dtype", "direct", "bf16"}));
+      ->check(CLI::IsMember({"standard", "strict", "bf16"}));
   bool autotune = false;
   program.options().add_flag("--autotune", autotune, "choose algorithms by timing them, not by the cost model");
   program.parse(argc, argv);
   try {
-    const ExecutionGuard guard({.compute = compute == "bf16"     ? Compute::bfloat16
-                                           : compute == "direct" ? Compute::direct
-                                                                 : Compute::exact,
+    const ExecutionGuard guard({.math_mode = compute == "bf16"     ? MathMode::bfloat16
+                                           : compute == "strict" ? MathMode::strict
+                                                                 : MathMode::standard,
                                 .autotune = autotune});
     program.facts = {{"compute", compute}, {"autotune", autotune}};
     set_num_threads(program.threads());

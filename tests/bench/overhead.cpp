@@ -13,7 +13,7 @@ namespace {
 struct NoOp {
   static constexpr std::string_view name = "no_op";
   Tensor forward(const Tensor& x) const { return x; }
-  Grads<1> vjp(const Tensor& g, const Saved&, Need) const { return {g}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {g}; }
 };
 
 Tensor leaf() { return full({1}, 1).set_stop_gradient(false); }

@@ -122,16 +122,16 @@ Case make_case(const std::string& name, std::int64_t batch) {
 
 int main(int argc, char** argv) {
   Program program("training", "dygrad", "Times training steps of an autoencoder and of a DCGAN.");
-  std::string compute = "dtype";
+  std::string compute = "standard";
   program.options()
       .add_option("--compute", compute,
                   "dtype: as the tensors; direct: the same by plain sums; bf16: products of bfloat16 numbers")
-      ->check(CLI::IsMember({"dtype", "direct", "bf16"}));
+      ->check(CLI::IsMember({"standard", "strict", "bf16"}));
   program.parse(argc, argv);
   try {
-    const ExecutionGuard guard({.compute = compute == "bf16"     ? Compute::bfloat16
-                                           : compute == "direct" ? Compute::direct
-                                                                 : Compute::exact});
+    const ExecutionGuard guard({.math_mode = compute == "bf16"     ? MathMode::bfloat16
+                                           : compute == "strict" ? MathMode::strict
+                                                                 : MathMode::standard});
     program.facts = {{"compute", compute}};
     set_num_threads(program.threads());
     const Batches batches(program.quick());

@@ -42,7 +42,7 @@ double multiply(std::uint64_t seed) {
 
 double train(std::uint64_t seed) {
   const UniqueNameGuard names;
-  const ExecutionGuard direct({.compute = Compute::direct});
+  const ExecutionGuard direct({.math_mode = MathMode::strict});
   manual_seed(seed);
   Model model;
   Adam optimizer(model.parameters(), {.learning_rate = 0.02});

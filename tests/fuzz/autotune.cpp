@@ -1,5 +1,5 @@
 // Bytes as a table of convolution algorithms.
-#include <dygrad/core/autotune.h>
+#include <dygrad/core/dispatch/autotune.h>
 
 #include "support/target.h"
 

@@ -1,9 +1,9 @@
 // Bytes as a checkpoint of a small model and its optimizer: it fits, or it changes nothing.
 #include <dygrad/layers/checkpoint.h>
 
-#include <dygrad/core/factories.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/layers/base/naming.h>
 #include <dygrad/layers/linear.h>
-#include <dygrad/layers/naming.h>
 #include <dygrad/layers/optim/adam.h>
 
 #include "support/tensors.h"

@@ -3,9 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;

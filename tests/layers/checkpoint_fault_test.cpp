@@ -1,14 +1,14 @@
 // Loads of models and checkpoints with each of their allocations failing.
 #include <memory>
 
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/random.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/creation/random.h>
 #include <dygrad/layers/batch_norm.h>
 #include <dygrad/layers/checkpoint.h>
+#include <dygrad/layers/containers/sequential.h>
 #include <dygrad/layers/linear.h>
 #include <dygrad/layers/optim/adam.h>
 #include <dygrad/layers/optim/schedules.h>
-#include <dygrad/layers/sequential.h>
 
 #include <dygrad/tests/support/fault_sweep.h>
 #include <dygrad/tests/support/temporary_folder.h>

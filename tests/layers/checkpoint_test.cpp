@@ -2,13 +2,12 @@
 
 #include <limits>
 
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/linear.h>
 #include <dygrad/layers/optim/adam.h>
 #include <dygrad/layers/optim/momentum.h>
-
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/temporary_folder.h>
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/activation.h>
 #include <dygrad/layers/conv2d.h>
 #include <dygrad/layers/dropout.h>
@@ -14,7 +14,6 @@
 #include <dygrad/layers/linear.h>
 #include <dygrad/layers/pool2d.h>
 #include <dygrad/layers/prelu.h>
-
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;

@@ -4,13 +4,12 @@
 #include <cmath>
 
 #include <dygrad/autograd/node.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/random.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/creation/random.h>
 #include <dygrad/layers/init/assign.h>
 #include <dygrad/layers/init/distributions.h>
-
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
@@ -158,7 +157,7 @@ TEST_CASE("an activation that follows from its output is part of the op, any oth
     Conv2DTranspose layer({.num_channels = 2, .num_filters = 4, .filter_size = 2, .act = act});
     return std::string(gradient_node(layer(x))->name());
   };
-  CHECK(last_op("leaky_relu") == "deconv2d");
+  CHECK(last_op("leaky_relu") == "conv2d_transpose");
   CHECK(last_op("elu") == "elu");
 }
 

@@ -1,6 +1,6 @@
 // Errors of the options of convolution and pooling layers.
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/conv2d.h>
 #include <dygrad/layers/conv2d_transpose.h>
 #include <dygrad/layers/pool2d.h>

@@ -1,5 +1,5 @@
 // Images stay channels-last from the first layer on: no copy into another memory order, forward or backward.
-#include <dygrad/core/copy.h>
+#include <dygrad/core/kernels/copy.h>
 #include <dygrad/dygrad.h>
 #include <dygrad/tests/support/catch.h>
 
@@ -28,18 +28,18 @@ TEST_CASE("after the first layer nothing is converted to another memory order, f
   Network network;
   const Tensor x = uniform({2, 3, 16, 16}, -1, 1);  // row-major, as data come
 
-  const std::int64_t start = raw::layout_conversions();
+  const std::int64_t start = kernel::layout_conversions();
   const Tensor first = network.down(x);
-  const std::int64_t after_first_layer = raw::layout_conversions();
+  const std::int64_t after_first_layer = kernel::layout_conversions();
   CHECK(after_first_layer - start == 1);  // x itself
 
   const Tensor y = network.after_first(first);
   const Tensor loss = mean(y * y);
-  CHECK(raw::layout_conversions() == after_first_layer);
+  CHECK(kernel::layout_conversions() == after_first_layer);
   CHECK(y.is_contiguous(MemoryFormat::channels_last));
 
   loss.backward();
   // The gradient of the first layer's weights reads x once more, which is still row-major.
-  CHECK(raw::layout_conversions() - after_first_layer <= 1);
+  CHECK(kernel::layout_conversions() - after_first_layer <= 1);
   CHECK(network.last.weight.grad().defined());
 }

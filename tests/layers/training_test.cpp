@@ -2,8 +2,7 @@
 #include <thread>
 
 #include <dygrad/dygrad.h>
-
-#include "../support/catch.h"
+#include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;

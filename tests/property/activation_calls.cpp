@@ -1,8 +1,8 @@
 // Activations, with their attributes.
 #include <fmt/format.h>
 
-#include <dygrad/autograd/ops/activation.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

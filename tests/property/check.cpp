@@ -8,12 +8,12 @@
 #include <stdexcept>
 
 #include <dygrad/autograd/backward.h>
-#include <dygrad/autograd/check_grads.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/format.h>
-#include <dygrad/core/view.h>
+#include <dygrad/autograd/debug/check_grads.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/format.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {
@@ -72,7 +72,7 @@ void check_result(const Tensor& y, const Call& call) {
 std::vector<Tensor> leaves_of(const std::vector<Tensor>& inputs, bool dense) {
   std::vector<Tensor> leaves;
   for (const Tensor& x : inputs) {
-    leaves.push_back(!x.defined() ? x : dense ? raw::clone(x, MemoryFormat::row_major) : view::alias(x));
+    leaves.push_back(!x.defined() ? x : dense ? kernel::clone(x, MemoryFormat::row_major) : view::alias(x));
     if (x.defined() && is_floating(x.dtype())) leaves.back().set_stop_gradient(false);
   }
   return leaves;

@@ -3,8 +3,8 @@
 
 #include <array>
 
-#include <dygrad/autograd/ops/conv2d.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/conv2d/conv2d.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

@@ -1,8 +1,8 @@
 // Arithmetic, elementary functions, comparisons, where, clip.
 #include <fmt/format.h>
 
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

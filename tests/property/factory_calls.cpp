@@ -5,9 +5,9 @@
 #include <limits>
 #include <stdexcept>
 
-#include <dygrad/core/factories.h>
-#include <dygrad/core/format.h>
-#include <dygrad/core/random.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/creation/random.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

@@ -1,9 +1,9 @@
 // Ops with index tensors.
 #include <fmt/format.h>
 
-#include <dygrad/autograd/ops/index.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/shape/index.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

@@ -1,8 +1,8 @@
 // Losses.
 #include <fmt/format.h>
 
-#include <dygrad/autograd/ops/loss.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/reduce/loss.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

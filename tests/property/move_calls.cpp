@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include <dygrad/autograd/ops/norm.h>
+#include <dygrad/autograd/ops/reduce/norm.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

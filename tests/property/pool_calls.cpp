@@ -1,7 +1,7 @@
 // Pools.
 #include <fmt/format.h>
 
-#include <dygrad/autograd/ops/pool.h>
+#include <dygrad/autograd/ops/pool/pool.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <random>
 
-#include <dygrad/core/shape.h>
+#include <dygrad/core/base/shape.h>
 
 namespace dygrad::testing {
 

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <limits>
 
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/autograd/ops/softmax.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/reduce/softmax.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/format.h>
-#include <dygrad/core/layout.h>
-#include <dygrad/core/print.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/detail/layout.h>
+#include <dygrad/core/tensor/format.h>
+#include <dygrad/core/tensor/print.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {
@@ -104,7 +104,7 @@ Call set_value_call(Random& random) {
   const std::int64_t side = random.one_in(6) ? 70 : random.between(1, 5);
   const DType dtype = random_dtype(random);
   const Tensor memory = random_tensor(random, Shape(side, side), dtype);
-  const Tensor square = raw::clone(memory, MemoryFormat::row_major);
+  const Tensor square = kernel::clone(memory, MemoryFormat::row_major);
   const auto view_of = [&](Random& r) {
     Tensor x = square;
     if (r.one_in(2)) x = view::transpose(x, 0, 1);
@@ -151,7 +151,7 @@ Call write_call(Random& random) {
     return to;
   };
   call.expected = fills ? make_values(to.shape(), [](const Dims&) { return 1; }) : read(from);
-  call.may_refuse = !fills && raw::has_shared_elements(to);
+  call.may_refuse = !fills && kernel::has_shared_elements(to);
   return call;
 }
 

@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
-#include <dygrad/core/format.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/tensor/format.h>
+#include <dygrad/core/tensor/view.h>
 
 namespace dygrad::testing {
 

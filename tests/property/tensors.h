@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 #include <dygrad/tests/property/random_source.h>
 
 namespace dygrad::testing {

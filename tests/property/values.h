@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::testing {
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/core/format.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/tensor/format.h>
 #include <dygrad/tests/property/call.h>
 
 namespace dygrad::testing {

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include <dygrad/core/allocation_hook.h>
-#include <dygrad/core/error.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/memory/detail/allocation_hook.h>
 #include <dygrad/tests/support/catch.h>
 
 namespace dygrad::testing {

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/layers/state_dict.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/memory/allocator.h>
+#include <dygrad/layers/base/state_dict.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/fault_injection.h>
 
@@ -19,7 +19,7 @@ using Bits = std::vector<std::pair<std::string, std::string>>;
 inline Bits bits_of(const StateDict& state) {
   Bits bits;
   for (const auto& [name, tensor] : state) {
-    const Tensor dense = raw::contiguous(tensor);
+    const Tensor dense = kernel::contiguous(tensor);
     const char* bytes = reinterpret_cast<const char*>(dense.impl()->storage->data()) +
                         static_cast<std::size_t>(dense.impl()->offset) * size_of(dense.dtype());
     bits.emplace_back(name, std::string(bytes, static_cast<std::size_t>(dense.num_bytes())));

@@ -3,13 +3,13 @@
 #include <cmath>
 
 #include <dygrad/autograd/backward.h>
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/autograd/ops/index.h>
-#include <dygrad/autograd/ops/pool.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/autograd/ops/shape.h>
-#include <dygrad/autograd/ops/softmax.h>
-#include <dygrad/core/dtype.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/pool/pool.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/reduce/softmax.h>
+#include <dygrad/autograd/ops/shape/index.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/dtype.h>
 #include <dygrad/tests/autograd/ops/tensors.h>
 #include <dygrad/tests/support/catch.h>
 
@@ -67,7 +67,7 @@ TEMPLATE_TEST_CASE("average pools of 2^25 equal values keep their digits", "[slo
     const Pool2DOptions most{.size = {h, w - 1}, .stride = {1, 1}};
     CHECK(roundings(avg_pool2d(x, most), tenth(dtype)) <= kPairwise + 64);
   }
-  const Tensor x = raw::clone(full({1, 8, 2048, 2048}, 0.1, dtype), MemoryFormat::channels_last);
+  const Tensor x = kernel::clone(full({1, 8, 2048, 2048}, 0.1, dtype), MemoryFormat::channels_last);
   CHECK(roundings(avg_pool2d(x, {.size = {2048, 2048}}), tenth(dtype)) <= kPairwise);
   CHECK(roundings(avg_pool2d(x, {.size = {2000, 2000}, .stride = {40, 40}}), tenth(dtype)) <= kPairwise + 64);
 }

@@ -1,9 +1,9 @@
 #include <dygrad/autograd/backward.h>
-#include <dygrad/autograd/check_grads_matcher.h>
-#include <dygrad/autograd/ops/elementwise.h>
+#include <dygrad/autograd/debug/check_grads_matcher.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/autograd/ops/matmul.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/core/error.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/base/error.h>
 #include <dygrad/tests/autograd/ops/tensors.h>
 #include <dygrad/tests/support/catch.h>
 

@@ -6,9 +6,9 @@
 #include <random>
 #include <vector>
 
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/view.h>
 
 namespace dygrad::testing {
 
@@ -22,7 +22,7 @@ inline Tensor spread_values(const Shape& shape, std::uint32_t seed, DType dtype 
   std::mt19937_64 engine(seed);
   std::vector<double> values(static_cast<std::size_t>(num_elements(shape)));
   for (double& value : values) value = std::ldexp(static_cast<double>(engine() >> 11), -52) - 1;
-  return raw::cast(from_vector(values, shape), dtype);
+  return kernel::cast(from_vector(values, shape), dtype);
 }
 
 /// Whole numbers from -3 to 3: their sums of products are exact in every float type, whatever the order.
@@ -30,7 +30,7 @@ inline Tensor small_integers(const Shape& shape, std::uint32_t seed, DType dtype
   std::mt19937 engine(seed);
   std::vector<std::int64_t> values(static_cast<std::size_t>(num_elements(shape)));
   for (std::int64_t& value : values) value = static_cast<std::int64_t>(engine() % 7) - 3;
-  return raw::cast(from_vector(values, shape), dtype);
+  return kernel::cast(from_vector(values, shape), dtype);
 }
 
 /// The largest |a - b|; infinity where shapes differ, or only one is NaN, or infinities differ.
@@ -50,7 +50,7 @@ inline double distance(const Tensor& a, const Tensor& b) {
 inline bool same(const Tensor& a, const Tensor& b) { return distance(a, b) == 0; }
 
 /// The same values with channels-last strides.
-inline Tensor channels_last(const Tensor& x) { return raw::contiguous(x, MemoryFormat::channels_last); }
+inline Tensor channels_last(const Tensor& x) { return kernel::contiguous(x, MemoryFormat::channels_last); }
 
 /// The same values in a window of a larger tensor, so that no two dimensions merge.
 inline Tensor strided(const Tensor& x) {
@@ -58,13 +58,13 @@ inline Tensor strided(const Tensor& x) {
   for (std::int64_t& extent : larger) extent = 2 * extent + 1;
   Tensor window = full(larger, kNaN, x.dtype());
   for (int i = 0; i < x.rank(); ++i) window = view::slice(window, i, 1, larger[i], 2);
-  raw::copy(x, window);
+  kernel::copy(x, window);
   return window;
 }
 
 /// A leaf with the same values whose gradient is wanted.
 inline Tensor leaf(const Tensor& x) {
-  Tensor result = raw::clone(x);
+  Tensor result = kernel::clone(x);
   result.set_stop_gradient(false);
   return result;
 }

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include <dygrad/autograd/check_grads.h>
-#include <dygrad/autograd/ops/reduce.h>
-#include <dygrad/core/copy.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/autograd/debug/check_grads.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
 #include <dygrad/tests/support/catch.h>
 
 namespace dygrad::testing {
@@ -59,7 +59,7 @@ inline void check_unary(const UnaryCase& each) {
   const double point = each.points.front();
   CHECK(each.f(full({}, point, DType::float64)).shape() == Shape());
   CHECK(each.f(zeros({0, 3})).shape() == Shape(0, 3));
-  const Tensor image = raw::clone(full({2, 3, 4, 5}, point), MemoryFormat::channels_last);
+  const Tensor image = kernel::clone(full({2, 3, 4, 5}, point), MemoryFormat::channels_last);
   CHECK(each.f(image).is_contiguous(MemoryFormat::channels_last));
 }
 

@@ -1,6 +1,6 @@
 #include <dygrad/tests/bench/support/algorithm_probe.h>
 
-#include <dygrad/core/verbose.h>
+#include <dygrad/core/base/verbose.h>
 
 namespace dygrad::bench {
 

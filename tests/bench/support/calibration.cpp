@@ -2,8 +2,8 @@
 
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/ops/matmul.h>
-#include <dygrad/core/parallel.h>
-#include <dygrad/core/random.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/creation/random.h>
 
 namespace dygrad::bench {
 

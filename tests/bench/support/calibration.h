@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include <dygrad/core/dtype.h>
+#include <dygrad/core/base/dtype.h>
 #include <dygrad/tests/bench/support/program.h>
 
 namespace dygrad::bench {

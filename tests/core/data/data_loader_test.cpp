@@ -2,12 +2,12 @@
 
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/grad_mode.h>
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/backend.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/execution.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/print.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/dispatch/backend.h>
+#include <dygrad/core/dispatch/execution.h>
+#include <dygrad/core/memory/allocator.h>
+#include <dygrad/core/tensor/print.h>
 #include <dygrad/tests/support/catch.h>
 
 #include <sys/resource.h>
@@ -212,14 +212,14 @@ TEST_CASE("dataset and transform run in the modes of the thread that began the p
                                       grad_enabled = is_grad_enabled();
                                       anomaly = AnomalyMode::is_enabled();
                                       forced = forced_backend() && forced_backend()->name() == "reference";
-                                      direct = execution_context().compute == Compute::direct;
+                                      direct = execution_context().math_mode == MathMode::strict;
                                       return batch;
                                     }});
     {
       const NoGrad no_grad;
       const AnomalyMode watching;
       const BackendGuard backend("reference");
-      const ExecutionGuard execution({.compute = Compute::direct});
+      const ExecutionGuard execution({.math_mode = MathMode::strict});
       (void)loader.begin();
     }
     CHECK(!grad_enabled);

@@ -1,9 +1,9 @@
 #include <dygrad/core/data/dataset.h>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/print.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/tensor/print.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;

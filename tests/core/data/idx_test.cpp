@@ -1,8 +1,8 @@
 #include <dygrad/core/data/idx.h>
 
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/print.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/memory/allocator.h>
+#include <dygrad/core/tensor/print.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/temporary_folder.h>
 

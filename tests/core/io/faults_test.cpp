@@ -1,11 +1,11 @@
 // Saves and loads of every format under faults: no memory at any allocation, a disk that is full at any byte. What was
 // there before is there afterwards.
-#include <dygrad/core/allocator.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/core/data/idx.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
 #include <dygrad/core/io/npy.h>
 #include <dygrad/core/io/safetensors.h>
+#include <dygrad/core/memory/allocator.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/fault_injection.h>
 #include <dygrad/tests/support/file_size_limit.h>

@@ -1,6 +1,6 @@
-#include <dygrad/core/io/file.h>
+#include <dygrad/core/io/detail/file.h>
 
-#include <dygrad/core/error.h>
+#include <dygrad/core/base/error.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/file_size_limit.h>
 #include <dygrad/tests/support/temporary_folder.h>

@@ -1,12 +1,12 @@
 // Files that ask for more memory than they are worth: packed, sparse, or over a limit that the caller sets.
-#include <dygrad/core/io/load_budget.h>
+#include <dygrad/core/io/detail/load_budget.h>
 
-#include <dygrad/core/allocator.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/core/data/idx.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
 #include <dygrad/core/io/npy.h>
 #include <dygrad/core/io/safetensors.h>
+#include <dygrad/core/memory/allocator.h>
 #include <dygrad/tests/core/io/zip_bytes.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/temporary_folder.h>

@@ -1,11 +1,11 @@
 #include <dygrad/core/io/safetensors.h>
 
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/print.h>
-#include <dygrad/core/random.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/creation/random.h>
+#include <dygrad/core/memory/allocator.h>
+#include <dygrad/core/tensor/print.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/python.h>
 

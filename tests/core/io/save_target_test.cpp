@@ -1,10 +1,10 @@
 // Paths that saves and loads are given: odd names, links, files that may not be replaced, things that are no files.
-#include <dygrad/core/io/save_target.h>
+#include <dygrad/core/io/detail/save_target.h>
 
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/core/data/idx.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/io/file.h>
+#include <dygrad/core/io/detail/file.h>
 #include <dygrad/core/io/npy.h>
 #include <dygrad/core/io/safetensors.h>
 #include <dygrad/tests/support/catch.h>

@@ -1,8 +1,8 @@
 // What killed saves leave behind, and who removes it.
-#include <dygrad/core/io/temporary_file.h>
+#include <dygrad/core/io/detail/temporary_file.h>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/io/file.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/io/detail/file.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/child_process.h>
 #include <dygrad/tests/support/file_size_limit.h>

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include <dygrad/core/allocator.h>
-#include <dygrad/core/error.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/memory/allocator.h>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t num_bytes);
 

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include <dygrad/core/io/safetensors.h>
-#include <dygrad/core/tensor.h>
+#include <dygrad/core/tensor/tensor.h>
 
 #include "target.h"
 

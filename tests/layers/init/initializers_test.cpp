@@ -2,16 +2,15 @@
 #include <cmath>
 #include <utility>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/random.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/creation/random.h>
 #include <dygrad/layers/init/assign.h>
 #include <dygrad/layers/init/bilinear.h>
 #include <dygrad/layers/init/distributions.h>
 #include <dygrad/layers/init/fan.h>
 #include <dygrad/layers/init/initializer.h>
 #include <dygrad/layers/linear.h>
-
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;

@@ -2,8 +2,8 @@
 #include <memory>
 #include <type_traits>
 
-#include <dygrad/core/factories.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/layers/optim/adam.h>
 #include <dygrad/layers/optim/momentum.h>
 #include <dygrad/layers/optim/reduce_lr_on_plateau.h>
@@ -36,7 +36,7 @@ struct Training {
   void give_gradients() {
     parameters[0].set_grad(full({3}, 0.5));
     parameters[1].set_grad(full({4, 2}, -0.25));
-    parameters[2].set_grad(raw::clone(full({2, 3, 2, 2}, 0.125), MemoryFormat::channels_last));
+    parameters[2].set_grad(kernel::clone(full({2, 3, 2, 2}, 0.125), MemoryFormat::channels_last));
   }
   Bits bits() const {
     Bits all = bits_of(optimizer->state_dict());

@@ -4,16 +4,15 @@
 #include <cmath>
 #include <limits>
 
-#include <dygrad/autograd/ops/elementwise.h>
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/parallel.h>
-#include <dygrad/core/random.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/creation/random.h>
 #include <dygrad/layers/optim/adam.h>
 #include <dygrad/layers/optim/momentum.h>
 #include <dygrad/layers/optim/schedules.h>
 #include <dygrad/layers/optim/sgd.h>
-
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;

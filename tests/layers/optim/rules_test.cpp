@@ -1,13 +1,12 @@
 // Trajectories of the update rules: p = 1, rate 0.1, gradients 0.5, -0.25, 1. Numbers from numpy in float64.
 #include <cmath>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
-#include <dygrad/core/view.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/tensor/view.h>
 #include <dygrad/layers/optim/adam.h>
 #include <dygrad/layers/optim/momentum.h>
 #include <dygrad/layers/optim/sgd.h>
-
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;

@@ -4,10 +4,9 @@
 #include <functional>
 #include <limits>
 
-#include <dygrad/core/error.h>
-#include <dygrad/core/factories.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/optim/reduce_lr_on_plateau.h>
-
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;

@@ -1,0 +1,416 @@
+#include <dygrad/autograd/detail/backward_pass.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include <dygrad/autograd/anomaly.h>
+#include <dygrad/autograd/grad_mode.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/detail/per_thread.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/kernels/donation.h>
+#include <dygrad/core/kernels/elementwise.h>
+#include <dygrad/core/memory/allocator.h>
+#include <dygrad/core/tensor/view.h>
+
+namespace dygrad::detail {
+
+namespace {
+
+void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
+  dispatch_float(sum.dtype(), "backward",
+                 [&]<class T>() { kernel::map_into<T, T, T>([](T x, T y) { return x + y; }, sum, a, b); });
+}
+
+void check_finite(std::string_view role, const Node& node, const Tensor& grad) {
+  const bool finite = dispatch_float(grad.dtype(), "backward", [&]<class T>() {
+    const Tensor dense = kernel::contiguous(grad);
+    return std::ranges::all_of(dense.read<T>(), [](T v) { return std::isfinite(v); });
+  });
+  if (finite) return;
+  throw GraphError(Message("backward", "a gradient became NaN or infinite.")
+                       .line("first in the gradient {} {}", role, node.describe())
+                       .fix("look at the values that reach this op at the place above"));
+}
+
+}  // namespace
+
+void BackwardPass::Workspace::clear() {
+  index.clear();
+  states.clear();
+  edges.clear();
+  stack.clear();
+  ready.clear();
+  roots.clear();
+  leaves.clear();
+  undo.clear();
+  held.clear();
+}
+
+std::unique_ptr<BackwardPass::Workspace>& BackwardPass::spare_workspace() {
+  return per_thread([] {
+    on_release_cached_memory([] { spare_workspace().reset(); });
+    return std::unique_ptr<Workspace>();
+  });
+}
+
+BackwardPass::BackwardPass(BackwardOptions options)
+    : options_(options),
+      checks_finite_(AnomalyMode::is_enabled()),
+      workspace_(spare_workspace() ? std::move(spare_workspace()) : std::make_unique<Workspace>()),
+      states_(workspace_->states),
+      edges_(workspace_->edges),
+      ready_(workspace_->ready) {}
+
+BackwardPass::~BackwardPass() {
+  constexpr std::size_t kMostKept = 10000;  // nodes, about half a megabyte
+  workspace_->clear();
+  if (states_.capacity() <= kMostKept) spare_workspace() = std::move(workspace_);
+}
+
+/// For nodes that are named from outside, rather than found by walking.
+std::uint32_t BackwardPass::enter(Node& node) {
+  workspace_->held.emplace_back(&node);
+  return state_of(node);
+}
+
+std::uint32_t BackwardPass::state_of(Node& node) {
+  const auto [index, is_new] = workspace_->index.insert(&node);
+  if (is_new) states_.push_back({.node = &node});
+  return index;
+}
+
+void BackwardPass::add_root(Node& node, Tensor grad) {
+  const std::uint32_t index = enter(node);
+  const SetGradEnabled mode(options_.create_graph);
+  if (checks_finite_) check_finite("that starts the pass at", node, grad);
+  add(states_[index], std::move(grad));
+  workspace_->roots.push_back(index);
+}
+
+void BackwardPass::add_cut(Node& node) { states_[enter(node)].cut = true; }
+
+void BackwardPass::add_target(Node& node) {
+  const std::uint32_t index = enter(node);
+  states_[index].target = static_cast<std::uint32_t>(target_grads_.size());
+  targets_.push_back(index);
+  target_grads_.emplace_back();
+}
+
+void BackwardPass::run() {
+  const SetGradEnabled mode(options_.create_graph);
+  try {
+    for (std::uint32_t root : workspace_->roots) arrived(root);
+    while (!ready_.empty()) process(pop_ready());
+    for (Tensor& grad : target_grads_) {
+      if (!options_.create_graph && grad.defined()) grad = own(std::move(grad));
+    }
+    store_in_leaves();
+  } catch (...) {
+    roll_back();
+    if (!options_.retain_graph) {
+      for (State& state : states_) {
+        if (state.hands_on) state.node->release();
+      }
+    }
+    throw;
+  }
+}
+
+/// Makes room for the node's edges. Returns how many there are.
+std::uint32_t BackwardPass::expand(std::uint32_t index) {
+  State& state = states_[index];
+  const std::size_t inputs = state.cut ? 0 : state.node->inputs().size();
+  state.expanded = true;
+  state.first_edge = static_cast<std::uint32_t>(edges_.size());
+  for (std::size_t i = 0; i < inputs; ++i) edges_.push_back(kNone);  // mostly one or two: resize() would be a call
+  return static_cast<std::uint32_t>(inputs);
+}
+
+// Depth-first, with a stack of our own. A node is left after everything below it, so by then it is known whether a path
+// from it leads to a target, and what it will hand on.
+void BackwardPass::discover() {
+  const bool all_wanted = target_grads_.empty();
+  std::vector<Frame>& stack = workspace_->stack;
+  const auto visit = [&](std::uint32_t index) {
+    State& state = states_[index];
+    if (state.expanded) return;
+    if (state.node->is_leaf()) {
+      state.expanded = true;
+      state.wanted = !state.cut && (all_wanted || state.target != kNone);
+    } else {
+      stack.push_back({index, expand(index), 0});
+    }
+  };
+  for (std::uint32_t root : workspace_->roots) {
+    visit(root);
+    while (!stack.empty()) {
+      Frame& frame = stack.back();
+      const std::uint32_t first_edge = states_[frame.index].first_edge;
+      if (frame.next_input < frame.inputs) {
+        const std::uint32_t i = frame.next_input++;
+        Node* const input = states_[frame.index].node->inputs()[i].get();
+        if (!input) continue;
+        const std::uint32_t below = state_of(*input);
+        edges_[first_edge + i] = below;
+        visit(below);
+        continue;
+      }
+      State& state = states_[frame.index];
+      const std::span below(edges_.data() + first_edge, frame.inputs);
+      const auto is_wanted = [&](std::uint32_t index) { return index != kNone && states_[index].wanted; };
+      state.hands_on = !state.cut && (all_wanted || std::ranges::any_of(below, is_wanted));
+      state.wanted = state.hands_on || (!state.cut && state.target != kNone);
+      if (state.hands_on) {
+        for (std::uint32_t index : below) {
+          if (is_wanted(index)) ++states_[index].pending;
+        }
+      }
+      stack.pop_back();
+    }
+    ++states_[root].pending;
+  }
+}
+
+void BackwardPass::arrived(std::uint32_t index) {
+  if (--states_[index].pending != 0) return;
+  if (states_[index].node->is_leaf()) process(index);
+  else push_ready(index);
+}
+
+void BackwardPass::process(std::uint32_t index) {
+  State& state = states_[index];
+  if (!state.wanted) return;  // a root that no target is below
+  Tensor grad = finish(state);
+  if (state.hands_on) hand_on(state, std::move(grad));
+}
+
+/// Everything that happens to a node's complete gradient before its vjp: hooks, keeping, storing.
+Tensor BackwardPass::finish(State& state) {
+  Tensor grad = std::move(state.grad);
+  if (!grad.defined()) return grad;  // only zero gradients arrived
+  Node::Extras* extras = state.node->extras();
+  if (extras) {
+    extras->hooks.for_each([&](const TensorHook& hook) { call_hook(state, grad, hook); });
+    if (extras->retain_grad && target_grads_.empty()) store_early(*state.node, grad);
+  }
+  if (state.target != kNone) {
+    target_grads_[state.target] = grad;
+  } else if (state.node->is_leaf() && target_grads_.empty() && !state.cut) {
+    auto& leaf = static_cast<LeafNode&>(*state.node);
+    if (!leaf.on_grad_ready.empty()) {
+      store_early(leaf, std::move(grad));
+    } else {
+      workspace_->leaves.push_back(static_cast<std::uint32_t>(&state - states_.data()));
+      state.grad = std::move(grad);
+    }
+    return Tensor();
+  }
+  return grad;
+}
+
+void BackwardPass::call_hook(State& state, Tensor& grad, const TensorHook& hook) const {
+  Tensor replacement = call_user([&] { return hook(grad); });
+  if (!replacement.defined()) return;
+  check_contribution(*state.node, *state.node, replacement);
+  if (checks_finite_) check_finite("that a hook returned for", *state.node, replacement);
+  if (!options_.create_graph && replacement.impl()->autograd) replacement = view::alias(replacement);
+  grad = std::move(replacement);
+}
+
+void BackwardPass::hand_on(const State& state, Tensor grad) {
+  Node* const node = state.node;
+  const std::span inputs(edges_.data() + state.first_edge, node->inputs().size());
+  constexpr std::size_t kInline = 4;
+  std::array<bool, kInline> small_need{};
+  std::array<Tensor, kInline> small_grads;
+  std::unique_ptr<bool[]> large_need;
+  std::vector<Tensor> large_grads;
+  bool* need = small_need.data();
+  std::span<Tensor> grads(small_grads.data(), std::min(inputs.size(), kInline));
+  if (inputs.size() > kInline) {
+    large_need = std::make_unique<bool[]>(inputs.size());
+    large_grads.resize(inputs.size());
+    need = large_need.get();
+    grads = large_grads;
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] != kNone && states_[inputs[i]].wanted;
+
+  if (grad.defined()) {
+    node->vjp(std::move(grad), NeedsGrad(need), grads, !options_.retain_graph);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!need[i] || !grads[i].defined()) continue;
+      check_contribution(*node, *states_[inputs[i]].node, grads[i]);
+      if (checks_finite_) check_finite("that was given to an input by", *node, grads[i]);
+    }
+  } else if (!options_.retain_graph) {
+    node->release();
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (need[i]) deliver(inputs[i], std::move(grads[i]));
+  }
+}
+
+void BackwardPass::deliver(std::uint32_t index, Tensor grad) {
+  if (grad.defined()) add(states_[index], std::move(grad));
+  arrived(index);
+}
+
+void BackwardPass::add(State& state, Tensor grad) const {
+  const bool is_first = !state.grad.defined();
+  state.grad = accumulate(std::move(state.grad), std::move(grad));
+  if (checks_finite_ && !is_first) check_finite("that adds up what arrived at", *state.node, state.grad);
+}
+
+void BackwardPass::check_contribution(const Node& from, const Node& to, const Tensor& grad) const {
+  if (grad.shape() != to.output_shape()) {
+    throw ShapeError(Message("backward", "a gradient has the wrong shape.")
+                         .line("given by {} for its input {}", from.describe(), to.describe())
+                         .expected("{}", to.output_shape())
+                         .got("{}", grad.shape())
+                         .fix("vjp and hooks must return gradients of their tensor's own shape"));
+  }
+  if (grad.dtype() != to.output_dtype()) {
+    throw DtypeError(Message("backward", "a gradient has the wrong dtype.")
+                         .line("given by {} for its input {}", from.describe(), to.describe())
+                         .expected("{}", to.output_dtype())
+                         .got("{}", grad.dtype())
+                         .fix("vjp and hooks must return gradients of their tensor's own dtype"));
+  }
+}
+
+/// sum + grad; into sum's own memory where nobody else can see it.
+Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
+  if (!sum.defined()) return grad;
+  if (options_.create_graph) return dygrad::add(sum, grad);
+  if (!kernel::is_donatable(sum) && kernel::is_donatable(grad)) std::swap(sum, grad);
+  const Tensor into = kernel::donate_or_empty_like(sum);
+  add_into(into, sum, grad);
+  return into;
+}
+
+/// A gradient that leaves the pass: in memory that nobody else sees, where a value may be written to each place.
+Tensor BackwardPass::own(Tensor grad) const {
+  if (options_.create_graph) return kernel::is_donatable(grad) ? grad : clone(grad);
+  if (grad.impl()->autograd) grad = view::alias(grad);  // a saved value that an op handed on
+  return kernel::is_donatable(grad) ? grad : kernel::clone(grad);
+}
+
+// Note [All or nothing]
+// A pass that throws leaves every stored gradient as it was. So the gradients of leaves wait in the pass until all of
+// it succeeded, and are stored by steps that cannot fail: what needs memory is done before the first of them. Those
+// that somebody may look at earlier, of leaves with grad-ready hooks and of intermediates that retain theirs, are
+// replaced at once, never written over, and put back if the pass throws, unless somebody else has replaced them
+// meanwhile.
+
+void BackwardPass::store_in_leaves() {
+  if (options_.create_graph) return store_recorded_in_leaves();
+  for (const std::uint32_t index : workspace_->leaves) {
+    Tensor& grad = states_[index].grad;
+    if (!can_add_in_place(leaf_of(index))) grad = own(std::move(grad));
+  }
+  for (const std::uint32_t index : workspace_->leaves) {
+    LeafNode& leaf = leaf_of(index);
+    Tensor& grad = states_[index].grad;
+    const std::scoped_lock lock(leaf.lock);
+    if (leaf.grad.defined() && kernel::is_donatable(leaf.grad)) {
+      add_into(leaf.grad, leaf.grad, grad);
+    } else {
+      if (leaf.grad.defined()) grad = accumulate(leaf.grad, std::move(grad));
+      std::swap(leaf.grad, grad);
+    }
+  }
+}
+
+bool BackwardPass::can_add_in_place(const LeafNode& leaf) {
+  const std::scoped_lock lock(leaf.lock);
+  return leaf.grad.defined() && kernel::is_donatable(leaf.grad);
+}
+
+/// For passes that are recorded, where nothing is written over: sums are made first.
+void BackwardPass::store_recorded_in_leaves() {
+  std::vector<Undo>& undo = workspace_->undo;
+  const std::size_t first = undo.size();
+  const auto sum = [](const Tensor& stored, const Tensor& grad) {
+    return stored.defined() ? dygrad::add(stored, grad) : grad;
+  };
+  for (const std::uint32_t index : workspace_->leaves) {
+    LeafNode& leaf = leaf_of(index);
+    undo.push_back({&leaf, Tensor(), Tensor()});
+    {
+      const std::scoped_lock lock(leaf.lock);
+      undo.back().before = leaf.grad;
+    }
+    states_[index].grad = own(std::move(states_[index].grad));
+    undo.back().stored = sum(undo.back().before, states_[index].grad);
+  }
+  for (std::size_t i = 0; i < workspace_->leaves.size(); ++i) {
+    LeafNode& leaf = leaf_of(workspace_->leaves[i]);
+    const Undo& change = undo[first + i];
+    const std::scoped_lock lock(leaf.lock);
+    if (leaf.grad.is_same(change.before)) leaf.grad = change.stored;
+    else leaf.grad = sum(leaf.grad, states_[workspace_->leaves[i]].grad);  // another thread's pass was first
+  }
+}
+
+void BackwardPass::store_early(LeafNode& leaf, Tensor grad) {
+  workspace_->undo.push_back({&leaf, Tensor(), Tensor()});
+  Tensor stored;
+  {
+    Undo& undo = workspace_->undo.back();
+    const std::scoped_lock lock(leaf.lock);
+    undo.before = leaf.grad;
+    if (undo.before.defined()) stored = accumulate(undo.before, std::move(grad));
+    else stored = own(std::move(grad));
+    undo.stored = leaf.grad = stored;
+  }
+  leaf.on_grad_ready.for_each([&](const auto& hook) { call_user([&] { hook(stored); }); });
+  if (!holds(leaf, stored)) workspace_->undo.pop_back();  // a hook used it up
+}
+
+bool BackwardPass::holds(const LeafNode& leaf, const Tensor& grad) {
+  const std::scoped_lock lock(leaf.lock);
+  return leaf.grad.is_same(grad);
+}
+
+/// The pass goes on with `grad`, so the node gets a copy.
+void BackwardPass::store_early(Node& node, Tensor grad) {
+  grad = own(std::move(grad));
+  workspace_->undo.push_back({&node, grad, Tensor()});
+  Node::Extras& extras = *node.extras();
+  const std::scoped_lock lock(extras.lock);
+  workspace_->undo.back().before = std::exchange(extras.retained_grad, grad);
+}
+
+void BackwardPass::roll_back() noexcept {
+  for (Undo& undo : workspace_->undo) {
+    auto* const leaf = undo.node->is_leaf() ? static_cast<LeafNode*>(undo.node) : nullptr;
+    const std::scoped_lock lock(leaf ? leaf->lock : undo.node->extras()->lock);
+    Tensor& place = leaf ? leaf->grad : undo.node->extras()->retained_grad;
+    if (place.is_same(undo.stored)) std::swap(place, undo.before);
+  }
+}
+
+// A heap by creation order, newest first, makes runs repeatable and frees memory in the reverse order of the forward
+// pass.
+void BackwardPass::push_ready(std::uint32_t index) {
+  ready_.push_back({states_[index].node->sequence_nr(), index});
+  std::push_heap(ready_.begin(), ready_.end());
+}
+
+std::uint32_t BackwardPass::pop_ready() {
+  std::pop_heap(ready_.begin(), ready_.end());
+  const std::uint32_t index = ready_.back().index;
+  ready_.pop_back();
+  return index;
+}
+
+}  // namespace dygrad::detail

@@ -1,0 +1,338 @@
+// Activations: see Note [Value, pull, bend] in unary.h for how each is written.
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include <dygrad/autograd/ops/elementwise/activation.h>
+#include <dygrad/autograd/ops/elementwise/detail/number_check.h>
+#include <dygrad/autograd/ops/elementwise/detail/unary.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/simd/vector_math.h>
+
+namespace dygrad {
+
+namespace {
+
+using detail::apply_unary;
+using detail::check_divisor;
+using detail::check_finite;
+using detail::like;
+using detail::OfInput;
+using detail::OfOutput;
+
+auto clipped(auto x, auto low, auto high) { return x <= low ? low : x >= high ? high : x; }
+
+// Note [Far from zero]
+// An infinite or huge factor that meets one which has become 0 would give NaN. So arguments that only occur together
+// with a factor that vanishes are clipped to where it has become 0 in either dtype; and x s is `gated`.
+constexpr double kSigmoidEnd = 800;  // e^-800 is 0
+constexpr double kNormalEnd = 40;    // so is e^(-40^2 / 2)
+
+/// x s, but 0 wherever s is 0.
+auto gated(auto x, auto s) { return s == 0 ? std::copysign(s, x) : x * s; }
+
+auto within(auto x, double end) { return clipped(x, like(x, -end), like(x, end)); }
+Tensor within(const Tensor& x, double end) { return clip(x, -end, end); }
+
+// Values outside (low, high) are cut off, and their derivative is 0 on the bounds too.
+struct Relu6 : OfOutput {
+  static constexpr std::string_view name = "relu6";
+  double threshold;
+  auto value(auto x) const { return clipped(x, like(x, 0), like(x, threshold)); }
+  auto pull(auto g, auto y) const { return y > 0 && y < like(y, threshold) ? g : 0; }
+};
+
+struct Brelu : OfOutput {
+  static constexpr std::string_view name = "brelu";
+  double low, high;
+  auto value(auto x) const { return clipped(x, like(x, low), like(x, high)); }
+  auto pull(auto g, auto y) const { return y > like(y, low) && y < like(y, high) ? g : 0; }
+};
+
+struct HardSigmoid : OfOutput {
+  static constexpr std::string_view name = "hard_sigmoid";
+  double slope, offset;
+  auto value(auto x) const { return clipped(like(x, slope) * x + like(x, offset), like(x, 0), like(x, 1)); }
+  auto pull(auto g, auto y) const { return y > 0 && y < 1 ? g * like(g, slope) : 0; }
+};
+
+/// p where x is not positive, else 0; and e^x there, without overflow elsewhere.
+Tensor where_negative(const Tensor& x, const Tensor& p) { return where(x > 0, zeros_like(p), p); }
+Tensor exp_of_negative(const Tensor& x) { return exp(clip(x, -std::numeric_limits<double>::infinity(), 0)); }
+
+struct Elu : OfInput {
+  static constexpr std::string_view name = "elu";
+  double scale, alpha;
+  auto value(auto x) const { return like(x, scale) * (x > 0 ? x : like(x, alpha) * vec::expm1(x)); }
+  auto pull(auto g, auto x) const { return g * like(x, scale) * (x > 0 ? 1 : like(x, alpha) * vec::exp(x)); }
+  Tensor bend(const Tensor& p, const Tensor& x) const {
+    return where_negative(x, p * exp_of_negative(x) * (scale * alpha));
+  }
+};
+
+/// The derivative of sigmoid; 1 - sigmoid(x) would lose its digits.
+Tensor sigmoid_slope(const Tensor& x) { return sigmoid(x) * sigmoid(-x); }
+
+struct LogSigmoid : OfInput {
+  static constexpr std::string_view name = "logsigmoid";
+  static auto value(auto x) { return -vec::softplus(-x); }
+  static auto pull(auto g, auto x) { return g * vec::sigmoid(-x); }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * sigmoid_slope(x)); }
+};
+
+struct Softplus : OfInput {
+  static constexpr std::string_view name = "softplus";
+  static auto value(auto x) { return vec::softplus(x); }
+  static auto pull(auto g, auto x) { return g * vec::sigmoid(x); }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return p * sigmoid_slope(x); }
+};
+
+struct SoftRelu : OfOutput {
+  static constexpr std::string_view name = "soft_relu";
+  double threshold;
+  auto value(auto x) const { return vec::softplus(clipped(x, like(x, -threshold), like(x, threshold))); }
+  auto pull(auto g, auto y) const {
+    const auto limit = like(y, threshold);
+    return y > -limit && y < limit ? -g * vec::expm1(-y) : 0;
+  }
+  Tensor bend(const Tensor& p, const Tensor& y) const {
+    return where(logical_and(y > -threshold, y < threshold), p * exp(-y), zeros_like(p));
+  }
+};
+
+struct TanhShrink : OfInput {
+  static constexpr std::string_view name = "tanh_shrink";
+  static auto value(auto x) { return vec::tanh_shrink(x); }
+  static auto pull(auto g, auto x) {
+    const auto t = vec::tanh(x);
+    return g * t * t;
+  }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return 8 * p * tanh(x) * sigmoid_slope(2 * x); }
+};
+
+// With t = tanh(a x) and y = b t: dy/dx = a b (1 - t^2), where 1 - t^2 is 4 times the slope of sigmoid at 2 a x.
+struct Stanh : OfInput {
+  static constexpr std::string_view name = "stanh";
+  double a, b;
+  auto value(auto x) const { return like(x, b) * vec::tanh(like(x, a) * x); }
+  auto pull(auto g, auto x) const { return g * like(g, 4 * a * b) * vec::SigmoidAndSlope(like(x, 2 * a) * x).slope; }
+  Tensor bend(const Tensor& p, const Tensor& x) const {
+    return p * tanh(x * a) * sigmoid_slope(x * (2 * a)) * (-8 * a * a * b);
+  }
+};
+
+// With s = sigmoid(beta x): dy/dx = s + beta x s (1 - s). See Note [Far from zero].
+struct Swish : OfInput {
+  static constexpr std::string_view name = "swish";
+  double beta;
+  auto value(auto x) const { return gated(x, vec::sigmoid(like(x, beta) * x)); }
+  auto pull(auto g, auto x) const {
+    const auto z = within(like(x, beta) * x, kSigmoidEnd);
+    const vec::SigmoidAndSlope s(z);
+    return g * (s.value + z * s.slope);
+  }
+  Tensor bend(const Tensor& p, const Tensor& x) const {
+    const Tensor z = within(x * beta, kSigmoidEnd);
+    const Tensor s = sigmoid(z), rest = sigmoid(-z);
+    return p * s * rest * (2 + z * (rest - s)) * beta;
+  }
+};
+
+struct HardSwish : OfInput {
+  static constexpr std::string_view name = "hard_swish";
+  double threshold, scale, offset;
+  auto value(auto x) const {
+    return gated(x, clipped(x + like(x, offset), like(x, 0), like(x, threshold)) / like(x, scale));
+  }
+  auto pull(auto g, auto x) const {
+    const auto shifted = x + like(x, offset);
+    return shifted <= 0 ? 0 : shifted >= like(x, threshold) ? g : g * (x + shifted) / like(x, scale);
+  }
+  Tensor bend(const Tensor& p, const Tensor& x) const {
+    const Tensor shifted = x + offset;
+    return where(logical_and(shifted > 0, shifted < threshold), p * (2 / scale), zeros_like(p));
+  }
+};
+
+// With n = e^x (e^x + 2): t = tanh(log(1 + e^x)) = n / (n + 2), which is 1 to the last digit from x = 22 on; and with
+// m = 1 - s = sigmoid(-x) instead: t = s (1 + m) / (1 + m^2), 1 - t^2 = (2 m / (1 + m^2))^2. See Note [Far from zero].
+struct Mish : OfInput {
+  static constexpr std::string_view name = "mish";
+  static auto value(auto x) {
+    const auto e = vec::exp(x > 22 ? 22 : x);
+    const auto n = e * (e + 2);
+    return gated(x, n / (n + 2));
+  }
+  static auto pull(auto g, auto x) {
+    const auto z = clipped(x, like(x, -kSigmoidEnd), like(x, 22));
+    const auto e = vec::exp(z);
+    const auto n = e * (e + 2);
+    const auto t = n / (n + 2);
+    return g * (t + z * (e / (1 + e)) * (1 + t) * 2 / (n + 2));
+  }
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const Tensor z = within(x, kSigmoidEnd);
+    const Tensor s = sigmoid(z), m = sigmoid(-z), d = 1 + square(m);
+    const Tensor t = s * (1 + m) / d;
+    return p * square(2 * m / d) * s * (2 + z * (m - 2 * t * s));
+  }
+};
+
+struct Softsign : OfInput {
+  static constexpr std::string_view name = "softsign";
+  static auto value(auto x) {
+    const auto size = std::abs(x), most = std::numeric_limits<decltype(x)>::max();
+    const auto finite = size > most ? most : size;
+    return std::copysign(finite / (1 + finite), x);
+  }
+  static auto pull(auto g, auto x) {
+    const auto r = 1 / (1 + std::abs(x));
+    return g * r * r;
+  }
+  static Tensor bend(const Tensor& p, const Tensor& x) { return p * sign(x) * -2 * pow(1 + abs(x), -3); }
+};
+
+struct ThresholdedRelu : OfInput {
+  static constexpr std::string_view name = "thresholded_relu";
+  double threshold;
+  auto value(auto x) const { return x <= like(x, threshold) ? 0 : x; }
+  auto pull(auto g, auto x) const { return x > like(x, threshold) ? g : 0; }
+};
+
+struct Softshrink : OfOutput {
+  static constexpr std::string_view name = "softshrink";
+  double lambda;
+  auto value(auto x) const { return x - clipped(x, like(x, -lambda), like(x, lambda)); }
+  static auto pull(auto g, auto y) { return y < 0 || y > 0 ? g : 0; }
+};
+
+// The same test on the output: there, what the threshold removed is 0.
+struct HardShrink : OfOutput {
+  static constexpr std::string_view name = "hard_shrink";
+  double threshold;
+  auto value(auto x) const { return std::abs(x) <= like(x, threshold) ? 0 : x; }
+  auto pull(auto g, auto y) const { return std::abs(y) > like(y, threshold) ? g : 0; }
+};
+
+// x Phi(x), with Phi the normal distribution function.
+struct Gelu : OfInput {
+  static constexpr std::string_view name = "gelu";
+  static constexpr double peak = std::numbers::inv_sqrtpi * std::numbers::sqrt2 / 2;  // 1 / sqrt(2 pi)
+  static auto value(auto x) { return gated(x, vec::normal_distribution(x)); }
+  static auto pull(auto g, auto x) { return g * vec::gelu_slope(x); }
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const Tensor xx = square(within(x, kNormalEnd));
+    return p * (2 - xx) * exp(xx * -0.5) * peak;
+  }
+};
+
+// x/2 (1 + tanh u) = x s with s = sigmoid(w), w = 2u = 2 sqrt(2/pi) (x + 0.044715 x^3). See Note [Far from zero].
+struct GeluTanh : OfInput {
+  static constexpr std::string_view name = "gelu_tanh";
+  static constexpr double linear = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  static constexpr double cubic = linear * 0.044715;
+  static constexpr double end = 25;  // there w exceeds kSigmoidEnd
+  static auto w(auto x) { return x * (like(x, linear) + like(x, cubic) * x * x); }
+  static auto value(auto x) { return gated(x, vec::sigmoid(w(x))); }
+  static auto pull(auto g, auto x) {
+    const auto z = within(x, end);
+    const vec::SigmoidAndSlope s(w(z));
+    const auto dw = like(z, linear) + like(z, 3 * cubic) * z * z;
+    return g * (s.value + z * s.slope * dw);
+  }
+  static Tensor bend(const Tensor& p, const Tensor& x) {
+    const Tensor z = within(x, end), zz = square(z);
+    const Tensor ww = z * (linear + cubic * zz);
+    const Tensor s = sigmoid(ww), rest = sigmoid(-ww);
+    const Tensor dw = linear + 3 * cubic * zz;
+    return p * s * rest * (2 * dw + 6 * cubic * zz + z * square(dw) * (rest - s));
+  }
+};
+
+void check_not_negative(std::string_view op, std::string_view argument, double value) {
+  if (value >= 0) return;
+  throw InvalidArgument(Message(op, "the argument is negative or not a number.")
+                            .expected("{} >= 0", argument)
+                            .got("{}", value)
+                            .fix("give a {} of 0 or more", argument));
+}
+
+void check_ordered(std::string_view op, std::string_view bounds, double low, double high) {
+  if (low <= high) return;
+  throw InvalidArgument(Message(op, "the bounds are in the wrong order.")
+                            .expected("{}", bounds)
+                            .got("{} and {}", low, high)
+                            .fix("swap the bounds; NaN is not one"));
+}
+
+}  // namespace
+
+Tensor relu6(const Tensor& x, double threshold) {
+  check_not_negative("relu6", "threshold", threshold);
+  return apply_unary(Relu6{{}, threshold}, x);
+}
+Tensor elu(const Tensor& x, double alpha) {
+  check_finite("elu", "alpha", alpha, x.dtype());
+  return apply_unary(Elu{{}, 1, alpha}, x);
+}
+Tensor selu(const Tensor& x, double scale, double alpha) {
+  check_finite("selu", "scale", scale, x.dtype());
+  check_finite("selu", "alpha", alpha, x.dtype());
+  return apply_unary(Elu{{}, scale, alpha}, x);
+}
+Tensor logsigmoid(const Tensor& x) { return apply_unary(LogSigmoid{}, x); }
+Tensor tanh_shrink(const Tensor& x) { return apply_unary(TanhShrink{}, x); }
+Tensor stanh(const Tensor& x, double scale_a, double scale_b) {
+  check_finite("stanh", "scale_a", scale_a, x.dtype());
+  check_finite("stanh", "scale_b", scale_b, x.dtype());
+  check_finite("stanh", "4 scale_a scale_b", 4 * scale_a * scale_b, x.dtype());
+  return apply_unary(Stanh{{}, scale_a, scale_b}, x);
+}
+Tensor hard_sigmoid(const Tensor& x, double slope, double offset) {
+  check_finite("hard_sigmoid", "slope", slope, x.dtype());
+  check_finite("hard_sigmoid", "offset", offset, x.dtype());
+  return apply_unary(HardSigmoid{{}, slope, offset}, x);
+}
+Tensor swish(const Tensor& x, double beta) {
+  check_finite("swish", "beta", beta, x.dtype());
+  if (detail::rounded_to(x.dtype(), beta) == 0) return x * 0.5;  // infinity too
+  return apply_unary(Swish{{}, beta}, x);
+}
+Tensor silu(const Tensor& x) { return swish(x, 1); }
+Tensor hard_swish(const Tensor& x, double threshold, double scale, double offset) {
+  check_not_negative("hard_swish", "threshold", threshold);
+  check_divisor("hard_swish", "scale", scale, x.dtype());
+  check_finite("hard_swish", "offset", offset, x.dtype());
+  return apply_unary(HardSwish{{}, threshold, scale, offset}, x);
+}
+Tensor mish(const Tensor& x) { return apply_unary(Mish{}, x); }
+Tensor brelu(const Tensor& x, double t_min, double t_max) {
+  check_ordered("brelu", "t_min <= t_max", t_min, t_max);
+  return apply_unary(Brelu{{}, t_min, t_max}, x);
+}
+Tensor soft_relu(const Tensor& x, double threshold) {
+  check_not_negative("soft_relu", "threshold", threshold);
+  return apply_unary(SoftRelu{{}, threshold}, x);
+}
+Tensor softplus(const Tensor& x) { return apply_unary(Softplus{}, x); }
+Tensor softsign(const Tensor& x) { return apply_unary(Softsign{}, x); }
+Tensor thresholded_relu(const Tensor& x, double threshold) {
+  detail::check_not_nan("thresholded_relu", "threshold", threshold);
+  return apply_unary(ThresholdedRelu{{}, threshold}, x);
+}
+Tensor softshrink(const Tensor& x, double lambda) {
+  check_not_negative("softshrink", "lambda", lambda);
+  check_finite("softshrink", "lambda", lambda, x.dtype());
+  return apply_unary(Softshrink{{}, lambda}, x);
+}
+Tensor hard_shrink(const Tensor& x, double threshold) {
+  check_not_negative("hard_shrink", "threshold", threshold);
+  return apply_unary(HardShrink{{}, threshold}, x);
+}
+Tensor gelu(const Tensor& x, bool approximate) {
+  return approximate ? apply_unary(GeluTanh{}, x) : apply_unary(Gelu{}, x);
+}
+
+}  // namespace dygrad

@@ -1,0 +1,43 @@
+#include <dygrad/autograd/ops/elementwise/detail/number_check.h>
+
+#include <cmath>
+#include <limits>
+
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+
+namespace dygrad::detail {
+
+double rounded_to(DType dtype, double number) {
+  if (dtype != float32 || std::isnan(number)) return number;
+  if (std::abs(number) > static_cast<double>(std::numeric_limits<float>::max()))
+    return std::copysign(std::numeric_limits<double>::infinity(), number);
+  return static_cast<double>(static_cast<float>(number));
+}
+
+void check_not_nan(std::string_view op, std::string_view argument, double number) {
+  if (!std::isnan(number)) return;
+  throw InvalidArgument(Message(op, "an argument is not a number.")
+                            .expected("a number for {}", argument)
+                            .got("{}", number)
+                            .fix("look at how {} was computed", argument));
+}
+
+void check_finite(std::string_view op, std::string_view argument, double number, DType dtype) {
+  if (std::isfinite(rounded_to(dtype, number))) return;
+  throw InvalidArgument(Message(op, "an argument is not finite.")
+                            .expected("a number for {} that is finite in {}", argument, dtype)
+                            .got("{}", number)
+                            .fix("give a {} of moderate size", argument));
+}
+
+void check_divisor(std::string_view op, std::string_view argument, double number, DType dtype) {
+  check_finite(op, argument, number, dtype);
+  if (rounded_to(dtype, number) != 0) return;
+  throw InvalidArgument(Message(op, "a divisor is zero.")
+                            .expected("a number for {} that is not 0 in {}", argument, dtype)
+                            .got("{}", number)
+                            .fix("give a {} further from 0", argument));
+}
+
+}  // namespace dygrad::detail

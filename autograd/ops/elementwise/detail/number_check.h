@@ -1,0 +1,22 @@
+// Checks of numbers that ops take as double and round to the dtype of their tensors. For the .cpp files of
+// autograd/ops.
+#pragma once
+
+#include <string_view>
+
+#include <dygrad/core/base/dtype.h>
+
+namespace dygrad::detail {
+
+/// The number as tensors of this dtype hold it: perhaps 0 or infinite. Dtypes that are not floating-point count as
+/// float64.
+double rounded_to(DType dtype, double number);
+
+/// Throws InvalidArgument, in the name of `op`, if the number is NaN.
+void check_not_nan(std::string_view op, std::string_view argument, double number);
+/// Throws InvalidArgument, in the name of `op`, unless the number is finite in the dtype.
+void check_finite(std::string_view op, std::string_view argument, double number, DType dtype);
+/// Throws InvalidArgument, in the name of `op`, unless the number is finite and not 0 in the dtype.
+void check_divisor(std::string_view op, std::string_view argument, double number, DType dtype);
+
+}  // namespace dygrad::detail

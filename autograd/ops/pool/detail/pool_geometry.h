@@ -1,0 +1,149 @@
+// Where the windows of a 2-D pool lie, and how its loops run over them. For pool.cpp.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <dygrad/autograd/ops/pool/detail/pool_sums.h>
+#include <dygrad/autograd/ops/pool/pool.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/kernels/strided_pack.h>
+#include <dygrad/core/tensor/tensor.h>
+
+namespace dygrad::detail {
+
+/// The part of one window that lies inside the image, [begin, end) in each direction.
+struct PoolWindow {
+  std::int64_t h_begin, h_end, w_begin, w_end;
+};
+
+/// Both memory orders have one address: element (job, h, w, lane) lies at ((job * H + h) * W + w) * lanes + lane, where
+///   row-major      jobs = N * C, lanes = 1;
+///   channels-last  jobs = N,     lanes = C.
+struct PoolGeometry {
+  Pool2DOptions options;
+  Shape x_shape, y_shape;
+  MemoryFormat format = MemoryFormat::row_major;
+  std::int64_t jobs = 0, lanes = 1;
+
+  std::int64_t height() const { return x_shape[2]; }
+  std::int64_t width() const { return x_shape[3]; }
+  std::int64_t out_height() const { return y_shape[2]; }
+  std::int64_t out_width() const { return y_shape[3]; }
+  std::int64_t taps() const { return options.size[0] * options.size[1]; }
+  /// Most cells of the image in one window, and most windows that hold one cell; neither is more.
+  std::int64_t most_cells() const { return std::min(options.size[0], height()) * std::min(options.size[1], width()); }
+  std::int64_t most_holders() const {
+    const auto along = [&](std::size_t i) {
+      const std::int64_t windows = (options.size[i] + options.stride[i] - 1) / options.stride[i];
+      return std::min(windows, y_shape[2 + static_cast<int>(i)]);
+    };
+    return along(0) * along(1);
+  }
+  /// The windows' places along H (d = 0) or W (d = 1).
+  WindowAxis axis(int d) const {
+    const auto i = static_cast<std::size_t>(d);
+    return {2 + d, options.size[i], options.stride[i], options.padding[i]};
+  }
+  bool has_small_windows() const { return taps() <= 256; }
+
+  PoolWindow window(std::int64_t oh, std::int64_t ow) const {
+    const auto [kh, kw] = options.size;
+    const auto [ph, pw] = options.padding;
+    const std::int64_t h = oh * options.stride[0] - ph;
+    const std::int64_t w = ow * options.stride[1] - pw;
+    return {std::max<std::int64_t>(h, 0), std::min(h + kh, height()), std::max<std::int64_t>(w, 0),
+            std::min(w + kw, width())};
+  }
+
+  /// Cells of the o-th window along H (d = 0) or W (d = 1) that a mean divides by.
+  std::int64_t counted(std::int64_t o, int d) const {
+    const auto i = static_cast<std::size_t>(d);
+    const std::int64_t begin = o * options.stride[i] - options.padding[i], end = begin + options.size[i];
+    const std::int64_t extent = x_shape[2 + d];
+    if (options.exclusive) return std::min(end, extent) - std::max<std::int64_t>(begin, 0);
+    return std::min(end, extent + options.padding[i]) - begin;
+  }
+
+  /// Calls f(job, oh) for every row of windows, on several threads; with_overlap keeps the rows of a job on one thread,
+  /// in their order.
+  template <class F>
+  void for_each_row(const F& f, bool with_overlap = false) const {
+    const std::int64_t row = std::max<std::int64_t>(out_width() * lanes, 1);
+    const std::int64_t rows_each = with_overlap ? out_height() : 1;
+    const std::int64_t grain = std::max<std::int64_t>(kernel::kElementwiseGrain / (row * rows_each), 1);
+    parallel_for(jobs * out_height() / rows_each, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin * rows_each; r < end * rows_each; ++r) f(r / out_height(), r % out_height());
+    });
+  }
+
+  std::int64_t x_at(std::int64_t job, std::int64_t h, std::int64_t w) const {
+    return ((job * height() + h) * width() + w) * lanes;
+  }
+  std::int64_t y_at(std::int64_t job, std::int64_t oh, std::int64_t ow) const {
+    return ((job * out_height() + oh) * out_width() + ow) * lanes;
+  }
+
+  // Note [Taps]
+  // A window has a tap for each of its cells. Loops run along what lies together: for one tap, over the channels of a
+  // window (channels-last, and where windows are further apart than the image is wide), or over the windows of a row
+  // (row-major), where a tap of the first and the last windows may be padding. Taps that are padding in every window
+  // are never looked at: there may be far more of them than cells.
+
+  /// Calls f(tap, offset in x, offset in y, count, step in x) for the taps of one row of windows, so that each window
+  /// is met in the order of its taps, or, with by_window, each cell of the image in the order of windows.
+  template <class F>
+  void for_each_tap(std::int64_t job, std::int64_t oh, const F& f, bool by_window = false) const {
+    const auto [kh, kw] = options.size;
+    const std::int64_t sw = options.stride[1], pw = options.padding[1];
+    const std::int64_t top = oh * options.stride[0] - options.padding[0];
+    const std::int64_t h_begin = std::max<std::int64_t>(top, 0), h_end = std::min(top + kh, height());
+    if (format == MemoryFormat::channels_last || sw >= width()) {
+      for (std::int64_t ow = 0; ow < out_width(); ++ow) {
+        const PoolWindow window = this->window(oh, ow);
+        for (std::int64_t h = h_begin; h < h_end; ++h) {
+          for (std::int64_t w = window.w_begin; w < window.w_end; ++w)
+            f((h - top) * kw + w - (ow * sw - pw), x_at(job, h, w), y_at(job, oh, ow), lanes, std::int64_t{1});
+        }
+      }
+      return;
+    }
+    const std::int64_t j_begin = std::max<std::int64_t>(pw - (out_width() - 1) * sw, 0),
+                       j_end = std::min(kw, width() + pw);
+    for (std::int64_t h = h_begin; h < h_end; ++h) {
+      for (std::int64_t k = j_begin; k < j_end; ++k) {
+        const std::int64_t j = by_window ? j_begin + j_end - 1 - k : k;
+        const std::int64_t first = std::max<std::int64_t>((pw - j + sw - 1) / sw, 0);
+        const std::int64_t last = std::min((width() - 1 + pw - j) / sw, out_width() - 1);
+        if (width() - 1 + pw - j >= 0 && first <= last)
+          f((h - top) * kw + j, x_at(job, h, first * sw - pw + j), y_at(job, oh, first), last - first + 1, sw);
+      }
+    }
+  }
+
+  /// Calls zero(offset in x, count) for the elements of x that no row of windows before (job, oh) reaches; calls for
+  /// all rows of a job cover it.
+  template <class F>
+  void for_new_elements(std::int64_t job, std::int64_t oh, const F& zero) const {
+    const auto end_of = [&](std::int64_t row) {
+      const std::int64_t end = row * options.stride[0] - options.padding[0] + options.size[0];
+      return row + 1 == out_height() ? height() : std::clamp<std::int64_t>(end, 0, height());
+    };
+    const std::int64_t begin = oh == 0 ? 0 : end_of(oh - 1);
+    zero(x_at(job, begin, 0), (end_of(oh) - begin) * width() * lanes);
+  }
+};
+
+/// `count` elements `step` apart as neighbours: where they lie, or copied into `buffer`.
+template <class T>
+const T* neighbours(const T* x, std::int64_t step, std::int64_t count, std::vector<T>& buffer) {
+  if (step == 1) return x;
+  buffer.resize(static_cast<std::size_t>(count));
+  kernel::pack({reinterpret_cast<std::byte*>(const_cast<T*>(x)), sizeof(T), 1, count, 0, step},
+            reinterpret_cast<std::byte*>(buffer.data()));
+  return buffer.data();
+}
+
+}  // namespace dygrad::detail

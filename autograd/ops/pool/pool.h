@@ -1,0 +1,29 @@
+// 2-D pooling over [N, C, H, W].
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include <dygrad/core/tensor/tensor.h>
+
+namespace dygrad {
+
+struct Pool2DOptions {
+  std::array<std::int64_t, 2> size{2, 2};
+  std::array<std::int64_t, 2> stride{1, 1};
+  std::array<std::int64_t, 2> padding{0, 0};
+  /// Round the output extent up instead of down, but without a last window that would begin behind the image, in the
+  /// padding alone.
+  bool ceil_mode = false;
+  bool exclusive = true;  ///< avg only: divide by the number of cells inside the image
+};
+/// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.
+/// float32 and float64. Throws ShapeError for rank other than 4 or an output below 1, DtypeError, and InvalidArgument
+/// for sizes or strides outside [1, 2^31] or padding outside [0, size).
+DYGRAD_API Tensor max_pool2d(const Tensor& x, const Pool2DOptions& options);
+/// Mean of each window. Windows of up to 64 cells are added one by one, larger ones along W and then H, each pairwise
+/// or by at most 64 additions; so is the gradient where that many windows overlap. max_pool2d's gradient adds up to 64
+/// windows one by one, more of them with an error of about one rounding.
+DYGRAD_API Tensor avg_pool2d(const Tensor& x, const Pool2DOptions& options);
+
+}  // namespace dygrad

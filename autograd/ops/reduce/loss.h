@@ -1,0 +1,42 @@
+// Losses. Inputs broadcast nowhere: prediction and target have equal shapes (ShapeError) and floating dtypes
+// (DtypeError). `reduction` tells whether the elements' losses are averaged (default), summed, or returned as they are.
+// Sums are pairwise, so their error grows with the logarithm of the number of elements.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include <dygrad/core/tensor/tensor.h>
+
+namespace dygrad {
+
+enum class Reduction : std::uint8_t { mean, sum, none };
+
+/// (x - y)^2.
+DYGRAD_API Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean);
+/// The elementwise square error, Paddle's square_error_cost.
+DYGRAD_API Tensor square_error_cost(const Tensor& x, const Tensor& y);
+/// |x - y|.
+DYGRAD_API Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean);
+/// (x - y)^2 / (2 beta) where |x - y| < beta, else |x - y| - beta / 2. Throws InvalidArgument unless beta,
+/// in the dtype, is positive and finite.
+DYGRAD_API Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean,
+                                 double beta = 1);
+/// max(x, 0) - x z + log(1 + e^-|x|): binary cross-entropy of sigmoid(x) with target z, stable; 0 for an infinite x
+/// that is right.
+DYGRAD_API Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction = Reduction::mean);
+
+struct CrossEntropyOptions {
+  int axis = -1;                               ///< the class dimension; 1 for [N, C, H, W] segmentation
+  bool soft_label = false;                     ///< labels are floating-point distributions of logits' shape
+  std::optional<std::int64_t> ignore_index{};  ///< int64 labels of this value cost nothing and are not averaged over
+  Reduction reduction = Reduction::mean;
+};
+/// -log_softmax(logits)[label]. Labels are int64, of logits' shape without the class dimension (or with extent 1
+/// there), or with soft_label floating-point of logits' shape. Without reduction the result has logits' shape without
+/// the class dimension. A logit of infinity takes all of the probability; classes of probability 0 may have any soft
+/// label of 0. Throws ShapeError, DtypeError, and InvalidArgument for a label outside [0, classes).
+DYGRAD_API Tensor softmax_with_cross_entropy(const Tensor& logits, const Tensor& label,
+                                             const CrossEntropyOptions& options = {});
+
+}  // namespace dygrad

@@ -1,0 +1,239 @@
+#include <dygrad/autograd/ops/reduce/norm.h>
+
+#include <cmath>
+
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/elementwise/detail/fused_activation.h>
+#include <dygrad/autograd/ops/elementwise/detail/number_check.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/activate.h>
+#include <dygrad/core/kernels/channel_sums.h>
+#include <dygrad/core/kernels/channelwise.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/kernels/donation.h>
+#include <dygrad/core/kernels/elementwise.h>
+#include <dygrad/core/kernels/reduction.h>
+#include <dygrad/core/tensor/view.h>
+
+namespace dygrad {
+
+namespace {
+
+/// All dimensions but the channels.
+Axes pixel_axes(const Tensor& x) { return x.rank() == 2 ? Axes{0} : Axes{0, 2, 3}; }
+
+/// [C] as [1, C] or [1, C, 1, 1], ready to broadcast.
+Shape channel_shape(const Tensor& x) { return kernel::reduced_shape(x.shape(), pixel_axes(x)); }
+Tensor per_channel(const Tensor& numbers, const Tensor& x) { return reshape(numbers, channel_shape(x)); }
+
+/// x in one of the two dense orders.
+Tensor dense(const Tensor& x) { return x.is_contiguous(MemoryFormat::channels_last) ? x : kernel::contiguous(x); }
+/// t in the order of x, which is dense.
+Tensor dense_like(const Tensor& t, const Tensor& x) {
+  return kernel::contiguous(t, x.is_contiguous() ? MemoryFormat::row_major : MemoryFormat::channels_last);
+}
+
+/// activation((x - mean) * factor + shift) per channel.
+Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor, const Tensor& shift,
+                       const FusedActivation& activation) {
+  const Tensor source = dense(x);
+  Tensor y = kernel::empty_like(source, source.dtype());
+  dispatch_float(x.dtype(), "batch_norm", [&]<class T>() {
+    kernel::with_values(activation, [&](auto f) {
+      kernel::map_channels<T, 1, 3>([f](T v, T m, T a, T s) { return static_cast<T>(f.value((v - m) * a + s)); }, y,
+                                 {source.data<T>()}, {mean.data<T>(), factor.data<T>(), shift.data<T>()});
+    });
+  });
+  return y;
+}
+
+/// Of x's own batch. Inputs x, scale, shift.
+struct BatchNorm {
+  static constexpr std::string_view name = "batch_norm";
+  double epsilon;
+  BatchStatistics* statistics;           // filled by forward, if wanted; not looked at later
+  Tensor mean, rest, inverse_deviation;  // [C], set by forward; the batch's mean is mean + rest, see channel_moments
+
+  double count(const Tensor& x) const {
+    return static_cast<double>(x.num_elements()) / static_cast<double>(x.shape()[1]);
+  }
+
+  Tensor forward(const Tensor& x, const Tensor& scale, const Tensor& shift, const FusedActivation& activation = {}) {
+    const Tensor source = dense(x);
+    const auto [average, squares] = kernel::channel_moments(source, &rest);
+    mean = average;
+    const Tensor variance = squares;
+    divide(variance, count(x));
+    inverse_deviation = kernel::map(
+        name,
+        [eps = epsilon](auto v) {
+          using T = decltype(v);
+          return T{1} / std::sqrt(v + static_cast<T>(eps));
+        },
+        variance);
+    if (statistics) *statistics = {kernel::clone(mean), variance};
+    const Tensor factor = product(inverse_deviation, scale);
+    return scale_and_shift(source, mean, factor, less_product(shift, rest, factor), activation);
+  }
+
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
+
+  // Note [Two ways to one gradient]
+  // A pass that records gets the gradient as a formula in x, so that it can be differentiated again. Any other pass
+  // gets the same numbers from fused kernels, in a third of the time.
+  Grads<3> vjp(Tensor g, const Saved& saved, NeedsGrad need) const {
+    return is_grad_enabled() ? recorded(g, saved[0], saved[1], need) : fused(g, saved[0], saved[1], need);
+  }
+
+  // With h = (x - mean) / deviation and averages over a channel:
+  //   dx = scale / deviation * (g - average(g) - h * average(g h))
+  Grads<3> recorded(const Tensor& g, const Tensor& x, const Tensor& scale, NeedsGrad need) const {
+    const Axes axes = pixel_axes(x);
+    const Tensor rough = x - per_channel(mean, x);
+    const Tensor distance = rough - dygrad::mean(rough, axes, true);
+    const Tensor inverse = rsqrt(dygrad::mean(square(distance), axes, true) + epsilon);
+    const Tensor h = distance * inverse;
+    Grads<3> grads;
+    if (need[0]) {
+      const Tensor pull = g * per_channel(scale, x);
+      grads[0] = inverse * (pull - dygrad::mean(pull, axes, true) - h * dygrad::mean(pull * h, axes, true));
+    }
+    if (need[1]) grads[1] = sum(g * h, axes);
+    if (need[2]) grads[2] = sum(g, axes);
+    return grads;
+  }
+
+  Grads<3> fused(const Tensor& g, const Tensor& x, const Tensor& scale, NeedsGrad need) const {
+    const bool is_free = kernel::is_donatable(g);  // see Note [A gradient that nobody else holds]
+    const Tensor source = dense(x), cotangent = dense_like(g, source);
+    const auto [g_sum, distances] = kernel::channel_products(cotangent, source, mean);
+    const Tensor gh_sum = x.num_elements() == 0 ? distances  // not 0 * NaN
+                                                : product(less_product(distances, rest, g_sum), inverse_deviation);
+    Grads<3> grads;
+    if (need[0]) {
+      const Tensor factor = product(inverse_deviation, scale);
+      const Tensor g_average = kernel::clone(g_sum), bend = product(gh_sum, inverse_deviation);
+      divide(g_average, count(x));
+      divide(bend, count(x));
+      const Tensor g_mean = less_product(g_average, rest, bend);
+      grads[0] = is_free ? cotangent : kernel::empty_like(source, source.dtype());
+      dispatch_float(x.dtype(), name, [&]<class T>() {
+        kernel::map_channels<T, 2, 4>([](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); },
+                                   grads[0], {source.data<T>(), cotangent.data<T>()},
+                                   {mean.data<T>(), factor.data<T>(), g_mean.data<T>(), bend.data<T>()});
+      });
+    }
+    if (need[1]) grads[1] = gh_sum;
+    if (need[2]) grads[2] = g_sum;
+    return grads;
+  }
+
+  static void divide(const Tensor& numbers, double by) {
+    dispatch_float(numbers.dtype(), name, [&]<class T>() {
+      kernel::map_into<T, T>([d = static_cast<T>(by)](T v) { return v / d; }, numbers, numbers);
+    });
+  }
+  /// a - b c
+  static Tensor less_product(const Tensor& a, const Tensor& b, const Tensor& c) {
+    return kernel::map(
+        name, [](auto u, auto v, auto w) { return u - v * w; }, kernel::contiguous(a), b, c);
+  }
+  static Tensor product(const Tensor& a, const Tensor& b) {
+    return kernel::map(
+        name, [](auto u, auto v) { return u * v; }, a, kernel::contiguous(b));
+  }
+};
+
+/// (x - mean) * factor + shift with constant mean. Inputs x, factor, shift.
+struct BatchNormInference {
+  static constexpr std::string_view name = "batch_norm_inference";
+  Tensor mean;  // [C]
+  Tensor forward(const Tensor& x, const Tensor& factor, const Tensor& shift,
+                 const FusedActivation& activation = {}) const {
+    return scale_and_shift(x, mean, kernel::contiguous(factor), kernel::contiguous(shift), activation);
+  }
+  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(0, need[1]) | save_input(1, need[0]); }
+  Grads<3> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) const {
+    Grads<3> grads;
+    if (need[0]) grads[0] = g * per_channel(saved[1], g);
+    if (need[1]) grads[1] = sum(g * (saved[0] - per_channel(mean, g)), pixel_axes(g));
+    if (need[2]) grads[2] = sum(g, pixel_axes(g));
+    return grads;
+  }
+};
+
+void check_numbers(std::string_view op, std::string_view role, const Tensor& numbers, const Tensor& x) {
+  if (numbers.dtype() != x.dtype()) {
+    throw DtypeError(Message(op, "the operands have different dtypes.")
+                         .expected("{} of dtype {}, as x", role, x.dtype())
+                         .got("{}", numbers.dtype())
+                         .fix("convert with to()"));
+  }
+  if (numbers.shape() != Shape(x.shape()[1])) {
+    throw ShapeError(Message(op, fmt::format("{} does not fit the channels.", role))
+                         .line("x {}", x.shape())
+                         .expected("{} [{}], one number per channel", role, x.shape()[1])
+                         .got("{}", numbers.shape())
+                         .fix("give one {} per channel of x, or none", role));
+  }
+}
+
+void check_image(std::string_view op, const Tensor& x, double epsilon) {
+  if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
+  if (x.rank() != 2 && x.rank() != 4) {
+    throw ShapeError(Message(op, "the input has the wrong rank.")
+                         .expected("x [N, C] or [N, C, H, W]")
+                         .got("{}", x.shape())
+                         .fix("reshape x, for instance with unsqueeze or flatten"));
+  }
+  if (!(epsilon >= 0)) {
+    throw InvalidArgument(Message(op, "epsilon is negative or not a number.")
+                              .expected("epsilon >= 0")
+                              .got("{}", epsilon)
+                              .fix("give a small positive epsilon, such as 1e-5"));
+  }
+  if (epsilon > 0) detail::check_divisor(op, "epsilon", epsilon, x.dtype());
+}
+
+/// The numbers, checked, or `otherwise` for each channel.
+Tensor numbers_or(std::string_view op, std::string_view role, const Tensor& numbers, const Tensor& x,
+                  double otherwise) {
+  if (!numbers.defined()) return full(Shape(x.shape()[1]), otherwise, x.dtype());
+  check_numbers(op, role, numbers, x);
+  return numbers;
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double epsilon,
+                  BatchStatistics* statistics, const FusedActivation& activation) {
+  check_image(BatchNorm::name, x, epsilon);
+  detail::check_activation(BatchNorm::name, activation, x.dtype());
+  const Tensor factor = numbers_or(BatchNorm::name, "scale", scale, x, 1);
+  const Tensor offset = numbers_or(BatchNorm::name, "shift", shift, x, 0);
+  return detail::apply_activated(BatchNorm{epsilon, statistics, {}, {}, {}}, activation, x, factor, offset);
+}
+
+Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& scale,
+                            const Tensor& shift, double epsilon, const FusedActivation& activation) {
+  constexpr std::string_view op = BatchNormInference::name;
+  check_image(op, x, epsilon);
+  detail::check_activation(op, activation, x.dtype());
+  check_numbers(op, "mean", mean, x);
+  check_numbers(op, "variance", variance, x);
+  const Tensor inverse = rsqrt(variance.detach() + epsilon);
+  const Tensor offset = numbers_or(op, "shift", shift, x, 0);
+  if (scale.defined()) check_numbers(op, "scale", scale, x);
+  // For scale's gradient, since running means change between a forward and its backward.
+  const bool keeps_mean = scale.defined() && !scale.stop_gradient() && is_grad_enabled();
+  const Tensor numbers = kernel::contiguous(keeps_mean ? kernel::clone(mean) : mean.detach());
+  return detail::apply_activated(BatchNormInference{numbers}, activation, x,
+                                 scale.defined() ? inverse * scale : inverse, offset);
+}
+
+}  // namespace dygrad

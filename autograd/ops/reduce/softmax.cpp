@@ -1,0 +1,99 @@
+#include <dygrad/autograd/ops/reduce/softmax.h>
+
+#include <array>
+#include <cmath>
+
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/detail/softmax_kernel.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/kernels/elementwise.h>
+#include <dygrad/core/kernels/reduction.h>
+
+namespace dygrad {
+
+namespace {
+
+/// y (g - sum(g y)) along the axis.
+struct SoftmaxGrad {
+  static constexpr std::string_view name = "softmax_grad";
+  int axis;
+  Tensor forward(const Tensor& g, const Tensor& y) const {
+    const Tensor pulls = kernel::map(
+        name, [](auto gg, auto yy) { return gg * yy; }, g, y);
+    const Tensor sums = kernel::reduce_sum(pulls, {axis});
+    return kernel::map(
+        name, [](auto pull, auto yy, auto sum) { return pull - yy * sum; }, pulls, y, view::expand(sums, y.shape()));
+  }
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
+  Grads<2> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
+    const Tensor &g = saved[0], &y = saved[1];
+    Grads<2> grads;
+    if (need[0]) grads[0] = apply(SoftmaxGrad{axis}, h, y);
+    if (need[1]) grads[1] = h * (g - sum(g * y, {axis}, true)) - g * sum(h * y, {axis}, true);
+    return grads;
+  }
+};
+
+struct Softmax {
+  static constexpr std::string_view name = "softmax";
+  int axis;
+  Tensor forward(const Tensor& x) const {
+    const Tensor y = kernel::empty_like(x, x.dtype());
+    dispatch_float(x.dtype(), name, [&]<class T>() {
+      kernel::for_each_block<T>(axis, x, &y, {}, [](const auto& in, const auto& out, const auto&, const auto&) {
+        const kernel::ExpSums<T> exps(in, out);
+        std::array<T, kernel::kBlockLines> scale;
+        for (std::size_t j = 0; j < static_cast<std::size_t>(in.lines); ++j) scale[j] = static_cast<T>(1 / exps.sum[j]);
+        kernel::map_lines<T>({out.data, out.length, out.lines, out.step}, out, scale.data(),
+                          [](T e, T factor) { return e * factor; });
+      });
+    });
+    return y;
+  }
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_output(); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
+    return {apply(SoftmaxGrad{axis}, g, saved.output())};
+  }
+};
+
+struct LogSoftmax {
+  static constexpr std::string_view name = "log_softmax";
+  int axis;
+  Tensor forward(const Tensor& x) const {
+    const Tensor y = kernel::empty_like(x, x.dtype());
+    dispatch_float(x.dtype(), name, [&]<class T>() {
+      kernel::for_each_block<T>(axis, x, &y, {}, [](const auto& in, const auto& out, const auto&, const auto&) {
+        const kernel::ExpSums<T> exps(in, {});
+        std::array<T, kernel::kBlockLines> log_sum;
+        for (std::size_t j = 0; j < static_cast<std::size_t>(in.lines); ++j)
+          log_sum[j] = static_cast<T>(exps.log_sum(in, static_cast<std::int64_t>(j)));
+        kernel::map_lines<T>(in, out, exps.largest.data(), [](T v, T largest) { return kernel::below_largest(v, largest); });
+        kernel::map_lines<T>({out.data, out.length, out.lines, out.step}, out, log_sum.data(),
+                          [](T v, T log_of_sum) { return v - log_of_sum; });
+      });
+    });
+    return y;
+  }
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_output(); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
+    return {g - exp(saved.output()) * sum(g, {axis}, true)};
+  }
+};
+
+/// A number counts as a line of one element.
+template <class Op>
+Tensor along(const Tensor& x, int axis) {
+  if (!is_floating(x.dtype())) detail::fail_not_floating(Op::name, x.dtype());
+  axis = normalize_axis(axis, x.rank(), Op::name);
+  if (x.rank() == 0) return along<Op>(x.reshape(Shape(1)), 0).reshape({});
+  return apply(Op{axis}, x);
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, int axis) { return along<Softmax>(x, axis); }
+Tensor log_softmax(const Tensor& x, int axis) { return along<LogSoftmax>(x, axis); }
+
+}  // namespace dygrad

@@ -1,0 +1,14 @@
+// Softmax and its logarithm along one axis.
+#pragma once
+
+#include <dygrad/core/tensor/tensor.h>
+
+namespace dygrad {
+
+/// exp(x - max) / sum(exp(x - max)) along `axis`. Sums are blocked, in float64, so that their error does not grow with
+/// the extent. A largest element of infinity takes all; several share.
+DYGRAD_API Tensor softmax(const Tensor& x, int axis = -1);
+/// x - logsumexp(x) along `axis`, computed stably.
+DYGRAD_API Tensor log_softmax(const Tensor& x, int axis = -1);
+
+}  // namespace dygrad

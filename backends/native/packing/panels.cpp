@@ -1,0 +1,137 @@
+#include <dygrad/backends/native/packing/panels.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+
+#include <dygrad/core/base/parallel.h>
+
+namespace dygrad::native {
+
+namespace {
+
+/// Most rows filled at once.
+constexpr std::size_t kRowsAtOnce = 16;
+
+/// Where runs of rows begin that lie in about one cache line of the source, which is then read once for all of them;
+/// and where the last one ends.
+std::vector<std::size_t> runs_of(const std::vector<PanelRow>& rows) {
+  std::vector<std::size_t> starts{0};
+  std::int64_t least = rows.empty() ? 0 : rows[0].offset, most = least;
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    least = std::min(least, rows[i].offset);
+    most = std::max(most, rows[i].offset);
+    if (i - starts.back() == kRowsAtOnce || most - least >= static_cast<std::int64_t>(kRowsAtOnce)) {
+      starts.push_back(i);
+      least = most = rows[i].offset;
+    }
+  }
+  starts.push_back(rows.size());
+  return starts;
+}
+
+/// What a row holds at one lane.
+template <class T>
+inline T element(const Number<T>* from, const PanelRow& row) {
+  if constexpr (kFactors<T> == 1) return from[row.offset];
+  else return Bf16Pair{from[row.offset] | (row.second == kZero ? 0U : std::uint32_t{from[row.second]} << 16)};
+}
+
+/// What rows hold at all lanes, in a buffer first: lines of the panel and of the source may fall onto the same cache
+/// sets.
+template <class T>
+using RowBuffer = T[kRowsAtOnce][kMaxPanel];
+
+template <class T>
+void read_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
+               RowBuffer<T>& buffer) {
+  constexpr std::size_t kWorthTransposing = 4;  // rows
+  if constexpr (kFactors<T> == 1) {
+    if (rows.size() >= kWorthTransposing) {
+      // The rows of a run lie within kRowsAtOnce numbers: all numbers there are transposed, and some of them picked.
+      static constexpr T kZeros[kRowsAtOnce]{};
+      std::array<const T*, kMaxPanel> lines;
+      const auto by_offset = [](const PanelRow& a, const PanelRow& b) { return a.offset < b.offset; };
+      const auto [least, most] = std::minmax_element(rows.begin(), rows.end(), by_offset);
+      for (std::size_t j = 0; j < lanes.size(); ++j)
+        lines[j] = lanes[j] == kZero ? kZeros : source + lanes[j] + least->offset;
+      RowBuffer<T> transposed;
+      kernels<T>().transpose(lines.data(), static_cast<std::int64_t>(lanes.size()), most->offset - least->offset + 1,
+                             transposed[0], kMaxPanel);
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        std::memcpy(buffer[i], transposed[rows[i].offset - least->offset], lanes.size() * sizeof(T));
+      return;
+    }
+  }
+  for (std::size_t j = 0; j < lanes.size(); ++j) {
+    const bool zero = lanes[j] == kZero;
+    const Number<T>* from = source + (zero ? 0 : lanes[j]);
+    for (std::size_t i = 0; i < rows.size(); ++i) buffer[i][j] = zero ? T{0} : element<T>(from, rows[i]);
+  }
+}
+
+/// Fills some rows of a panel.
+template <class T>
+void fill_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
+               std::int64_t width, T* panel) {
+  RowBuffer<T> buffer;
+  read_rows(source, rows, lanes, buffer);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::int64_t j = static_cast<std::int64_t>(lanes.size()); j < width; ++j) buffer[i][j] = T{0};
+    std::memcpy(panel + rows[i].row * width, buffer[i], static_cast<std::size_t>(width) * sizeof(T));
+  }
+}
+
+}  // namespace
+
+template <class T>
+Panels<T> pack_panels(const Number<T>* source, const std::vector<PanelRow>& rows,
+                      const std::vector<std::int64_t>& lane_offsets, T* data) {
+  const Panels<T> panels{static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(lane_offsets.size()), data};
+  const std::int64_t panel = kernels<T>().panel();
+  constexpr std::int64_t kWorthAThread = 1 << 14;
+  const std::vector<std::size_t> runs = runs_of(rows);
+  const auto num_runs = static_cast<std::int64_t>(runs.size()) - 1;
+  const auto fill = [&](std::int64_t p, std::int64_t run) {
+    const auto lanes = std::span(lane_offsets).subspan(p * panel, panels.lanes_of(p));
+    fill_rows<T>(source, std::span(rows).subspan(runs[run], runs[run + 1] - runs[run]), lanes, panels.width_of(p),
+                 data + p * panel * panels.depth);
+  };
+  // Along the source: lanes that lie close together are read row by row, lanes that lie far apart panel by panel.
+  const bool lanes_are_close = lane_offsets.size() < 2 || rows.size() < 2 ||
+                               lane_offsets[1] - lane_offsets[0] <= rows.back().offset - rows.front().offset;
+  if (lanes_are_close && panels.count() < 2 * num_threads()) {
+    parallel_for(num_runs, kWorthAThread / std::max<std::int64_t>(panels.lanes, 1) + 1,
+                 [&](std::int64_t first, std::int64_t last) {
+                   for (std::int64_t run = first; run < last; ++run) {
+                     for (std::int64_t p = 0; p < panels.count(); ++p) fill(p, run);
+                   }
+                 });
+  } else if (lanes_are_close) {
+    // Threads share out panels as those do that will read them.
+    parallel_for(panels.count(), kWorthAThread / std::max<std::int64_t>(1, panels.depth * panel) + 1,
+                 [&](std::int64_t first, std::int64_t last) {
+                   for (std::int64_t run = 0; run < num_runs; ++run) {
+                     for (std::int64_t p = first; p < last; ++p) fill(p, run);
+                   }
+                 });
+  } else {
+    parallel_for(panels.count(), kWorthAThread / std::max<std::int64_t>(1, panels.depth * panel) + 1,
+                 [&](std::int64_t first, std::int64_t last) {
+                   for (std::int64_t p = first; p < last; ++p) {
+                     for (std::int64_t run = 0; run < num_runs; ++run) fill(p, run);
+                   }
+                 });
+  }
+  return panels;
+}
+
+template Panels<float> pack_panels(const float*, const std::vector<PanelRow>&, const std::vector<std::int64_t>&,
+                                   float*);
+template Panels<Bf16Pair> pack_panels(const std::uint16_t*, const std::vector<PanelRow>&,
+                                      const std::vector<std::int64_t>&, Bf16Pair*);
+template Panels<double> pack_panels(const double*, const std::vector<PanelRow>&, const std::vector<std::int64_t>&,
+                                    double*);
+
+}  // namespace dygrad::native

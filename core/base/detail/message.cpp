@@ -1,0 +1,39 @@
+#include <dygrad/core/base/detail/message.h>
+
+#include <cctype>
+
+#include <dygrad/core/base/out_of_memory.h>
+
+namespace dygrad {
+
+namespace {
+
+bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+/// "-nan" becomes "nan": a NaN's sign is an accident of the instruction that made it.
+std::string without_signed_nans(std::string text) {
+  constexpr std::string_view nan = "-nan";
+  for (std::size_t at = text.find(nan); at != std::string::npos; at = text.find(nan, at + 1)) {
+    const bool begins = at == 0 || !is_word(text[at - 1]);
+    const bool ends = at + nan.size() == text.size() || !is_word(text[at + nan.size()]);
+    if (begins && ends) text.erase(at, 1);
+  }
+  return text;
+}
+
+}  // namespace
+
+// Where there is no memory for a message, its error is that of failed allocations.
+Message::Message(std::string_view op, std::string_view problem) try : text_(op) {
+  text_.append(": ").append(problem);
+} catch (const std::bad_alloc&) {
+  detail::fail_without_memory();
+}
+
+void Message::append(std::string_view lead, fmt::string_view format, fmt::format_args args) try {
+  text_.append(lead).append(without_signed_nans(fmt::vformat(format, args)));
+} catch (const std::bad_alloc&) {
+  detail::fail_without_memory();
+}
+
+}  // namespace dygrad

@@ -1,0 +1,56 @@
+// Builds error messages of one shape. For the library's own .cpp files: it pulls in fmt, so no public header includes
+// it.
+//
+//   throw ShapeError(Message("matmul", "inner sizes differ.")
+//                        .line("a {}, b {}", a.shape(), b.shape())
+//                        .expected("a.shape[-1] == b.shape[-2]").got("{} and {}", k, l)
+//                        .fix("transpose one operand"));
+#pragma once
+
+#include <fmt/core.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <dygrad/core/base/export.h>
+#include <dygrad/core/base/format.h>
+
+namespace dygrad {
+
+class DYGRAD_API Message {
+ public:
+  Message(std::string_view op, std::string_view problem);
+
+  /// One fact on its own, indented line.
+  template <class... Args>
+  Message&& line(fmt::format_string<Args...> format, Args&&... args) && {
+    append("\n  ", format, fmt::make_format_args(args...));
+    return std::move(*this);
+  }
+  template <class... Args>
+  Message&& expected(fmt::format_string<Args...> format, Args&&... args) && {
+    append("\n  expected ", format, fmt::make_format_args(args...));
+    return std::move(*this);
+  }
+  /// Continues the line of `expected`.
+  template <class... Args>
+  Message&& got(fmt::format_string<Args...> format, Args&&... args) && {
+    append(", got ", format, fmt::make_format_args(args...));
+    return std::move(*this);
+  }
+  template <class... Args>
+  Message&& fix(fmt::format_string<Args...> format, Args&&... args) && {
+    append("\n  fix: ", format, fmt::make_format_args(args...));
+    return std::move(*this);
+  }
+  operator std::string() && { return std::move(text_); }
+
+ private:
+  // Out of line, so that fmt's machinery is compiled once.
+  void append(std::string_view lead, fmt::string_view format, fmt::format_args args);
+
+  std::string text_;
+};
+
+}  // namespace dygrad

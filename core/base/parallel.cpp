@@ -1,0 +1,89 @@
+#include <dygrad/core/base/parallel.h>
+
+#include <algorithm>
+
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+
+#if defined(_OPENMP) && defined(__unix__)
+#include <pthread.h>
+#include <sys/stat.h>
+#endif
+
+namespace dygrad {
+
+namespace {
+
+#if defined(_OPENMP) && defined(__unix__)
+
+/// This thread came from a fork without the threads that its pool may consist of.
+constinit thread_local bool lost_pool = false;
+
+constinit bool had_other_threads = false;  // when this process was forked
+
+/// Linux counts the threads of this process as links to a folder; elsewhere there may be some.
+bool has_other_threads() noexcept {
+  constexpr nlink_t kLinksWithoutThreads = 2;
+  struct stat folder {};
+  return stat("/proc/self/task", &folder) != 0 || folder.st_nlink != kLinksWithoutThreads + 1;
+}
+
+void before_fork() noexcept { had_other_threads = has_other_threads(); }
+void in_child() noexcept {
+  if (!had_other_threads && !lost_pool) return;
+  lost_pool = true;
+  omp_set_num_threads(1);
+}
+
+// Before any pool: threads may also be started by oneDNN, the BLAS or the program itself. In the file of num_threads(),
+// which every program has.
+[[maybe_unused]] const int registered = pthread_atfork(before_fork, nullptr, in_child);
+
+#else
+
+constexpr bool lost_pool = false;
+
+#endif
+
+}  // namespace
+
+void set_num_threads(int count) {
+  if (count < 1)
+    throw InvalidArgument(Message("set_num_threads", "needs at least one thread.")
+                              .expected("count >= 1")
+                              .got("{}", count)
+                              .fix("give a count of 1 or more"));
+  if (lost_pool && count > 1)
+    throw InvalidArgument(Message("set_num_threads", "a forked process computes on one thread.")
+                              .line("the parent's threads are not in the child, and cannot be waited for")
+                              .expected("count == 1")
+                              .got("{}", count)
+                              .fix("fork before the first kernel, compute on a thread started in the child, or exec"));
+#if defined(_OPENMP)
+  omp_set_num_threads(count);
+#endif
+}
+
+int num_threads() {
+#if defined(_OPENMP)
+  return omp_in_parallel() ? 1 : std::min(omp_get_max_threads(), omp_get_thread_limit());
+#else
+  return 1;
+#endif
+}
+
+#if defined(_OPENMP)
+detail::GrantedThreads::GrantedThreads() : told_(omp_get_max_threads()), is_dynamic_(omp_get_dynamic() != 0) {
+  if (const int granted = num_threads(); granted != told_) omp_set_num_threads(granted);
+  if (is_dynamic_) omp_set_dynamic(0);
+}
+detail::GrantedThreads::~GrantedThreads() {
+  if (omp_get_max_threads() != told_) omp_set_num_threads(told_);
+  if (is_dynamic_) omp_set_dynamic(1);
+}
+#else
+detail::GrantedThreads::GrantedThreads() = default;
+detail::GrantedThreads::~GrantedThreads() = default;
+#endif
+
+}  // namespace dygrad

@@ -1,0 +1,40 @@
+// Throws the IoErrors of this folder in one form: what failed, in which file. For .cpp files: it pulls in fmt.
+#pragma once
+
+#include <system_error>
+
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/io/detail/file_context.h>
+
+namespace dygrad::io {
+
+/// Text out of a file or a path, fit for a message: without control characters, not too long.
+inline std::string printable(std::string_view text, std::size_t longest = 4096) {
+  std::string result;
+  for (char c : text.substr(0, longest)) result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  return text.size() > longest ? result + "..." : result;
+}
+inline std::string in_quotes(std::string_view name) { return "\"" + printable(name, 80) + "\""; }
+
+/// The beginning of every message about a file.
+inline Message about(const FileContext& place, std::string_view problem) {
+  Message message(place.op, problem);
+  (void)std::move(message).line("file {}", printable(place.path));  // adds in place
+  if (!place.member.empty()) (void)std::move(message).line("array {}", in_quotes(place.member));
+  return message;
+}
+
+template <class... Args>
+[[noreturn]] void fail(const FileContext& place, fmt::format_string<Args...> problem, Args&&... args) {
+  Message message = about(place, fmt::format(problem, std::forward<Args>(args)...));
+  if (!place.remedy.empty()) (void)std::move(message).fix("{}", place.remedy);
+  throw IoError(std::move(message));
+}
+
+/// A call of the system failed with this errno.
+[[noreturn]] inline void fail_system(const FileContext& place, std::string_view problem, int error, std::string_view fix) {
+  throw IoError(about(place, problem).line("reason: {}", std::generic_category().message(error)).fix("{}", fix));
+}
+
+}  // namespace dygrad::io

@@ -1,0 +1,108 @@
+// How a reduction walks its tensor: dimensions split into kept and reduced ones, sorted and merged. For reduction.cpp.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+
+#include <dygrad/core/tensor/tensor.h>
+
+namespace dygrad::kernel {
+
+// Note [How reductions walk memory]
+// Dimensions are split into kept and reduced ones, each sorted from sparse to dense and merged. What remains is
+//
+//   kept dimensions  x  columns  <-  outer reduced dimensions  x  a run of rows
+//
+// where `columns` is the densest kept dimension if it is denser than every reduced one (channels of a channels-last
+// image), else a single column. A piece is a stretch of one run; pieces are combined pairwise, neighbours first, and so
+// are the rows of a piece: see Note [How reductions add]. Where a row is narrow and rows follow each other densely
+// (three channels), several rows are taken as one wide row, folded in the end, so that additions fill vectors.
+// Pieces are grouped into chunks, the unit of parallel work. Piece and chunk sizes depend on the problem alone, hence
+// so does every rounding.
+
+inline constexpr std::int64_t kShortRun = 16;  // rows; shorter runs rather go by column, whatever the strides
+
+struct ReductionDim {
+  std::int64_t extent;
+  std::int64_t step;      // in x, elements
+  std::int64_t out_step;  // in the result, elements; 0 for reduced dimensions
+};
+
+class ReductionDims {
+ public:
+  /// Keeps the list sorted from sparse to dense; repeated elements (step 0) count as sparse.
+  void insert(const ReductionDim& dim) {
+    int place = size_++;
+    for (; place > 0 && sparsity(at(place - 1)) < sparsity(dim); --place) at(place) = at(place - 1);
+    at(place) = dim;
+  }
+  void merge() {
+    int kept = 0;
+    for (int i = 1; i < size_; ++i) {
+      ReductionDim& outer = at(kept);
+      const ReductionDim inner = at(i);
+      if (outer.step == inner.step * inner.extent && outer.out_step == inner.out_step * inner.extent) {
+        outer = {outer.extent * inner.extent, inner.step, inner.out_step};
+      } else {
+        at(++kept) = inner;
+      }
+    }
+    size_ = std::min(size_, kept + 1);
+  }
+  ReductionDim pop_densest() { return at(--size_); }
+  const ReductionDim& densest() const { return dims_[static_cast<std::size_t>(size_ - 1)]; }
+  bool empty() const { return size_ == 0; }
+  std::int64_t count() const {
+    std::int64_t product = 1;
+    for (int i = 0; i < size_; ++i) product *= dims_[static_cast<std::size_t>(i)].extent;
+    return product;
+  }
+  struct Place {
+    std::int64_t in = 0, out = 0;
+  };
+  Place locate(std::int64_t index) const {
+    Place place;
+    for (int i = size_ - 1; i >= 0; --i) {
+      const ReductionDim& dim = dims_[static_cast<std::size_t>(i)];
+      const std::int64_t k = i == 0 ? index : index % dim.extent;
+      index /= dim.extent;
+      place.in += k * dim.step;
+      place.out += k * dim.out_step;
+    }
+    return place;
+  }
+  static std::int64_t sparsity(const ReductionDim& dim) {
+    return dim.step == 0 ? std::numeric_limits<std::int64_t>::max() : std::abs(dim.step);
+  }
+
+ private:
+  ReductionDim& at(int i) { return dims_[static_cast<std::size_t>(i)]; }
+  std::array<ReductionDim, kMaxRank> dims_{};
+  int size_ = 0;
+};
+
+/// See Note [How reductions walk memory].
+struct ReductionPlan {
+  ReductionDims kept, outer;
+  ReductionDim columns{1, 1, 1};
+  ReductionDim run{1, 0, 0};
+
+  ReductionPlan(const Tensor& x, const Axes& axes, const Tensor& result) {
+    for (int i = 0; i < x.rank(); ++i) {
+      if (x.shape()[i] == 1) continue;
+      const bool reduced = axes.contains(i);
+      (reduced ? outer : kept).insert({x.shape()[i], x.strides()[i], reduced ? 0 : result.strides()[i]});
+    }
+    kept.merge();
+    outer.merge();
+    if (!outer.empty()) run = outer.pop_densest();
+    if (kept.empty()) return;
+    const bool dense_columns = ReductionDims::sparsity(kept.densest()) < ReductionDims::sparsity(run) || run.step == 0;
+    if (dense_columns || (run.extent < kShortRun && kept.densest().extent >= kShortRun)) columns = kept.pop_densest();
+  }
+};
+
+}  // namespace dygrad::kernel

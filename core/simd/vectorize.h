@@ -1,0 +1,68 @@
+// vectorize: compiles a loop once for each generation of vector instructions and runs the widest that this processor
+// has, so that a library for every x86-64 still uses the machine it meets. For the library's own .cpp files.
+#pragma once
+
+#include <cstdint>
+
+#include <dygrad/core/base/export.h>
+
+// Code that is compiled for at least AVX2, and other processors, need a single version.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__AVX2__)
+#define DYGRAD_VECTOR_VERSIONS 1
+#else
+#define DYGRAD_VECTOR_VERSIONS 0
+#endif
+
+// Tells the vectoriser that iterations do not depend on each other, although output and input may be the same memory.
+#if defined(__clang__)
+#define DYGRAD_IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define DYGRAD_IVDEP _Pragma("GCC ivdep")
+#endif
+
+namespace dygrad::kernel {
+
+enum class InstructionSet : std::uint8_t { baseline, avx2, avx512 };
+
+/// The widest set that `vectorize` uses here: what the processor has, or less if DYGRAD_INSTRUCTION_SET says so
+/// (baseline, avx2 or avx512, read once). Results do not depend on it: nothing is fused or reordered.
+DYGRAD_API InstructionSet instruction_set();
+
+#if DYGRAD_VECTOR_VERSIONS
+
+namespace detail {
+// Flattening brings the loop, and all that it calls, under the instruction set of the function around it.
+template <class Body>
+[[gnu::flatten, gnu::noinline, gnu::target("arch=x86-64-v4")]] void run_avx512(const Body& body) {
+  body();
+}
+template <class Body>
+[[gnu::flatten, gnu::noinline, gnu::target("arch=x86-64-v3")]] void run_avx2(const Body& body) {
+  body();
+}
+template <class Body>
+[[gnu::flatten, gnu::noinline]] void run_baseline(const Body& body) {
+  body();
+}
+}  // namespace detail
+
+/// Calls body(): one loop, or a few, without recursion.
+template <class Body>
+void vectorize(const Body& body, InstructionSet set = instruction_set()) {
+  switch (set) {
+    case InstructionSet::avx512: return detail::run_avx512(body);
+    case InstructionSet::avx2: return detail::run_avx2(body);
+    case InstructionSet::baseline: return detail::run_baseline(body);
+  }
+}
+
+#else
+
+template <class Body>
+void vectorize(const Body& body, InstructionSet = InstructionSet::baseline) {
+  body();
+}
+
+#endif
+
+}  // namespace dygrad::kernel

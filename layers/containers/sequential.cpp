@@ -1,0 +1,44 @@
+#include <dygrad/layers/containers/sequential.h>
+
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+
+namespace dygrad {
+
+Sequential::Sequential(std::initializer_list<Element> elements) {
+  for (const Element& element : elements) {
+    if (element.name.empty()) append(element.layer);
+    else append(element.name, element.layer);
+  }
+}
+
+Sequential::Sequential(const std::vector<LayerPtr>& layers) { extend(layers); }
+
+void Sequential::append(const std::string& name, LayerPtr layer) { add_sublayer(name, std::move(layer)); }
+
+Tensor Sequential::forward(const Tensor& x) {
+  Tensor y = x;
+  for (Layer& layer : *this) y = layer(y);
+  return y;
+}
+
+Layer& Sequential::operator[](std::string_view name) const {
+  const std::vector<detail::NamedSublayer>& children = child_entries();
+  for (std::size_t i = 0; i < children.size(); ++i) {
+    if (children[i].name.empty() ? std::to_string(i) == name : children[i].name == name) return *children[i].layer;
+  }
+  return detail::with_out_of_memory("Sequential", [&]() -> Layer& {
+    std::string names;
+    for (std::size_t i = 0; i < children.size(); ++i) names += (i == 0 ? "" : ", ") + detail::name_at(children, i);
+    throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
+                              .line("names: {}", names)
+                              .fix("use one of these names, or a position"));
+  });
+}
+
+Sequential Sequential::slice(std::int64_t start, std::int64_t stop) const {
+  return Sequential(share_range(start, stop));
+}
+
+}  // namespace dygrad

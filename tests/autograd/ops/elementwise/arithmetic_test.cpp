@@ -1,0 +1,128 @@
+#include <cmath>
+#include <limits>
+
+#include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/debug/check_grads.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/tests/support/catch.h>
+
+namespace dygrad::testing {
+
+using Binary = std::function<Tensor(const Tensor&, const Tensor&)>;
+
+TEST_CASE("Arithmetic of two tensors broadcasts as numpy does") {
+  const Tensor a = tensor({{1.}, {2.}});
+  const Tensor b = tensor({10., 20., 40.});
+  CHECK((a + b).shape() == Shape(2, 3));
+  CHECK((a + b).to_vector<float>() == std::vector<float>{11, 21, 41, 12, 22, 42});
+  CHECK((a - b).to_vector<float>() == std::vector<float>{-9, -19, -39, -8, -18, -38});
+  CHECK((a * b).to_vector<float>() == std::vector<float>{10, 20, 40, 20, 40, 80});
+  CHECK((b / a).to_vector<float>() == std::vector<float>{10, 20, 40, 5, 10, 20});
+}
+
+TEST_CASE("Gradients of arithmetic agree with differences to second order, broadcast or not") {
+  const Tensor a = tensor({{0.5, -1.25, 2.}, {3., 0.75, -0.5}}, float64);
+  const Tensor same = tensor({{1.5, 2., -1.}, {0.25, -3., 1.}}, float64);
+  const Tensor row = tensor({2., -0.5, 1.25}, float64);
+  const Tensor column = tensor({{2.}, {-0.75}}, float64);
+  const Tensor scalar = full({}, 1.5, float64);
+  for (const Tensor& b : {same, row, column, scalar}) {
+    CAPTURE(b.shape().rank());
+    for (Tensor (*f)(const Tensor&, const Tensor&) : {add, sub, mul, div}) {
+      const auto report = check_grads(Binary(f), a, b, {.order = 2});
+      INFO(report.text);
+      CHECK(report.ok);
+      const auto swapped = check_grads(Binary(f), b, a + 8, {.order = 2});
+      INFO(swapped.text);
+      CHECK(swapped.ok);
+    }
+  }
+}
+
+TEST_CASE("Gradients of arithmetic with a number agree with differences to second order") {
+  const Tensor x = tensor({0.5, -1.25, 2.}, float64);
+  const std::function<Tensor(const Tensor&)> functions[] = {
+      [](const Tensor& t) { return t + 2; }, [](const Tensor& t) { return 2 - t; },
+      [](const Tensor& t) { return t * 3; }, [](const Tensor& t) { return t / 3; },
+      [](const Tensor& t) { return 3 / t; }, [](const Tensor& t) { return -t; }};
+  for (const auto& f : functions) {
+    const auto report = check_grads(f, x, {.order = 2});
+    INFO(report.text);
+    CHECK(report.ok);
+  }
+}
+
+TEST_CASE("Whole-number tensors add, subtract and multiply, and wrap around") {
+  const Tensor a = tensor({1, 2, 3});
+  CHECK((a * a - 1).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 3, 8});
+  CHECK((-a).to_vector<std::int64_t>() == std::vector<std::int64_t>{-1, -2, -3});
+  const Tensor bytes = tensor({0, 200}, uint8);
+  CHECK((bytes - 1).to_vector<std::int64_t>() == std::vector<std::int64_t>{255, 199});
+  CHECK((bytes + bytes).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 144});
+  constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
+  const Tensor edge = from_vector(std::vector<std::int64_t>{largest});
+  CHECK((edge + edge).item<std::int64_t>() == -2);
+}
+
+TEST_CASE("A number that a whole-number tensor cannot hold is refused") {
+  CHECK_THROWS_MATCHES(tensor({1, 2}) * 0.5, DtypeError, Says("mul", "int64", "0.5", "to(float32)"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}, uint8) + 300, DtypeError, Says("add", "uint8", "300"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}) + std::nan(""), DtypeError, Says("nan"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}) / 2, DtypeError, Says("div", "int64"));
+}
+
+TEST_CASE("Operands of unequal dtype or shape are refused") {
+  CHECK_THROWS_MATCHES(ones({2}) + ones({2}, float64), DtypeError, Says("add", "float32", "float64", "to(dtype)"));
+  CHECK_THROWS_MATCHES(ones({2}) * ones({3}), ShapeError, Says("mul", "[2]", "[3]"));
+  CHECK_THROWS_AS(tensor({true}) + tensor({true}), DtypeError);
+}
+
+TEST_CASE("Arithmetic keeps the memory order, also next to a broadcast operand") {
+  const Tensor image = kernel::clone(ones({2, 3, 4, 5}), MemoryFormat::channels_last);
+  const Tensor bias = ones({1, 3, 1, 1});
+  CHECK((image + bias).is_contiguous(MemoryFormat::channels_last));
+  CHECK((bias + image).is_contiguous(MemoryFormat::channels_last));
+  CHECK((image * 2).is_contiguous(MemoryFormat::channels_last));
+}
+
+TEST_CASE("Arithmetic on views, empty tensors and rank 0 works") {
+  const Tensor x = tensor({{1., 2., 3.}, {4., 5., 6.}});
+  CHECK((transpose(x, 0, 1) + transpose(x, 0, 1)).to_vector<float>() == std::vector<float>{2, 8, 4, 10, 6, 12});
+  CHECK((zeros({0, 3}) + ones({3})).shape() == Shape(0, 3));
+  CHECK((full({}, 2) * full({}, 3)).item() == 6);
+}
+
+TEST_CASE("Division follows IEEE at zero") {
+  const auto y = (tensor({1., -1., 0.}) / tensor({0., 0., 0.})).to_vector<float>();
+  CHECK(y[0] == std::numeric_limits<float>::infinity());
+  CHECK(y[1] == -std::numeric_limits<float>::infinity());
+  CHECK(std::isnan(y[2]));
+}
+
+TEST_CASE("A divisor's gradient neither overflows nor vanishes on the way") {
+  struct Row {
+    double a, b;
+  };
+  for (const DType dtype : {float32, float64}) {
+    const bool is_single = dtype == float32;
+    const double epsilon = is_single ? 0x1p-23 : 0x1p-52;
+    const double tiny = is_single ? 0x1p-140 : 0x1p-1060, huge = is_single ? 0x1p126 : 0x1p1022;
+    const Row rows[] = {{0, tiny}, {tiny * 3, tiny * 2}, {0, huge}, {huge, huge}, {huge, 0x1p60}, {tiny, 0x1p-20}};
+    for (const Row& row : rows) {
+      Tensor a = full({1}, row.a, dtype), b = full({1}, row.b, dtype).set_stop_gradient(false);
+      CAPTURE(name_of(dtype), row.a, row.b);
+      const double quotient = row.a / row.b;
+      double exact = -quotient / row.b;
+      if (is_single) exact = static_cast<double>(static_cast<float>(exact));
+      const double allowed = 4 * (epsilon * std::abs(exact) + (is_single ? 0x1p-149 : 0x1p-1074));
+      for (const double slope : {grad(a / b, b).item(), grad(row.a / b, b).item()})
+        CHECK((slope == exact || std::abs(slope - exact) <= allowed));
+    }
+  }
+}
+
+}  // namespace dygrad::testing

@@ -1,0 +1,96 @@
+#include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/debug/check_grads_matcher.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/reduce/softmax.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/tests/autograd/ops/tensors.h>
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+Tensor rows() { return tensor({{1., -2., 3.}, {.5, .25, -1.}}, float64); }
+
+// A line of three exponentials, their sum, and a few products of numbers below 8: 64 roundings are plenty.
+constexpr double kTolerance = 64 * kEpsilon64;
+}  // namespace
+
+// Golden numbers: torch 1.13 in float64, loss (softmax(x, 1)^2 * [[1..3], [4..6]]).sum(), then the sum of the squared
+// gradient.
+TEST_CASE("softmax and its first two derivatives agree with torch") {
+  const Tensor x = leaf(rows());
+  const Tensor y = softmax(x, 1);
+  CHECK(distance(y, tensor({{0.11849965453500959, 0.005899750401902781, 0.8756005950630876},
+                            {0.4995177298132149, 0.3890247991365822, 0.11145747105020273}},
+                           float64)) <= kTolerance);
+  const Tensor loss = sum(y * y * (arange(6, float64).reshape({2, 3}) + 1.));
+  const Tensor first = grad(loss, x, {.create_graph = true});
+  CHECK(distance(first, tensor({{-0.5203654791055671, -0.027166480234222665, 0.5475319593397893},
+                                {0.16859821403899877, 0.09010908850461424, -0.25870730254361274}},
+                               float64)) <= kTolerance);
+  CHECK(distance(grad(sum(first * first), x), tensor({{0.6526814920775432, 0.01055907640124967, -0.6632405684787929},
+                                                      {0.13164575315698593, -0.16207010775874797, 0.03042435460176201}},
+                                                     float64)) <= kTolerance);
+}
+
+TEST_CASE("log_softmax agrees with torch along another axis") {
+  CHECK(distance(log_softmax(rows(), 0), tensor({{-0.4740769841801067, -2.350206558916747, -0.01814992791780978},
+                                                 {-0.9740769841801067, -0.10020655891674712, -4.0181499279178094}},
+                                                float64)) <= kTolerance);
+}
+
+TEST_CASE("softmax along any axis of any strides is the same, and keeps the memory order") {
+  const Tensor x = spread_values({2, 3, 4, 5}, 1);
+  for (int axis = 0; axis < 4; ++axis) {
+    const Tensor y = softmax(x, axis);
+    CHECK(distance(sum(y, {axis}), ones_like(sum(y, {axis}))) <= 8 * kEpsilon64);
+    CHECK(same(softmax(strided(x), axis), y));
+    CHECK(same(softmax(channels_last(x), axis - 4), y));
+    CHECK(same(log_softmax(channels_last(x), axis), log_softmax(x, axis)));
+    CHECK(distance(softmax(x.to(float32), axis), y) <= 8 * kEpsilon32);
+  }
+  CHECK(softmax(channels_last(x)).is_contiguous(MemoryFormat::channels_last));
+}
+
+TEST_CASE("softmax does not overflow, and NaN stays in its line") {
+  const Tensor y = softmax(tensor({{1000., 1000.}, {kNaN, 0.}, {-kInfinity, 0.}}, float64));
+  CHECK(same(y, tensor({{.5, .5}, {kNaN, kNaN}, {0., 1.}}, float64)));
+  CHECK(log_softmax(tensor({-1000., 0.}, float64)).at({0}) == -1000);
+}
+
+TEST_CASE("logarithms of probabilities near one keep their digits") {
+  for (const DType dtype : {float32, float64}) {
+    const double rounding = 16 * (dtype == float32 ? kEpsilon32 : kEpsilon64);
+    for (const double gap : {1., 5., 15., 20., 40., 80.}) {
+      for (const std::int64_t classes : {3, 100}) {
+        std::vector<double> logits(static_cast<std::size_t>(classes), -gap);
+        logits[1] = 0;
+        const Tensor x = kernel::cast(from_vector(logits, {1, classes}), dtype);
+        const double others = static_cast<double>(classes - 1) * std::exp(-gap);
+        CAPTURE(name_of(dtype), gap, classes);
+        CHECK(std::abs(log_softmax(x).at({0, 1}) / -std::log1p(others) - 1) <= rounding);
+        CHECK(std::abs(logsumexp(x, {1}).at({0}) / std::log1p(others) - 1) <= rounding);
+      }
+    }
+  }
+  CHECK(distance(logsumexp(tensor({{0., -40.}, {1., 1.}}, float64), {1}),
+                 tensor({std::exp(-40.), 1 + std::log(2.)}, float64)) <= 4 * kEpsilon64);
+}
+
+TEST_CASE("softmax of a number is one, of nothing nothing") {
+  CHECK(softmax(tensor(3.)).item() == 1);
+  CHECK(log_softmax(tensor(3.)).item() == 0);
+  CHECK(softmax(zeros({0, 3}), 0).shape() == Shape(0, 3));
+  CHECK_THROWS_MATCHES(softmax(zeros({2}), 1), ShapeError, Says("softmax", "axis out of range"));
+  CHECK_THROWS_MATCHES(log_softmax(arange(2)), DtypeError, Says("log_softmax", "int64"));
+}
+
+TEST_CASE("softmax and log_softmax have right derivatives to second order") {
+  const Tensor x = spread_values({2, 3, 2}, 1), k = spread_values({2, 3, 2}, 2);
+  for (int axis = 0; axis < 3; ++axis) {
+    CHECK_THAT(check_grads([&](const Tensor& t) { return softmax(t, axis) * k; }, x, {.order = 2}), GradsAgree());
+    CHECK_THAT(check_grads([&](const Tensor& t) { return log_softmax(t, axis) * k; }, x, {.order = 2}), GradsAgree());
+  }
+}

@@ -1,0 +1,240 @@
+#include <dygrad/autograd/debug/check_grads_matcher.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/shape/shape.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/tests/autograd/ops/tensors.h>
+#include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/fault_injection.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+
+Tensor counting(const Shape& shape) { return arange(num_elements(shape), float64).reshape(shape); }
+
+bool shares_memory(const Tensor& a, const Tensor& b) { return a.impl()->storage == b.impl()->storage; }
+
+/// Derivatives of f(x)^2, whose second derivative is not zero, for dense and strided x.
+template <class F>
+CheckGradsReport check_squared(const F& f, const Tensor& x) {
+  const auto squared = [&f](const Tensor& u) {
+    const Tensor y = f(u);
+    return y * y;
+  };
+  return check_grads(squared, x, {.order = 2});
+}
+
+}  // namespace
+
+TEST_CASE("reshape is a view where it can be, and a copy in row-major order where it cannot") {
+  const Tensor x = counting({2, 3, 4});
+  CHECK(shares_memory(reshape(x, {6, 4}), x));
+  CHECK(reshape(x, {4, -1}).shape() == Shape(4, 6));
+  const Tensor turned = transpose(x, 0, 2);
+  CHECK_FALSE(shares_memory(reshape(turned, {24}), x));
+  CHECK(reshape(turned, {24}).at({1}) == 12);
+  CHECK(reshape(zeros({0, 3}), {3, 0, 2}).shape() == Shape(3, 0, 2));
+  CHECK(reshape(tensor(5.), {1, 1}).shape() == Shape(1, 1));
+  CHECK_THROWS_MATCHES(reshape(x, {5, 5}), ShapeError, Says("reshape", "expected 24 elements", "[5, 5]"));
+}
+
+TEST_CASE("flatten merges a range of dimensions") {
+  const Tensor x = counting({2, 3, 4, 5});
+  CHECK(flatten(x).shape() == Shape(120));
+  CHECK(flatten(x, 1).shape() == Shape(2, 60));
+  CHECK(flatten(x, 1, -2).shape() == Shape(2, 12, 5));
+  CHECK(flatten(tensor(1.)).shape() == Shape(1));
+  CHECK_THROWS_MATCHES(flatten(x, 2, 1), ShapeError, Says("flatten", "start_axis <= stop_axis", "got 2 and 1"));
+}
+
+TEST_CASE("views move no elements") {
+  const Tensor x = counting({2, 3, 4});
+  CHECK(shares_memory(permute(x, {2, 0, 1}), x));
+  CHECK(permute(x, {-1, 0, 1}).at({3, 1, 2}) == 23);
+  CHECK(transpose(x, 0, -1).at({3, 1, 0}) == 7);
+  CHECK(slice(x, 2, 1, 100, 2).shape() == Shape(2, 3, 2));
+  CHECK(slice(x, 2, -3, -1).at({0, 0, 0}) == 1);
+  CHECK(select(x, 1, -1).at({1, 0}) == 20);
+  CHECK(expand(tensor({1., 2.}), {3, 2}).at({2, 1}) == 2);
+  CHECK(squeeze(unsqueeze(x, 1), 1).shape() == x.shape());
+  CHECK(unsqueeze(x, -1).shape() == Shape(2, 3, 4, 1));
+  CHECK(shares_memory(unsqueeze(transpose(x, 0, 2), 1), x));
+  CHECK_THROWS_MATCHES(squeeze(x, 0), ShapeError, Says("squeeze", "extent 1", "got 2"));
+  CHECK_THROWS_AS(slice(tensor(1.), 0, 0, 1), ShapeError);
+  CHECK_THROWS_AS(select(x, 0, 2), ShapeError);
+  CHECK_THROWS_AS(unsqueeze(x, 4), ShapeError);
+  CHECK_THROWS_AS(permute(x, {0, 1}), ShapeError);
+}
+
+TEST_CASE("sum_to undoes expand") {
+  const Tensor x = counting({2, 3, 4});
+  CHECK(same(sum_to(x, {3, 1}), tensor({{60.}, {92.}, {124.}}, float64)));
+  CHECK(sum_to(x, {}).item() == 276);
+  CHECK(sum_to(x, x.shape()).is_same(x));
+  CHECK(sum_to(x.reshape({1, 2, 12}), {2, 12}).shape() == Shape(2, 12));
+  CHECK_THROWS_MATCHES(sum_to(x, {2, 1}), ShapeError, Says("sum_to", "x [2, 3, 4]", "got [2, 1]"));
+  CHECK_THROWS_AS(sum_to(arange(3), {1}), DtypeError);
+}
+
+TEST_CASE("concat and stack join tensors of any strides") {
+  const Tensor a = counting({2, 2}), b = counting({2, 3}) * 10.;
+  CHECK(same(concat({a, b}, 1), tensor({{0, 1, 0, 10, 20}, {2, 3, 30, 40, 50}}, float64)));
+  CHECK(same(concat({transpose(b, 0, 1), a}), tensor({{0, 30}, {10, 40}, {20, 50}, {0, 1}, {2, 3}}, float64)));
+  CHECK(same(stack({a, a + 1.}, -1), tensor({{{0, 1}, {1, 2}}, {{2, 3}, {3, 4}}}, float64)));
+  CHECK(concat({zeros({0, 2}, float64), a}).shape() == a.shape());
+  CHECK(concat({arange(2), arange(3)}).dtype() == int64);
+  const Tensor image = channels_last(counting({2, 3, 2, 2}));
+  CHECK(concat({image, image}, 1).is_contiguous(MemoryFormat::channels_last));
+}
+
+TEST_CASE("concat and stack say what does not fit") {
+  const Tensor a = zeros({2, 2});
+  CHECK_THROWS_MATCHES(concat({a, zeros({3, 3})}), ShapeError,
+                       Says("concat", "tensors[0] [2, 2], axis 0", "tensors[1] [3, 3]"));
+  CHECK_THROWS_MATCHES(concat({a, zeros({2})}), ShapeError, Says("equal ranks"));
+  CHECK_THROWS_MATCHES(concat({a, zeros({2, 2}, float64)}), DtypeError, Says("float32", "float64 in tensors[1]"));
+  CHECK_THROWS_MATCHES(concat(std::span<const Tensor>()), InvalidArgument, Says("nothing to join"));
+  CHECK_THROWS_MATCHES(concat({tensor(1.)}), ShapeError, Says("rank 0", "stack"));
+  CHECK_THROWS_MATCHES(stack({a, zeros({2, 3})}), ShapeError, Says("stack", "[2, 2]", "[2, 3] in tensors[1]"));
+  CHECK_THROWS_AS(stack({zeros({1, 1, 1, 1, 1, 1})}), ShapeError);
+}
+
+TEST_CASE("split gives views that cover the dimension") {
+  const Tensor x = counting({5, 2});
+  const auto uneven = split(x, {1, 4});
+  CHECK(uneven[1].shape() == Shape(4, 2));
+  CHECK(uneven[1].at({0, 0}) == 2);
+  CHECK(shares_memory(uneven[1], x));
+  CHECK(split(x, 2, 1).size() == 2);
+  CHECK_THROWS_MATCHES(split(x, {1, 3}), ShapeError, Says("split", "add up to 5", "1 + 3"));
+  CHECK_THROWS_MATCHES(split(x, 2), ShapeError, Says("divides 5", "got 2"));
+  CHECK_THROWS_AS(split(x, 0), ShapeError);
+  CHECK_THROWS_AS(split(x, {6, -1}), ShapeError);
+}
+
+TEST_CASE("pad surrounds with a value, and crops where amounts are negative") {
+  const Tensor x = counting({2, 2});
+  CHECK(same(pad(x, {{1, 0}, {0, 1}}, 9), tensor({{9, 9, 9}, {0, 1, 9}, {2, 3, 9}}, float64)));
+  CHECK(same(pad(x, {{-1, 1}}, 7), tensor({{1, 7}, {3, 7}}, float64)));  // the last dimension
+  CHECK(shares_memory(pad(x, {{-1, 0}, {0, 0}}), x));
+  CHECK(same(pad(x, {{-3, 4}, {0, 0}}, 5), full({3, 2}, 5, float64)));  // nothing of x is left
+  CHECK(pad(x, {{-1, -1}, {0, 0}}).shape() == Shape(0, 2));
+  CHECK_THROWS_MATCHES(pad(x, {{-2, -1}, {0, 0}}), ShapeError, Says("pad", "dimension 0", "before -2, after -1"));
+  CHECK_THROWS_MATCHES(pad(x, {{0, 0}, {0, 0}, {0, 0}}), ShapeError, Says("at most 2", "got 3"));
+  CHECK_THROWS_AS(pad(x, {{std::int64_t{1} << 62, std::int64_t{1} << 62}}), ShapeError);
+}
+
+TEST_CASE("cast converts, and gradients are converted back") {
+  Tensor x = leaf(tensor({1.5, -2.5}, float32));
+  sum(cast(x, float64) * 3.).backward();
+  CHECK(x.grad().dtype() == float32);
+  CHECK(same(x.grad(), full({2}, 3)));
+  CHECK(cast(x, int64).stop_gradient());
+  CHECK(same(cast(x, int64), tensor({1, -2})));
+  CHECK(cast(x, float32).is_same(x));
+}
+
+TEST_CASE("clone and contiguous keep values, and gradients flow through") {
+  const Tensor x = leaf(counting({1, 2, 2, 2}));
+  const Tensor y = contiguous(x, MemoryFormat::channels_last);
+  CHECK(y.is_contiguous(MemoryFormat::channels_last));
+  CHECK(same(y, x));
+  CHECK(contiguous(x).is_same(x));
+  CHECK_FALSE(shares_memory(clone(x), x));
+  sum(clone(y) * 2.).backward();
+  CHECK(same(x.grad(), full(x.shape(), 2, float64)));
+  CHECK(contiguous(counting({2, 2}), MemoryFormat::channels_last).is_contiguous());  // other ranks have one order
+}
+
+TEST_CASE("ops that move elements have right derivatives to second order") {
+  const Tensor x = spread_values({2, 3, 2}, 1);
+  CHECK_THAT(check_squared([](const Tensor& t) { return reshape(t, {3, 4}); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return reshape(transpose(t, 0, 2), {12}); }, x), GradsAgree());
+  CHECK_THAT(check_squared(
+                 [](const Tensor& t) {
+                   return permute(t, {2, 0, -2}) * spread_values({2, 2, 3}, 2);
+                 },
+                 x),
+             GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return expand(slice(t, 1, 0, 1), {2, 2, 4, 2}); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return sum_to(t, {3, 1}); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return slice(t, 1, 0, 3, 2); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return select(t, -2, -1); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return squeeze(unsqueeze(t, 2), 2); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return concat({t, t * 2., slice(t, 1, 1, 2)}, 1); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return stack({t, t * t}, 1); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return split(t, {1, 2}, 1)[1]; }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{1, 0}, {-1, 2}, {0, 1}}, 3); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{-1, 0}, {0, -1}, {0, 0}}); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return flatten(clone(t), 1); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return contiguous(transpose(t, 0, 1)); }, x), GradsAgree());
+}
+
+TEST_CASE("axes, starts, stops and indices from the back have the derivatives of the same ones from the front") {
+  const Tensor x = spread_values({4, 5}, 3);
+  struct Slice {
+    std::int64_t start, stop, step;
+  };
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = -(kLeast + 1);
+  for (const Slice& s :
+       {Slice{-3, 5, 1}, {-7, -2, 1}, {-7, -2, 2}, {kLeast, kMost, 3}, {-1, kMost, kMost}, {1, -1, 1}, {3, -4, 1}}) {
+    CAPTURE(s.start, s.stop, s.step);
+    for (const int axis : {1, -1}) {
+      const auto f = [&](const Tensor& t) { return slice(t, axis, s.start, s.stop, s.step); };
+      CHECK_THAT(check_squared(f, x), GradsAgree());
+    }
+  }
+  Tensor line = arange(1, 6, 1, float64);
+  line.set_stop_gradient(false);
+  line.slice(0, -3, 5).sum().backward();
+  CHECK(same(line.grad(), tensor({0, 0, 1, 1, 1}, float64)));
+  CHECK_THAT(check_squared([](const Tensor& t) { return select(t, -1, -5); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return transpose(t, -1, -2); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return split(t, {2, 3}, -1)[1]; }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return unsqueeze(concat({t, t}, -2), -3); }, x), GradsAgree());
+}
+
+TEST_CASE("pad takes amounts as far as 64 bits go, and so do its derivatives") {
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = -(kLeast + 1);
+  const Tensor x = spread_values({3}, 4);
+  CHECK(same(pad(x, {{kLeast, kMost}}, 7), full({2}, 7, float64)));
+  CHECK(same(pad(x, {{-kMost, kMost}}, 7), full({3}, 7, float64)));
+  CHECK(pad(x, {{4, -7}}, 7).shape() == Shape(0));
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{kLeast, kMost}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{-kMost, kMost}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{2, -3}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THROWS_AS(pad(x, {{kMost, 1}}), ShapeError);
+  CHECK_THROWS_AS(pad(x, {{kLeast, 1}}), ShapeError);
+}
+
+TEST_CASE("split cuts nothing into many pieces, but not into more than memory has room for") {
+  CHECK(split(zeros({0}), 5).size() == 5);
+  CHECK_THROWS_MATCHES(split(zeros({0}), std::int64_t{1} << 40), ShapeError,
+                       Says("split", "divides 0", "1099511627776"));
+  CHECK_THROWS_AS(split(zeros({0}), -1), ShapeError);
+}
+
+TEST_CASE("a number has no axes but 0 and -1") {
+  const Tensor x = tensor(5.);
+  CHECK(flatten(x, -1, 0).shape() == Shape(1));
+  CHECK_THROWS_AS(flatten(x, 0, 1), ShapeError);
+  CHECK_THROWS_MATCHES(slice(x, 0, 0, 1), ShapeError, Says("slice", "rank 0", "fix"));
+  CHECK_THROWS_MATCHES(select(x, -1, 0), ShapeError, Says("select", "rank 0", "fix"));
+}
+
+TEST_CASE("a view is refused whose bytes could not be counted") {
+  CHECK_THROWS_AS(expand(tensor(1., float64), {std::int64_t{1} << 61}), ShapeError);
+  CHECK(expand(tensor(1., float64), {std::int64_t{1} << 40}).num_bytes() == std::int64_t{1} << 43);
+}
+
+TEST_CASE("split and stack without memory are OutOfMemory") {
+  const Tensor x = ones({6, 2});
+  const std::int64_t sizes[] = {1, 2, 3};
+  const Tensor parts[] = {x, x, x};
+  const auto ignored = [](std::int64_t, bool) {};
+  CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)split(x, sizes, 0); }, ignored) > 0);
+  CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)split(x, 3, 0); }, ignored) > 0);
+  CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)stack(parts, 0); }, ignored) > 0);
+}

@@ -1,0 +1,148 @@
+// Sequential, LayerList and ParameterList.
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/layers/activation.h>
+#include <dygrad/layers/base/parameter_list.h>
+#include <dygrad/layers/containers/layer_list.h>
+#include <dygrad/layers/containers/sequential.h>
+#include <dygrad/layers/flatten.h>
+#include <dygrad/layers/init/distributions.h>
+#include <dygrad/layers/linear.h>
+#include <dygrad/tests/support/catch.h>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+std::shared_ptr<Linear> times(double factor) {
+  return make_layer<Linear>(
+      {.input_dim = 1, .output_dim = 1, .param_attr = Constant{.value = factor}, .bias_attr = false});
+}
+std::vector<std::string> paths(Layer& layer) {
+  std::vector<std::string> names;
+  for (const auto& [name, child] : layer.named_children()) names.push_back(name);
+  return names;
+}
+using Names = std::vector<std::string>;
+}  // namespace
+
+TEST_CASE("Sequential feeds each layer's output to the next", "[smoke]") {
+  Sequential net{times(2), make_layer<ReLU>(), times(3)};
+  CHECK(net(ones({1, 1})).item() == 6);
+  CHECK(net(full({1, 1}, -1)).item() == 0);
+  CHECK(paths(net) == Names{"0", "1", "2"});
+  CHECK(net.state_dict().contains("2.weight"));
+  CHECK(net.size() == 3);
+}
+
+TEST_CASE("an empty Sequential hands its input through") {
+  Sequential net;
+  CHECK(net.empty());
+  CHECK(net(ones({1})).item() == 1);
+}
+
+TEST_CASE("Sequential is indexed by position, name and slice") {
+  Sequential net{{"up", times(2)}, {"act", make_layer<ReLU>()}, {"down", times(3)}};
+  CHECK(&net["down"] == &net[2]);
+  CHECK(&net[-1] == &net[2]);
+  CHECK(&net[0] == &net["up"]);
+  Sequential tail = net.slice(1, 3);
+  CHECK(tail(ones({1, 1})).item() == 3);
+  CHECK(&tail[1] == &net[2]);
+  CHECK_THROWS_MATCHES(net["left"], InvalidArgument, Says("\"left\"", "up, act, down"));
+  CHECK_THROWS_MATCHES(net[3], InvalidArgument, Says("-3 <= position < 3", "got 3"));
+}
+
+TEST_CASE("containers grow and shrink, and rename by position") {
+  Sequential net;
+  Linear& first = net.append<Linear>({.input_dim = 1, .output_dim = 1});
+  net.append<ReLU>();
+  net.insert(0, make_layer<Flatten>());
+  CHECK(&net[1] == &first);
+  CHECK(paths(net) == Names{"0", "1", "2"});
+  net.erase(0);
+  CHECK(&net[0] == &first);
+  net.append("last", times(1));
+  net.set(-1, times(5));
+  CHECK(paths(net) == Names{"0", "1", "last"});
+  CHECK_THROWS_MATCHES(net.append("last", times(1)), InvalidArgument, Says("\"last\" already"));
+  CHECK_THROWS_AS(net.insert(0, nullptr), InvalidArgument);
+  CHECK_THROWS_AS(net.erase(9), InvalidArgument);
+}
+
+TEST_CASE("modes reach the elements of a container") {
+  Sequential net{times(1), std::make_shared<Sequential>(std::vector<LayerPtr>{times(2)})};
+  net.eval();
+  for (Layer& layer : net) CHECK(!layer.training());
+}
+
+TEST_CASE("LayerList holds layers but is no function") {
+  LayerList blocks{times(2), times(3)};
+  blocks.append(times(4));
+  blocks.extend({times(5), times(6)});
+  Tensor x = ones({1, 1});
+  for (Layer& block : blocks) x = block(x);
+  CHECK(x.item() == 720);
+  CHECK(blocks.parameters().size() == 5);
+  CHECK(blocks.slice(-2, 9).size() == 2);
+  CHECK_THROWS_MATCHES(blocks(x), Error, Says("not implemented"));
+}
+
+TEST_CASE("ParameterList names parameters by position") {
+  ParameterList list{Parameter(ones({1})), Parameter(zeros({1}))};
+  list.append(Parameter(full({1}, 5)));
+  CHECK(list.size() == 3);
+  CHECK(list[-1].item() == 5);
+  list[0] = list[2];
+  CHECK(list.parameters().size() == 2);
+  CHECK(list.state_dict().contains("1"));
+  CHECK_THROWS_AS(list[3], InvalidArgument);
+}
+
+TEST_CASE("numbers name positions only, so that no two parts have one name") {
+  Sequential net;
+  CHECK_THROWS_MATCHES(net.append("1", times(1)), InvalidArgument,
+                       Says("add_sublayer", "\"1\" is a number", "expected a name", "fix"));
+  CHECK_THROWS_AS(net.add_sublayer("7", times(1)), InvalidArgument);
+  CHECK_THROWS_AS(net.add_parameter("0", Parameter(ones({1}))), InvalidArgument);
+  CHECK_THROWS_AS((Sequential{{"0", times(1)}}), InvalidArgument);
+  CHECK(net.empty());
+  net.append("x1", times(1));
+  net.append(times(2));
+  net.extend({times(3), times(4)});
+  net.insert(0, times(5));
+  CHECK(paths(net) == Names{"0", "x1", "2", "3", "4"});
+  CHECK(net.state_dict().size() == 5);
+  CHECK(&net["2"] == &net[2]);
+  CHECK_THROWS_AS(net["1"], InvalidArgument);
+  net.erase(1);
+  CHECK(paths(net) == Names{"0", "1", "2", "3"});
+  net.append("x1", times(6));  // the name went with its layer
+  CHECK(paths(net) == Names{"0", "1", "2", "3", "x1"});
+  CHECK_THROWS_MATCHES(net["y"], InvalidArgument, Says("names: 0, 1, 2, 3, x1"));
+
+  ParameterList list{Parameter(ones({1}))};
+  CHECK_THROWS_AS(list.add_parameter("1", Parameter(ones({1}))), InvalidArgument);
+  list.append(Parameter(ones({1})));
+  CHECK(list.size() == 2);
+  Layer plain;
+  plain.add_sublayer("7", times(1));  // has no positions
+  CHECK(paths(plain) == Names{"7"});
+}
+
+TEST_CASE("containers of many parts take time in proportion to them") {
+  // A scan of all parts for each of them would be a thousand million steps.
+  constexpr std::int64_t kMany = 40'000;
+  const LayerPtr layer = make_layer<ReLU>();
+  const Parameter parameter(ones({1}));
+  Sequential named, front;
+  ParameterList list;
+  for (std::int64_t i = 0; i < kMany; ++i) {
+    named.append("layer" + std::to_string(i), layer);
+    list.append(parameter);
+  }
+  for (std::int64_t i = 0; i < 5'000; ++i) front.insert(0, layer);
+  CHECK(named.size() == kMany);
+  CHECK(list.size() == kMany);
+  CHECK(front.size() == 5'000);
+}
