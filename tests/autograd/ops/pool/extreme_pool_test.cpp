@@ -109,4 +109,18 @@ TEST_CASE("pools whose windows reach far beyond the image are right, and so are 
   }
 }
 
+TEST_CASE("a pool of no image takes no time for its windows") {
+  const Tensor x = zeros({0, 4, 3, 3}).set_stop_gradient(false);
+  for (const bool exclusive : {true, false}) {
+    const Pool2DOptions options{
+        .size = {kMost, kMost}, .stride = {2, 2}, .padding = {kMost - 1, kMost - 1}, .exclusive = exclusive};
+    const std::int64_t windows = (3 + 2 * (kMost - 1) - kMost) / 2 + 1;
+    CHECK(max_pool2d(x, options).shape() == Shape{0, 4, windows, windows});
+    const Tensor mean = avg_pool2d(x, options);
+    CHECK(mean.shape() == Shape{0, 4, windows, windows});
+    sum(mean).backward();
+    CHECK(x.grad().shape() == x.shape());
+  }
+}
+
 }  // namespace dygrad::testing
