@@ -55,6 +55,17 @@ namespace detail {
 [[noreturn]] DYGRAD_API void fail_gradient_count(std::string_view op, std::size_t got, std::size_t inputs);
 [[noreturn]] DYGRAD_API void fail_no_output(std::string_view op);
 
+/// f(), which calls a function of an op: what a user's op throws goes through as it is, for the library's own ops a
+/// failed allocation of a container becomes OutOfMemory.
+template <class F>
+decltype(auto) call_op(F&& f) {
+#if defined(DYGRAD_BUILDS_AUTOGRAD)
+  return std::forward<F>(f)();
+#else
+  return call_user(std::forward<F>(f));
+#endif
+}
+
 template <class Op>
 SaveForBackward saved_by(NeedsGrad need) {
   if constexpr (requires { Op::save_for_backward(need); }) return Op::save_for_backward(need);
@@ -192,7 +203,7 @@ class OpNode final : public OpNodeBase<Arity> {
 
   void vjp(Tensor g, NeedsGrad need, std::span<Tensor> grads, bool release) override {
     const auto kept = this->take(Op::name, release);
-    auto result = op_.vjp(std::move(g), kept, need);
+    auto result = call_op([&] { return op_.vjp(std::move(g), kept, need); });
     if constexpr (VariadicOp<Op>) {
       if (result.size() != grads.size()) fail_gradient_count(Op::name, result.size(), grads.size());
     }
@@ -214,11 +225,12 @@ void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output) {
 
 }  // namespace detail
 
-/// Runs the op on a fixed number of inputs. Throws InvalidArgument if forward gives no tensor; allocations that fail in
-/// forward are OutOfMemory in the op's name.
+/// Runs the op on a fixed number of inputs. Throws InvalidArgument if forward gives no tensor; tensors that forward
+/// gets no memory for are OutOfMemory in the op's name. What else a user's op throws leaves as it is, from vjp too.
 template <class Op, std::same_as<Tensor>... Inputs>
 requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
-  Tensor output = detail::with_out_of_memory(Op::name, [&] { return op.forward(inputs...); });
+  Tensor output =
+      detail::with_out_of_memory(Op::name, [&] { return detail::call_op([&] { return op.forward(inputs...); }); });
   if (!output.defined()) [[unlikely]]
     detail::fail_no_output(Op::name);
   if ((... || (gradient_node(inputs) != nullptr)) && is_grad_enabled()) {
@@ -232,7 +244,8 @@ requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Input
 /// Runs the op on a list of inputs.
 template <VariadicOp Op>
 Tensor apply(Op op, std::span<const Tensor> inputs) {
-  Tensor output = detail::with_out_of_memory(Op::name, [&] { return op.forward(inputs); });
+  Tensor output =
+      detail::with_out_of_memory(Op::name, [&] { return detail::call_op([&] { return op.forward(inputs); }); });
   if (!output.defined()) [[unlikely]]
     detail::fail_no_output(Op::name);
   bool needed = false;

@@ -1,3 +1,4 @@
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/hooks.h>
@@ -148,4 +149,43 @@ TEST_CASE("what a hook throws leaves a pass as it is, standard exceptions about 
   (void)x.register_hook([&](const Tensor&) { return y.backward(), Tensor(); });
   CHECK_THROWS_AS((x * x).backward(), std::length_error);
   CHECK_THROWS_AS(detail::with_out_of_memory("op", [] { throw std::length_error("not a user's"); }), OutOfMemory);
+}
+
+namespace {
+
+/// Throws `error` from its forward or its vjp.
+template <class E>
+struct Throwing {
+  static constexpr std::string_view name = "throwing";
+  E error;
+  bool in_forward;
+  Tensor forward(const Tensor& x) const { return in_forward ? throw error : x * 1.; }
+  Grads<1> vjp(const Tensor&, const Saved&, NeedsGrad) const { throw error; }
+};
+
+struct ThrowingOnMany {
+  static constexpr std::string_view name = "throwing_on_many";
+  bool in_forward;
+  Tensor forward(std::span<const Tensor> x) const { return in_forward ? throw std::length_error("mine") : x[0] * 1.; }
+  std::vector<Tensor> vjp(const Tensor&, const Saved&, NeedsGrad) const { throw std::length_error("mine"); }
+};
+
+}  // namespace
+
+TEST_CASE("what a user's op throws leaves apply and a pass as it is, standard exceptions about memory too") {
+  const Tensor x = variable(2);
+  const auto check = [&](auto error) {
+    using E = decltype(error);
+    CHECK_THROWS_AS(dygrad::apply(Throwing<E>{error, true}, x), E);
+    const Tensor y = dygrad::apply(Throwing<E>{error, false}, x);
+    CHECK_THROWS_AS(y.backward({}, {.retain_graph = true}), E);
+    CHECK_THROWS_AS(grad(y, x), E);
+  };
+  check(std::length_error("mine"));
+  check(std::bad_alloc());
+  CHECK_THROWS_AS(dygrad::apply(ThrowingOnMany{true}, std::span(&x, 1)), std::length_error);
+  CHECK_THROWS_AS(dygrad::apply(ThrowingOnMany{false}, std::span(&x, 1)).backward(), std::length_error);
+  // Tensors that it gets no memory for are OutOfMemory in its name.
+  CHECK_THROWS_MATCHES(dygrad::apply(Throwing<OutOfMemory>{OutOfMemory("allocate: no."), true}, x), OutOfMemory,
+                       Says("throwing: no."));
 }
