@@ -79,6 +79,19 @@ TEST_CASE("columns of any number of rows are reduced, however many are taken at 
   }
 }
 
+TEST_CASE("more short lines than are taken at a time are all reduced") {
+  std::mt19937 engine(8);
+  for (const Shape& shape : {Shape{9001, 5}, Shape{2, 4999, 7}, Shape{20000, 2}}) {
+    const Tensor x = whole_numbers(shape, engine);
+    const Axes last{x.rank() - 1};
+    INFO(to_string(shape));
+    const Expected expected(x, last);
+    CHECK(same(kernel::reduce_sum(x, last), expected.sum));
+    CHECK(same(kernel::reduce_max(x, last), expected.largest));
+    CHECK(same(kernel::reduce_min(x, last), expected.smallest));
+  }
+}
+
 TEST_CASE("reductions over every set of axes agree with a plain loop, for any strides") {
   std::mt19937 engine(1);
   for (const Shape& shape :
