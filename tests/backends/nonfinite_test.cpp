@@ -78,11 +78,11 @@ template <class Check>
 void for_each_algorithm(const ConvShape& shape, Kind kind, DType dtype, const Check& check) {
   const Conv2DParams p = shape.params();
   for (const MathMode math_mode : {MathMode::standard, MathMode::bfloat16}) {
-    const Problem problem{kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), compute};
+    const Problem problem{kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), math_mode};
     for (const auto& backend : all_backends()) {
       for (const Algorithm* algorithm : backend->algorithms()) {
         const bool rounds = algorithm->name().starts_with("bf16");
-        if (rounds != (compute == MathMode::bfloat16) || !algorithm->supports(problem)) continue;
+        if (rounds != (math_mode == MathMode::bfloat16) || !algorithm->supports(problem)) continue;
         INFO(backend->name() << ":" << algorithm->name() << ", " << name_of(kind) << ", " << name_of(dtype) << ", "
                              << num_threads() << " threads, " << shape << " " << text(shape));
         check(*algorithm);

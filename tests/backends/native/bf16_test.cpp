@@ -21,7 +21,7 @@ constexpr ConvShape kLayer{"layer", 8, 128, 16, 16, 64, 2, 2, 2, 2, 0, 0, 1, 1, 
 
 bool supports(const Algorithm& algorithm, const ConvOperands& in, Kind kind, MathMode math_mode) {
   const Conv2DParams p = in.shape.params();
-  return algorithm.supports({kind, in.x.dtype(), &p, in.x.shape(), in.w.shape(), in.g.shape(), compute});
+  return algorithm.supports({kind, in.x.dtype(), &p, in.x.shape(), in.w.shape(), in.g.shape(), math_mode});
 }
 
 /// The algorithms that take a problem only where its factors may be rounded.
@@ -175,14 +175,14 @@ TEST_CASE("a backward pass rounds as its forward pass did, to every order, whate
   std::vector<Tensor> grads;
   const auto forward = lines_of([&] {
     const ExecutionGuard guard({.math_mode = MathMode::bfloat16});
-    y = conv2d_transpose(x, w, p);
+    y = explicit_conv2d_transpose(x, w, p);
   });
   CHECK((forward.size() == 1 && all_round(forward)));
   const auto backward = lines_of([&] { grads = grad({y}, {x, w}, {.grad_outputs = {in.g}, .create_graph = true}); });
   CHECK((backward.size() == 2 && all_round(backward)));
   const auto second = lines_of([&] { grad({grads[0], grads[1]}, {x, w}, {.grad_outputs = {in.x, in.w}}); });
   CHECK((!second.empty() && all_round(second)));
-  const auto without = lines_of([&] { grad({conv2d_transpose(x, w, p)}, {x, w}, {.grad_outputs = {in.g}}); });
+  const auto without = lines_of([&] { grad({explicit_conv2d_transpose(x, w, p)}, {x, w}, {.grad_outputs = {in.g}}); });
   CHECK((without.size() == 3 && std::none_of(without.begin(), without.end(), [](const std::string& line) {
            return line.find("bf16") != std::string::npos;
          })));
@@ -192,9 +192,9 @@ TEST_CASE("float64 is never rounded to bfloat16") {
   const ConvOperands in(kLayer, float64, random_values);
   for (const Kind kind : kDirections) CHECK(rounding_algorithms(in, kind).empty());
   const Conv2DParams p = kLayer.params();
-  const Tensor exact = conv2d_transpose(in.x, in.w, p);
+  const Tensor exact = explicit_conv2d_transpose(in.x, in.w, p);
   const ExecutionGuard guard({.math_mode = MathMode::bfloat16});
-  CHECK(identical(conv2d_transpose(in.x, in.w, p), exact));
+  CHECK(identical(explicit_conv2d_transpose(in.x, in.w, p), exact));
 }
 
 TEST_CASE("where nothing multiplies bfloat16, one verbose line says that it is ignored") {
@@ -203,7 +203,7 @@ TEST_CASE("where nothing multiplies bfloat16, one verbose line says that it is i
     const ConvOperands in(kSmallShapes[0], float32, random_values);
     const ExecutionGuard guard({.math_mode = MathMode::bfloat16});
     const auto lines = lines_of([&] {
-      for (int i = 0; i < 3; ++i) conv2d_transpose(in.x, in.w, kSmallShapes[0].params());
+      for (int i = 0; i < 3; ++i) explicit_conv2d_transpose(in.x, in.w, kSmallShapes[0].params());
     });
     CHECK(lines.size() == 4);
     CHECK_THAT(lines[0], ContainsSubstring("bfloat16 is ignored"));

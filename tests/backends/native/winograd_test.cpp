@@ -22,7 +22,7 @@ constexpr ConvShape kOdd{"odd extents", 4, 64, 13, 15, 64, 3, 3, 1, 1, 1, 1, 1, 
 
 std::string_view chosen(const ConvShape& shape, Kind kind, DType dtype, MathMode math_mode) {
   const Conv2DParams p = shape.params();
-  return choose({kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), compute}).algorithm->name();
+  return choose({kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), math_mode}).algorithm->name();
 }
 
 bool has_tiles(std::string_view name) { return name.ends_with("winograd"); }
@@ -91,7 +91,7 @@ TEST_CASE("small problems keep whole numbers exact: what larger tiles would save
     for (const Kind kind : kDirections) CHECK(chosen(small, kind, dtype, MathMode::standard) != "wide_winograd");
     const ConvOperands in(small, dtype, random_integers);
     const Conv2DParams p = small.params();
-    CHECK(identical(conv2d_transpose(in.x, in.w, p), in.run(backend("reference"), Kind::conv2d_transpose)));
+    CHECK(identical(explicit_conv2d_transpose(in.x, in.w, p), in.run(backend("reference"), Kind::conv2d_transpose)));
   }
 }
 
@@ -109,7 +109,7 @@ TEST_CASE("tiny problems are plain sums: tiles would take longer to find than th
 TEST_CASE("DYGRAD_MATH_MODE names the way to compute that threads start with") {
   const char* name = std::getenv("DYGRAD_MATH_MODE");
   if (name) {  // the processes below
-    const Compute expected = std::string_view(name) == "strict"     ? MathMode::strict
+    const MathMode expected = std::string_view(name) == "strict"     ? MathMode::strict
                              : std::string_view(name) == "bfloat16" ? MathMode::bfloat16
                                                                     : MathMode::standard;
     CHECK(execution_context().math_mode == expected);
@@ -177,8 +177,8 @@ TEST_CASE("plain sums keep small numbers beside large ones, in backward passes a
   const auto excesses = [&](MathMode math_mode) {
     Tensor y;
     {
-      const ExecutionGuard guard({.math_mode = compute});
-      y = conv2d_transpose(x, w, in.shape.params());
+      const ExecutionGuard guard({.math_mode = math_mode});
+      y = explicit_conv2d_transpose(x, w, in.shape.params());
     }
     const std::vector<Tensor> grads = grad({y}, {x, w}, {.grad_outputs = {in.g}});
     std::vector<double> worst;
@@ -197,7 +197,7 @@ TEST_CASE("gradients through tiles are right to the second order") {
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     const Conv2DParams p = shape.params();
-    const auto f = [&](const Tensor& x, const Tensor& w) { return conv2d_transpose(x, w, p); };
+    const auto f = [&](const Tensor& x, const Tensor& w) { return explicit_conv2d_transpose(x, w, p); };
     const CheckGradsReport report =
         check_grads(f, random_values(shape.x_shape(), float64, 1), random_values(shape.w_shape(), float64, 2),
                     {.order = 2, .full = false, .non_contiguous = false});
