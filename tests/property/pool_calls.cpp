@@ -13,7 +13,10 @@ Call pool_call(Random& random) {
   for (int i = 2; i < 4; ++i) shape[i] = random.one_in(40) ? 0 : random.between(1, random.one_in(6) ? 14 : 6);
   if (random.one_in(40)) shape.erase(0);
   call.inputs = {random_tensor(random, shape, call.dtype)};
-  Pool2DOptions options;
+  struct {
+    std::array<std::int64_t, 2> size, stride, padding;
+    bool ceil_mode, exclusive;
+  } options{};
   options.ceil_mode = random.one_in(2);
   options.exclusive = random.one_in(2);
   bool is_absurd = false;
@@ -32,7 +35,13 @@ Call pool_call(Random& random) {
       fmt::format("{} size {} {} stride {} {} padding {} {} ceil {} exclusive {}",
                   takes_most ? "max_pool2d" : "avg_pool2d", options.size[0], options.size[1], options.stride[0],
                   options.stride[1], options.padding[0], options.padding[1], options.ceil_mode, options.exclusive);
-  call.run = [=](auto in) { return takes_most ? max_pool2d(in[0], options) : avg_pool2d(in[0], options); };
+  const auto pair = [](const std::array<std::int64_t, 2>& both) { return Pair(both[0], both[1]); };
+  const Pool2DOptions op{.size = pair(options.size),
+                         .stride = pair(options.stride),
+                         .padding = pair(options.padding),
+                         .ceil_mode = options.ceil_mode,
+                         .exclusive = options.exclusive};
+  call.run = [=](auto in) { return takes_most ? max_pool2d(in[0], op) : avg_pool2d(in[0], op); };
   call.has_gradients = true;
   call.may_refuse = is_absurd;
   call.units = takes_most ? 0 : 80;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -42,7 +43,7 @@ void dispatch_taps(const Tensor& taps, const F& f) {
 class TapOffsets {
  public:
   explicit TapOffsets(const PoolGeometry& p)
-      : kernel_width_(p.options.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
+      : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
     for (std::int64_t tap = 0; p.has_small_windows() && tap < p.taps(); ++tap) table_.push_back(offset(tap));
   }
   std::int64_t of(std::uint8_t tap) const { return table_[tap]; }
@@ -59,10 +60,10 @@ class TapOffsets {
 template <class Tap, class F>
 void for_each_picked(const PoolGeometry& p, const Tap* taps, const TapOffsets& offsets, std::int64_t job,
                      std::int64_t oh, const F& f) {
-  const std::int64_t top = oh * p.options.stride[0] - p.options.padding[0];
+  const std::int64_t top = oh * p.stride[0] - p.padding[0];
   std::int64_t y = p.y_at(job, oh, 0);
   for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
-    const std::int64_t x = p.x_at(job, top, ow * p.options.stride[1] - p.options.padding[1]);
+    const std::int64_t x = p.x_at(job, top, ow * p.stride[1] - p.padding[1]);
     for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y) f(x + lane + offsets.of(taps[y]), y);
   }
 }
@@ -184,9 +185,9 @@ struct MaxPool2D {
       std::fill_n(to + start, row, -std::numeric_limits<T>::infinity());
       for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
         const PoolWindow window = p.window(oh, ow);
-        const std::int64_t h = oh * p.options.stride[0] - p.options.padding[0];
-        const std::int64_t w = ow * p.options.stride[1] - p.options.padding[1];
-        const std::int64_t first = (window.h_begin - h) * p.options.size[1] + window.w_begin - w;
+        const std::int64_t h = oh * p.stride[0] - p.padding[0];
+        const std::int64_t w = ow * p.stride[1] - p.padding[1];
+        const std::int64_t first = (window.h_begin - h) * p.size[1] + window.w_begin - w;
         std::fill_n(best_tap.data() + ow * p.lanes, p.lanes, static_cast<Wide>(first));
       }
       p.for_each_tap(job, oh,
@@ -361,24 +362,23 @@ Tensor AvgPool2DAdjoint::of_large_windows(const Tensor& g) const {
 
 Grads<1> AvgPool2DAdjoint::vjp(const Tensor& h, const Saved&, NeedsGrad) const { return {apply(AvgPool2D{geometry}, h)}; }
 
-[[noreturn]] void fail_option(std::string_view op, std::string_view what, const std::array<std::int64_t, 2>& got,
-                              std::string_view need) {
+[[noreturn]] void fail_option(std::string_view op, std::string_view what, Pair got, std::string_view need) {
   throw InvalidArgument(Message(op, fmt::format("{} is out of range.", what))
                             .expected("{}", need)
-                            .got("{} x {}", got[0], got[1])
+                            .got("{} x {}", got.h, got.w)
                             .fix("choose {} within it, for height and width", what));
 }
 
 void check_options(std::string_view op, const Pool2DOptions& options) {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;  // keeps every sum of them within 64 bits
-  const auto inside = [](const std::array<std::int64_t, 2>& values, std::int64_t least) {
-    return values[0] >= least && values[1] >= least && values[0] <= kMost && values[1] <= kMost;
+  const auto inside = [](Pair values, std::int64_t least) {
+    return values.h >= least && values.w >= least && values.h <= kMost && values.w <= kMost;
   };
   const auto& [size, stride, padding, ceil_mode, exclusive] = options;
   if (!inside(size, 1)) fail_option(op, "size", size, "1 <= size <= 2^31");
   if (!inside(stride, 1)) fail_option(op, "stride", stride, "1 <= stride <= 2^31");
-  if (!inside(padding, 0) || padding[0] >= size[0] || padding[1] >= size[1])
-    fail_option(op, "padding", padding, fmt::format("0 <= padding < size = {} x {}", size[0], size[1]));
+  if (!inside(padding, 0) || padding.h >= size.h || padding.w >= size.w)
+    fail_option(op, "padding", padding, fmt::format("0 <= padding < size = {} x {}", size.h, size.w));
 }
 
 /// Number of windows along one direction; 0 if none fits.
@@ -401,15 +401,21 @@ PoolGeometry make_geometry(std::string_view op, const Tensor& x, const Pool2DOpt
                          .fix("reshape it"));
   }
   check_options(op, options);
-  PoolGeometry result{.options = options, .x_shape = x.shape(), .y_shape = x.shape()};
+  const auto both = [](Pair pair) { return std::array{pair.h, pair.w}; };
+  PoolGeometry result{.size = both(options.size),
+                      .stride = both(options.stride),
+                      .padding = both(options.padding),
+                      .exclusive = options.exclusive,
+                      .x_shape = x.shape(),
+                      .y_shape = x.shape()};
   for (int d = 0; d < 2; ++d) {
     const auto i = static_cast<std::size_t>(d);
     std::int64_t& extent = result.y_shape[2 + d];
-    extent = output_extent(extent, options.size[i], options.stride[i], options.padding[i], options.ceil_mode);
+    extent = output_extent(extent, result.size[i], result.stride[i], result.padding[i], options.ceil_mode);
     if (extent < 1) {
       throw ShapeError(Message(op, "the window is larger than the padded image.")
-                           .line("x {}, size {} x {}, padding {} x {}", x.shape(), options.size[0], options.size[1],
-                                 options.padding[0], options.padding[1])
+                           .line("x {}, size {} x {}, padding {} x {}", x.shape(), options.size.h, options.size.w,
+                                 options.padding.h, options.padding.w)
                            .expected("an output extent of at least 1")
                            .got("none along {}", d == 0 ? "H" : "W")
                            .fix("use a smaller window or more padding"));

@@ -1,17 +1,15 @@
 // 2-D pooling over [N, C, H, W].
 #pragma once
 
-#include <array>
-#include <cstdint>
-
+#include <dygrad/autograd/ops/conv2d/conv2d_options.h>
 #include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 
 struct Pool2DOptions {
-  std::array<std::int64_t, 2> size{2, 2};
-  std::array<std::int64_t, 2> stride{1, 1};
-  std::array<std::int64_t, 2> padding{0, 0};
+  Pair size = 2;  ///< of the window: height and width, or one number for both
+  Pair stride = 1;
+  Pair padding = 0;  ///< before and after the image
   /// Round the output extent up instead of down, but without a last window that would begin behind the image, in the
   /// padding alone.
   bool ceil_mode = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -23,7 +24,8 @@ struct PoolWindow {
 ///   row-major      jobs = N * C, lanes = 1;
 ///   channels-last  jobs = N,     lanes = C.
 struct PoolGeometry {
-  Pool2DOptions options;
+  std::array<std::int64_t, 2> size{}, stride{}, padding{};  // along H and W
+  bool exclusive = true;
   Shape x_shape, y_shape;
   MemoryFormat format = MemoryFormat::row_major;
   std::int64_t jobs = 0, lanes = 1;
@@ -32,12 +34,12 @@ struct PoolGeometry {
   std::int64_t width() const { return x_shape[3]; }
   std::int64_t out_height() const { return y_shape[2]; }
   std::int64_t out_width() const { return y_shape[3]; }
-  std::int64_t taps() const { return options.size[0] * options.size[1]; }
+  std::int64_t taps() const { return size[0] * size[1]; }
   /// Most cells of the image in one window, and most windows that hold one cell; neither is more.
-  std::int64_t most_cells() const { return std::min(options.size[0], height()) * std::min(options.size[1], width()); }
+  std::int64_t most_cells() const { return std::min(size[0], height()) * std::min(size[1], width()); }
   std::int64_t most_holders() const {
     const auto along = [&](std::size_t i) {
-      const std::int64_t windows = (options.size[i] + options.stride[i] - 1) / options.stride[i];
+      const std::int64_t windows = (size[i] + stride[i] - 1) / stride[i];
       return std::min(windows, y_shape[2 + static_cast<int>(i)]);
     };
     return along(0) * along(1);
@@ -45,15 +47,15 @@ struct PoolGeometry {
   /// The windows' places along H (d = 0) or W (d = 1).
   WindowAxis axis(int d) const {
     const auto i = static_cast<std::size_t>(d);
-    return {2 + d, options.size[i], options.stride[i], options.padding[i]};
+    return {2 + d, size[i], stride[i], padding[i]};
   }
   bool has_small_windows() const { return taps() <= 256; }
 
   PoolWindow window(std::int64_t oh, std::int64_t ow) const {
-    const auto [kh, kw] = options.size;
-    const auto [ph, pw] = options.padding;
-    const std::int64_t h = oh * options.stride[0] - ph;
-    const std::int64_t w = ow * options.stride[1] - pw;
+    const auto [kh, kw] = size;
+    const auto [ph, pw] = padding;
+    const std::int64_t h = oh * stride[0] - ph;
+    const std::int64_t w = ow * stride[1] - pw;
     return {std::max<std::int64_t>(h, 0), std::min(h + kh, height()), std::max<std::int64_t>(w, 0),
             std::min(w + kw, width())};
   }
@@ -61,10 +63,10 @@ struct PoolGeometry {
   /// Cells of the o-th window along H (d = 0) or W (d = 1) that a mean divides by.
   std::int64_t counted(std::int64_t o, int d) const {
     const auto i = static_cast<std::size_t>(d);
-    const std::int64_t begin = o * options.stride[i] - options.padding[i], end = begin + options.size[i];
+    const std::int64_t begin = o * stride[i] - padding[i], end = begin + size[i];
     const std::int64_t extent = x_shape[2 + d];
-    if (options.exclusive) return std::min(end, extent) - std::max<std::int64_t>(begin, 0);
-    return std::min(end, extent + options.padding[i]) - begin;
+    if (exclusive) return std::min(end, extent) - std::max<std::int64_t>(begin, 0);
+    return std::min(end, extent + padding[i]) - begin;
   }
 
   /// Calls f(job, oh) for every row of windows, on several threads; with_overlap keeps the rows of a job on one thread,
@@ -96,9 +98,9 @@ struct PoolGeometry {
   /// is met in the order of its taps, or, with by_window, each cell of the image in the order of windows.
   template <class F>
   void for_each_tap(std::int64_t job, std::int64_t oh, const F& f, bool by_window = false) const {
-    const auto [kh, kw] = options.size;
-    const std::int64_t sw = options.stride[1], pw = options.padding[1];
-    const std::int64_t top = oh * options.stride[0] - options.padding[0];
+    const auto [kh, kw] = size;
+    const std::int64_t sw = stride[1], pw = padding[1];
+    const std::int64_t top = oh * stride[0] - padding[0];
     const std::int64_t h_begin = std::max<std::int64_t>(top, 0), h_end = std::min(top + kh, height());
     if (format == MemoryFormat::channels_last || sw >= width()) {
       for (std::int64_t ow = 0; ow < out_width(); ++ow) {
@@ -128,7 +130,7 @@ struct PoolGeometry {
   template <class F>
   void for_new_elements(std::int64_t job, std::int64_t oh, const F& zero) const {
     const auto end_of = [&](std::int64_t row) {
-      const std::int64_t end = row * options.stride[0] - options.padding[0] + options.size[0];
+      const std::int64_t end = row * stride[0] - padding[0] + size[0];
       return row + 1 == out_height() ? height() : std::clamp<std::int64_t>(end, 0, height());
     };
     const std::int64_t begin = oh == 0 ? 0 : end_of(oh - 1);

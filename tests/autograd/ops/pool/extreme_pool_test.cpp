@@ -41,16 +41,16 @@ Pools loop_over_cells(const Tensor& x, const Shape& y, const Pool2DOptions& p) {
   for (std::int64_t plane = 0; plane < y[0] * y[1]; ++plane) {
     for (std::int64_t oh = 0; oh < y[2]; ++oh) {
       for (std::int64_t ow = 0; ow < y[3]; ++ow) {
-        const std::int64_t top = oh * p.stride[0] - p.padding[0], left = ow * p.stride[1] - p.padding[1];
+        const std::int64_t top = oh * p.stride.h - p.padding.h, left = ow * p.stride.w - p.padding.w;
         std::vector<std::size_t> cells;
         for (std::int64_t h = 0; h < height; ++h) {
           for (std::int64_t w = 0; w < width; ++w) {
-            if (h >= top && h < top + p.size[0] && w >= left && w < left + p.size[1])
+            if (h >= top && h < top + p.size.h && w >= left && w < left + p.size.w)
               cells.push_back(static_cast<std::size_t>((plane * height + h) * width + w));
           }
         }
-        const double rows = static_cast<double>(std::min(top + p.size[0], height + p.padding[0]) - top);
-        const double columns = static_cast<double>(std::min(left + p.size[1], width + p.padding[1]) - left);
+        const double rows = static_cast<double>(std::min(top + p.size.h, height + p.padding.h) - top);
+        const double columns = static_cast<double>(std::min(left + p.size.w, width + p.padding.w) - left);
         const double count = p.exclusive ? static_cast<double>(cells.size()) : rows * columns;
         std::size_t best = cells.at(0);
         double sum = 0;
@@ -89,7 +89,7 @@ TEST_CASE("pools whose windows reach far beyond the image are right, and so are 
         x.set_stop_gradient(false);
         const Tensor largest = max_pool2d(x, options), mean = avg_pool2d(x, options);
         REQUIRE(largest.shape() == mean.shape());
-        INFO("size " << options.size[0] << " x " << options.size[1] << ", y " << largest.dim(2) << " x "
+        INFO("size " << options.size.h << " x " << options.size.w << ", y " << largest.dim(2) << " x "
                      << largest.dim(3));
         const Pools expected = loop_over_cells(x, largest.shape(), options);
         check_close(largest, expected.largest);

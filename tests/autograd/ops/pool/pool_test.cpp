@@ -44,6 +44,13 @@ TEST_CASE("Pools of a 3 x 3 image, by hand") {
   CHECK(avg_pool2d(x, inclusive).to_vector<float>() == std::vector<float>{0.25, 1.25, 2.75, 7});
 }
 
+TEST_CASE("one number in a pool's options is meant for height and width") {
+  const Tensor x = distinct({1, 1, 5, 5});
+  const Pool2DOptions both{.size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}}, one{.size = 3, .stride = 2, .padding = 1};
+  CHECK(max_pool2d(x, one).to_vector<double>() == max_pool2d(x, both).to_vector<double>());
+  CHECK(avg_pool2d(x, one).to_vector<double>() == avg_pool2d(x, both).to_vector<double>());
+}
+
 TEST_CASE("ceil_mode adds a partial window, but none in padding only") {
   const auto extent = [](std::int64_t image, Pool2DOptions options) {
     options.ceil_mode = true;
@@ -147,18 +154,18 @@ TEST_CASE("Large windows have the means and derivatives of sums over their cells
       const std::int64_t h = shape[2], w = shape[3], oh = y.shape()[2], ow = y.shape()[3];
       double worst = 0;
       for (std::int64_t i = 0; i < y.num_elements(); ++i) {
-        const std::int64_t plane = i / (oh * ow), top = i / ow % oh * options.stride[0] - options.padding[0],
-                           left = i % ow * options.stride[1] - options.padding[1];
+        const std::int64_t plane = i / (oh * ow), top = i / ow % oh * options.stride.h - options.padding.h,
+                           left = i % ow * options.stride.w - options.padding.w;
         double sum = 0, cells = 0;
         const auto for_each_cell = [&](const auto& f) {
-          for (std::int64_t r = std::max<std::int64_t>(top, 0); r < std::min(top + options.size[0], h); ++r)
-            for (std::int64_t c = std::max<std::int64_t>(left, 0); c < std::min(left + options.size[1], w); ++c)
+          for (std::int64_t r = std::max<std::int64_t>(top, 0); r < std::min(top + options.size.h, h); ++r)
+            for (std::int64_t c = std::max<std::int64_t>(left, 0); c < std::min(left + options.size.w, w); ++c)
               f(static_cast<std::size_t>((plane * h + r) * w + c));
         };
         for_each_cell([&](std::size_t at) { sum += in[at], cells += 1; });
         if (!options.exclusive)
-          cells = static_cast<double>((std::min(top + options.size[0], h + options.padding[0]) - top) *
-                                      (std::min(left + options.size[1], w + options.padding[1]) - left));
+          cells = static_cast<double>((std::min(top + options.size.h, h + options.padding.h) - top) *
+                                      (std::min(left + options.size.w, w + options.padding.w) - left));
         const auto place = static_cast<std::size_t>(i);
         worst = std::max(worst, std::abs(out[place] - sum / cells));
         for_each_cell([&](std::size_t at) { grads[at] += gs[place] / cells; });
