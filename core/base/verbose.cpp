@@ -5,18 +5,16 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
+
+#include <dygrad/core/base/detail/environment.h>
 
 namespace dygrad {
 
 namespace {
 
-bool verbose_from_environment() {
-  const char* value = std::getenv("DYGRAD_VERBOSE");
-  return value && *value && *value != '0';
-}
+bool verbose_from_environment() { return detail::environment("DYGRAD_VERBOSE", {"0", "1"}) == "1"; }
 
 std::atomic<bool>& switch_() {
   static std::atomic<bool> on{verbose_from_environment()};

@@ -7,6 +7,7 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/simd/vectorize.h>
 
 namespace dygrad {
 
@@ -17,19 +18,22 @@ struct Registry {
   const Backend* forced = nullptr;  // by DYGRAD_BACKEND
 
   Registry() {
+    (void)kernel::instruction_set();  // throws where its variable has an unknown value: here, not among threads
     const char* name = std::getenv("DYGRAD_BACKEND");
-    if (name && *name) forced = &find(name);
+    if (name && *name) forced = &find("DYGRAD_BACKEND", name);
   }
 
-  const Backend& find(std::string_view name) const {
+  /// Errors begin with `asked`, which is what named the backend.
+  const Backend& find(std::string_view asked, std::string_view name) const {
     const auto at =
         std::find_if(backends.begin(), backends.end(), [&](const auto& backend) { return backend->name() == name; });
     if (at != backends.end()) return **at;
     std::vector<std::string_view> names;
     for (const auto& backend : backends) names.push_back(backend->name());
-    Message message("backend", "not compiled in.");
+    const bool is_known = name == "onednn" || name == "gemm";
+    Message message(asked, is_known ? "the backend is not compiled in." : "there is no such backend.");
     auto&& facts = std::move(message).expected("one of {}", fmt::join(names, ", ")).got("\"{}\"", name);
-    if (name == "onednn" || name == "gemm") {
+    if (is_known) {
       throw BackendError(std::move(facts).fix("configure with -D{}=ON and its library installed",
                                               name == "onednn" ? "DYGRAD_ONEDNN" : "DYGRAD_BLAS"));
     }
@@ -63,7 +67,7 @@ std::vector<std::string_view> backend_names() {
   return names;
 }
 
-const Backend& backend(std::string_view name) { return registry().find(name); }
+const Backend& backend(std::string_view name) { return registry().find("backend", name); }
 
 const Backend* forced_backend() { return forced_here ? forced_here : registry().forced; }
 

@@ -94,7 +94,8 @@ class DYGRAD_API Backend {
 
 /// The compiled-in backends, preferred ones first; "reference" is always the last.
 DYGRAD_API std::vector<std::string_view> backend_names();
-/// Throws BackendError naming the compiled-in ones, and the CMake option of a known one that is missing.
+/// Throws BackendError naming the compiled-in ones, and the CMake option of a known one that is missing; so does whatever
+/// looks for a backend while DYGRAD_BACKEND names none.
 DYGRAD_API const Backend& backend(std::string_view name);
 
 /// What computes a problem.

@@ -1,24 +1,21 @@
 #include <dygrad/core/dispatch/execution.h>
 
-#include <cstdlib>
 #include <string_view>
+
+#include <dygrad/core/base/detail/environment.h>
 
 namespace dygrad {
 
 namespace {
 
-std::string_view environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-MathMode math_mode_from(std::string_view name) {
+MathMode math_mode_from_environment() {
+  const std::string_view name = detail::environment("DYGRAD_MATH_MODE", {"standard", "strict", "bfloat16"});
   return name == "bfloat16" ? MathMode::bfloat16 : name == "strict" ? MathMode::strict : MathMode::standard;
 }
 
 ExecutionContext from_environment() {
-  static const ExecutionContext context{.math_mode = math_mode_from(environment("DYGRAD_MATH_MODE")),
-                                        .autotune = environment("DYGRAD_AUTOTUNE") == "1"};
+  static const ExecutionContext context{.math_mode = math_mode_from_environment(),
+                                        .autotune = detail::environment("DYGRAD_AUTOTUNE", {"0", "1"}) == "1"};
   return context;
 }
 

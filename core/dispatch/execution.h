@@ -21,7 +21,7 @@ struct ExecutionContext {
 };
 
 /// Of this thread. Starts as DYGRAD_MATH_MODE says, which is the name of a MathMode, and with autotuning if
-/// DYGRAD_AUTOTUNE=1.
+/// DYGRAD_AUTOTUNE=1 (or without: 0). Throws InvalidArgument where one of them has another value.
 DYGRAD_API const ExecutionContext& execution_context();
 
 /// While alive, this thread computes so; then as before, also on exceptions. Nests.

@@ -1,8 +1,9 @@
 #include <dygrad/core/simd/vectorize.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string_view>
+
+#include <dygrad/core/base/detail/environment.h>
 
 namespace dygrad::kernel {
 
@@ -29,10 +30,9 @@ InstructionSet of_processor() {
 }
 
 InstructionSet allowed() {
-  const char* text = std::getenv("DYGRAD_INSTRUCTION_SET");
-  if (text && text == std::string_view("baseline")) return InstructionSet::baseline;
-  if (text && text == std::string_view("avx2")) return InstructionSet::avx2;
-  return InstructionSet::avx512;
+  const std::string_view name =
+      dygrad::detail::environment("DYGRAD_INSTRUCTION_SET", {"baseline", "avx2", "avx512"});
+  return name == "baseline" ? InstructionSet::baseline : name == "avx2" ? InstructionSet::avx2 : InstructionSet::avx512;
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ namespace dygrad::kernel {
 enum class InstructionSet : std::uint8_t { baseline, avx2, avx512 };
 
 /// The widest set that `vectorize` uses here: what the processor has, or less if DYGRAD_INSTRUCTION_SET says so
-/// (baseline, avx2 or avx512, read once). Results do not depend on it: nothing is fused or reordered.
+/// (baseline, avx2 or avx512, read once; throws InvalidArgument for another value). Results do not depend on it:
+/// nothing is fused or reordered.
 DYGRAD_API InstructionSet instruction_set();
 
 #if DYGRAD_VECTOR_VERSIONS

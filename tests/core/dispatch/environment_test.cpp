@@ -1,0 +1,70 @@
+#include <dygrad/core/base/detail/environment.h>
+
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/verbose.h>
+#include <dygrad/core/dispatch/backend.h>
+#include <dygrad/core/dispatch/execution.h>
+#include <dygrad/core/simd/vectorize.h>
+#include <dygrad/tests/architecture/command.h>
+#include <dygrad/tests/support/catch.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+using namespace dygrad;
+using namespace dygrad::testing;
+
+namespace {
+
+constexpr const char* kTest = "an unknown value of a variable is an error at first use that lists the known ones";
+
+struct Variable {
+  const char* name;
+  std::function<void()> use;
+  const char* known;
+};
+
+}  // namespace
+
+TEST_CASE(kTest) {
+  const Variable variables[] = {
+      {"DYGRAD_MATH_MODE", [] { (void)execution_context(); }, "standard, strict, bfloat16"},
+      {"DYGRAD_AUTOTUNE", [] { (void)execution_context(); }, "0, 1"},
+      {"DYGRAD_VERBOSE", [] { (void)verbose(); }, "0, 1"},
+      {"DYGRAD_INSTRUCTION_SET", [] { (void)kernel::instruction_set(); }, "baseline, avx2, avx512"},
+      {"DYGRAD_BACKEND", [] { (void)forced_backend(); }, "reference"},
+  };
+  if (const char* name = std::getenv("DYGRAD_TEST_VARIABLE")) {  // the processes below
+    for (const Variable& variable : variables) {
+      if (variable.name != std::string(name)) continue;
+      for (int time = 0; time < 2; ++time)  // and again: nothing was remembered
+        CHECK_THROWS_MATCHES(variable.use(), Error, Says(name, "\"bogus\"", variable.known, "fix"));
+    }
+    return;
+  }
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  REQUIRE(length > 0);
+  for (const Variable& variable : variables) {
+    const std::string name = variable.name;
+    const CommandResult result = run_command("DYGRAD_TEST_VARIABLE=" + name + " " + name + "=bogus '" +
+                                             std::string(path, static_cast<std::size_t>(length)) + "' '" + kTest + "'");
+    INFO(name << "\n" << result.output);
+    CHECK(result.status == 0);
+    CHECK_THAT(result.output, ContainsSubstring("in 1 test case"));
+  }
+}
+
+TEST_CASE("a variable that is unset or empty has no value") {
+  REQUIRE(setenv("DYGRAD_TEST_CHOICE", "", 1) == 0);
+  CHECK(detail::environment("DYGRAD_TEST_CHOICE", {"a", "b"}).empty());
+  REQUIRE(setenv("DYGRAD_TEST_CHOICE", "b", 1) == 0);
+  CHECK(detail::environment("DYGRAD_TEST_CHOICE", {"a", "b"}) == "b");
+  REQUIRE(setenv("DYGRAD_TEST_CHOICE", "B", 1) == 0);
+  CHECK_THROWS_MATCHES(detail::environment("DYGRAD_TEST_CHOICE", {"a", "b"}), InvalidArgument,
+                       Says("DYGRAD_TEST_CHOICE", "a, b", "\"B\""));
+  REQUIRE(unsetenv("DYGRAD_TEST_CHOICE") == 0);
+  CHECK(detail::environment("DYGRAD_TEST_CHOICE", {"a", "b"}).empty());
+}
