@@ -8,6 +8,7 @@
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/creation/detail/empty_for.h>
 #include <dygrad/core/kernels/copy.h>
 
 namespace dygrad {
@@ -65,7 +66,7 @@ Tensor tensor(const NestedList& values) {
 }
 
 Tensor tensor(const NestedList& values, DType dtype) {
-  Tensor result = Tensor::empty(shape_of(values), dtype);
+  Tensor result = detail::empty_for("tensor", shape_of(values), dtype);
   dispatch_all(dtype, [&]<class T>() {
     T* out = result.mutable_data<T>();
     for_each_leaf(values, result.shape(), result.shape(), [&](const NestedList& leaf) {
@@ -83,7 +84,7 @@ Tensor from_span(std::span<const T> values, const Shape& shape) {
                          .got("{}", values.size())
                          .fix("change the shape or the number of values"));
   }
-  Tensor result = Tensor::empty(shape, dtype_of<T>());
+  Tensor result = detail::empty_for("from_span", shape, dtype_of<T>());
   std::copy(values.begin(), values.end(), result.mutable_data<T>());
   return result;
 }
@@ -124,13 +125,17 @@ Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<vo
   });
 }
 
-Tensor full(const Shape& shape, double value, DType dtype) {
-  Tensor result = Tensor::empty(shape, dtype);
+namespace {
+Tensor filled(std::string_view op, const Shape& shape, double value, DType dtype) {
+  Tensor result = detail::empty_for(op, shape, dtype);
   kernel::fill(result, value);
   return result;
 }
-Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
-Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
+}  // namespace
+
+Tensor full(const Shape& shape, double value, DType dtype) { return filled("full", shape, value, dtype); }
+Tensor zeros(const Shape& shape, DType dtype) { return filled("zeros", shape, 0, dtype); }
+Tensor ones(const Shape& shape, DType dtype) { return filled("ones", shape, 1, dtype); }
 
 Tensor full_like(const Tensor& x, double value) {
   Tensor result = kernel::empty_like(x, x.dtype());
@@ -162,6 +167,46 @@ double count_before(double start, double stop, double step) {
 /// Keeps a NaN, which bounds that are not finite lead to.
 double at_least_none(double count) { return count < 0 && count > -0x1p62 ? 0 : count; }
 
+__extension__ using Wide = __int128;
+
+/// stop as the first whole number that is not before it, with the tolerance of count_before.
+double whole_stop(double start, double stop, double step) {
+  const double nearest = std::round(stop);
+  if (std::abs(stop - nearest) <= std::min(rounding_of(start, stop), std::abs(step) / 2)) return nearest;
+  return step > 0 ? std::ceil(stop) : std::floor(stop);
+}
+
+/// The same without rounding, for whole arguments below 2^63.
+std::int64_t count_whole(Wide start, Wide stop, Wide step) {
+  const Wide distance = step > 0 ? stop - start : start - stop, stride = step > 0 ? step : -step;
+  return distance <= 0 ? 0 : static_cast<std::int64_t>((distance + stride - 1) / stride);
+}
+
+/// Values of an integer dtype, start + i step in 64-bit integers. Throws InvalidArgument unless the dtype holds them.
+template <class T>
+Tensor arange_of_integers(double start, double stop, double step, DType dtype) {
+  const double end = whole_stop(start, stop, step);
+  const bool is_int64 = std::max({std::abs(start), std::abs(step), std::abs(end)}) <= 0x1p63;
+  const Wide first = is_int64 ? static_cast<Wide>(start) : 0, by = is_int64 ? static_cast<Wide>(step) : 1;
+  const std::int64_t count = is_int64 ? count_whole(first, static_cast<Wide>(end), by) : 0;
+  const Wide last = count > 0 ? first + (count - 1) * by : first;
+  const auto holds = [](Wide value) {
+    return value >= std::numeric_limits<T>::min() && value <= std::numeric_limits<T>::max();
+  };
+  if (!is_int64 || (count > 0 && !(holds(first) && holds(last)))) {
+    throw InvalidArgument(Message("arange", "the dtype does not hold the values.")
+                              .expected("values in [{}, {}], as {} holds", +std::numeric_limits<T>::min(),
+                                        +std::numeric_limits<T>::max(), dtype)
+                              .got("start {}, stop {}, step {}", start, stop, step)
+                              .fix("use closer bounds, or a dtype that holds them"));
+  }
+  Tensor result = detail::empty_for("arange", Shape(count), dtype);
+  T* out = result.mutable_data<T>();
+  auto value = static_cast<std::uint64_t>(first);  // which wraps behind the last one
+  for (std::int64_t i = 0; i < count; ++i, value += static_cast<std::uint64_t>(by)) out[i] = static_cast<T>(value);
+  return result;
+}
+
 }  // namespace
 
 Tensor arange(double start, double stop, double step, DType dtype) {
@@ -183,13 +228,16 @@ Tensor arange(double start, double stop, double step, DType dtype) {
                          .got("{}", dtype)
                          .fix("leave the dtype out, or pass float32"));
   }
-  const Shape shape(static_cast<std::int64_t>(count));
-  Tensor result = Tensor::empty(shape, dtype);
-  dispatch_numeric(dtype, "arange", [&]<class T>() {
-    T* out = result.mutable_data<T>();
-    for (std::int64_t i = 0; i < shape[0]; ++i) out[i] = kernel::convert<T>(start + static_cast<double>(i) * step);
+  return dispatch_numeric(dtype, "arange", [&]<class T>() {
+    if constexpr (std::is_integral_v<T>) {
+      return arange_of_integers<T>(start, stop, step, dtype);
+    } else {
+      Tensor result = detail::empty_for("arange", Shape(static_cast<std::int64_t>(count)), dtype);
+      T* out = result.mutable_data<T>();
+      for (std::int64_t i = 0; i < result.dim(0); ++i) out[i] = static_cast<T>(start + static_cast<double>(i) * step);
+      return result;
+    }
   });
-  return result;
 }
 
 Tensor arange(double start, double stop, double step) {
@@ -202,7 +250,7 @@ Tensor linspace(double start, double stop, std::int64_t count, DType dtype) {
                               .expected("count >= 0")
                               .got("{}", count)
                               .fix("give a count of 0 or more"));
-  Tensor result = Tensor::empty(Shape(count), dtype);
+  Tensor result = detail::empty_for("linspace", Shape(count), dtype);
   dispatch_float(dtype, "linspace", [&]<class T>() {
     if (!std::isfinite(static_cast<T>(start)) || !std::isfinite(static_cast<T>(stop))) {
       throw InvalidArgument(Message("linspace", "an end is not finite.")
@@ -222,7 +270,7 @@ Tensor linspace(double start, double stop, std::int64_t count, DType dtype) {
 
 Tensor eye(std::int64_t rows, std::int64_t columns, DType dtype) {
   if (columns == -1) columns = rows;
-  Tensor result = zeros({rows, columns}, dtype);
+  Tensor result = filled("eye", {rows, columns}, 0, dtype);
   dispatch_all(dtype, [&]<class T>() {
     T* out = result.mutable_data<T>();
     for (std::int64_t i = 0; i < std::min(rows, columns); ++i) out[i * columns + i] = T{1};

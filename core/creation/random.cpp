@@ -9,6 +9,7 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/detail/empty_for.h>
 #include <dygrad/core/base/parallel.h>
 
 // Note [From counters to elements]
@@ -199,7 +200,7 @@ Tensor uniform(const Shape& shape, double low, double high, RandomOptions option
     }
     // Rounding may carry a value up to `last`, which is not part of the interval.
     const T most = first < last ? std::nextafter(last, first) : first;
-    Tensor result = Tensor::empty(shape, options.dtype);
+    Tensor result = detail::empty_for("uniform", shape, options.dtype);
     constexpr int kWords = Bits<T>::kWords;
     generate<T, kWords>(result.mutable_data<T>(), result.num_elements(), options.generator,
                         [=](const std::uint32_t* words, T* values, Generator::State) {
@@ -214,7 +215,7 @@ Tensor uniform(const Shape& shape, double low, double high, RandomOptions option
 Tensor normal(const Shape& shape, double mean, double std_dev, RandomOptions options) {
   return dispatch_float(options.dtype, "normal", [&]<class T>() {
     check_normal<T>("normal", mean, std_dev);
-    Tensor result = Tensor::empty(shape, options.dtype);
+    Tensor result = detail::empty_for("normal", shape, options.dtype);
     constexpr int kWords = Bits<T>::kWords;
     const T shift = static_cast<T>(mean), scale = static_cast<T>(std_dev);
     generate<T, kWords>(result.mutable_data<T>(), result.num_elements(), options.generator,
@@ -229,7 +230,7 @@ Tensor normal(const Shape& shape, double mean, double std_dev, RandomOptions opt
 Tensor truncated_normal(const Shape& shape, double mean, double std_dev, RandomOptions options) {
   return dispatch_float(options.dtype, "truncated_normal", [&]<class T>() {
     check_normal<T>("truncated_normal", mean, std_dev);
-    Tensor result = Tensor::empty(shape, options.dtype);
+    Tensor result = detail::empty_for("truncated_normal", shape, options.dtype);
     constexpr int kWords = Bits<T>::kWords;
     const T shift = static_cast<T>(mean), scale = static_cast<T>(std_dev);
     generate<T, kWords>(result.mutable_data<T>(), result.num_elements(), options.generator,
@@ -252,7 +253,7 @@ Tensor randint(const Shape& shape, std::int64_t low, std::int64_t high, Generato
                               .expected("low < high")
                               .got("[{}, {})", low, high)
                               .fix("high is not part of the interval: give at least low + 1"));
-  Tensor result = Tensor::empty(shape, DType::int64);
+  Tensor result = detail::empty_for("randint", shape, DType::int64);
   const auto first = static_cast<std::uint64_t>(low);  // unsigned arithmetic wraps where signed would overflow
   const Bounded bounded(static_cast<std::uint64_t>(high) - first);
   generate<std::int64_t, 2>(result.mutable_data<std::int64_t>(), result.num_elements(), generator,
@@ -272,7 +273,7 @@ Tensor permutation(std::int64_t count, Generator* generator) {
                               .fix("give a count of 0 or more"));
   // Fisher and Yates: item i changes places with one of the items up to i. All memory comes before the draw, so that
   // the generator has not moved if there is none.
-  Tensor result = Tensor::empty({count}, DType::int64);
+  Tensor result = detail::empty_for("permutation", {count}, DType::int64);
   std::int64_t* order = result.mutable_data<std::int64_t>();
   const Tensor draws = randint({count}, 0, std::numeric_limits<std::int64_t>::max(), generator);
   const std::int64_t* items = draws.data<std::int64_t>();
@@ -293,7 +294,7 @@ Tensor bernoulli(const Shape& shape, double probability, RandomOptions options) 
   }
   const auto below = static_cast<std::uint64_t>(std::llround(probability * 0x1p32));
   return dispatch_all(options.dtype, [&]<class T>() {
-    Tensor result = Tensor::empty(shape, options.dtype);
+    Tensor result = detail::empty_for("bernoulli", shape, options.dtype);
     generate<T, 1>(result.mutable_data<T>(), result.num_elements(), options.generator,
                    [=](const std::uint32_t* words, T* values, Generator::State) {
                      for (int i = 0; i < kChunkWords; ++i) values[i] = static_cast<T>(words[i] < below);

@@ -91,7 +91,6 @@ TEST_CASE("arange counts from start to before stop") {
   CHECK(arange(1, 2, 0.25, float64).to_vector<double>() == std::vector<double>{1, 1.25, 1.5, 1.75});
   CHECK(arange(3, 0, -1).to_vector<std::int64_t>() == std::vector<std::int64_t>{3, 2, 1});
   CHECK(arange(0).num_elements() == 0);
-  CHECK(arange(254, 258, 1, uint8).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{254, 255, 255, 255});
   CHECK_THROWS_MATCHES(arange(0, 3, -1), InvalidArgument, Says("leads away"));
   CHECK_THROWS_AS(arange(5, 4, 3), InvalidArgument);
   CHECK_THROWS_AS(arange(-1, 0, -2), InvalidArgument);
@@ -121,6 +120,34 @@ TEST_CASE("arange does not pass its stop for the rounding of its arguments") {
   }
   CHECK(arange(0x1p52, 0x1p52 + 3).num_elements() == 3);
   CHECK(arange(0, 1e6 + .5, 1, float32).num_elements() == 1'000'001);
+}
+
+TEST_CASE("arange of integers is exact beyond 2^53") {
+  using Whole = std::vector<std::int64_t>;
+  constexpr std::int64_t k53 = std::int64_t{1} << 53, k62 = std::int64_t{1} << 62;
+  CHECK(arange(0x1p53, 0x1p53 + 4, 1, int64).to_vector<std::int64_t>() == Whole{k53, k53 + 1, k53 + 2, k53 + 3});
+  CHECK(arange(-0x1p53, -0x1p53 - 4, -1).to_vector<std::int64_t>() == Whole{-k53, -k53 - 1, -k53 - 2, -k53 - 3});
+  CHECK(arange(0x1p62, 0x1p63, 0x1p61).to_vector<std::int64_t>() == Whole{k62, k62 + k62 / 2});
+  CHECK(arange(-0x1p63, 0x1p62, 0x1p62).to_vector<std::int64_t>() == Whole{-2 * k62, -k62, 0});
+}
+
+TEST_CASE("arange refuses values that an integer dtype does not hold") {
+  CHECK(arange(254, 256, 1, uint8).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{254, 255});
+  CHECK(arange(3, -1, -1, uint8).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{3, 2, 1, 0});
+  CHECK_THROWS_MATCHES(arange(250, 260, 1, uint8), InvalidArgument, Says("arange", "stop 260", "[0, 255]", "fix"));
+  CHECK_THROWS_AS(arange(-1, 2, 1, uint8), InvalidArgument);
+  CHECK_THROWS_AS(arange(0x1p63, 0x1p63 + 4096, 2048), InvalidArgument);
+  CHECK_THROWS_AS(arange(-0x1p80, -0x1p70, 0x1p70), InvalidArgument);
+  CHECK(arange(300, 300, 1, uint8).num_elements() == 0);
+}
+
+TEST_CASE("a factory that finds no memory is named") {
+  const Shape huge{std::int64_t{1} << 20, std::int64_t{1} << 20, 1 << 16};
+  CHECK_THROWS_MATCHES(ones(huge), OutOfMemory, Says("ones: ", "bytes"));
+  CHECK_THROWS_MATCHES(zeros(huge), OutOfMemory, Says("zeros: "));
+  CHECK_THROWS_MATCHES(full(huge, 3), OutOfMemory, Says("full: "));
+  CHECK_THROWS_MATCHES(arange(std::int64_t{1} << 56), OutOfMemory, Says("arange: "));
+  CHECK_THROWS_MATCHES(linspace(0, 1, std::int64_t{1} << 56), OutOfMemory, Says("linspace: "));
 }
 
 TEST_CASE("arange keeps fractions") {

@@ -1,0 +1,15 @@
+// A tensor for a factory to fill, whose failed allocation names the factory.
+#pragma once
+
+#include <string_view>
+
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/tensor/tensor.h>
+
+namespace dygrad::detail {
+
+inline Tensor empty_for(std::string_view op, const Shape& shape, DType dtype) {
+  return with_out_of_memory(op, [&] { return Tensor::empty(shape, dtype); });
+}
+
+}  // namespace dygrad::detail
