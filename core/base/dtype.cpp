@@ -35,6 +35,13 @@ DType dtype_from_name(std::string_view name) {
                        .fix("use a DType constant such as dygrad::float32, or its exact name"));
 }
 
+void detail::fail_unknown_dtype(DType dtype) {
+  throw DtypeError(Message("dtype", "a value outside of the list.")
+                       .expected("one of float32, float64, int64, uint8, bool")
+                       .got("{}", static_cast<int>(dtype))
+                       .fix("use a DType constant such as dygrad::float32"));
+}
+
 void detail::fail_not_floating(std::string_view op, DType dtype) {
   throw DtypeError(Message(op, "needs a floating-point tensor.")
                        .expected("dtype float32 or float64")

@@ -19,6 +19,11 @@ inline constexpr DType int64 = DType::int64;
 inline constexpr DType uint8 = DType::uint8;
 inline constexpr DType boolean = DType::boolean;
 
+namespace detail {
+/// For a value outside of the list.
+[[noreturn]] DYGRAD_API void fail_unknown_dtype(DType dtype);
+}  // namespace detail
+
 /// Size of one element in bytes.
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
@@ -28,7 +33,7 @@ constexpr std::size_t size_of(DType dtype) {
     case DType::uint8: return 1;
     case DType::boolean: return 1;
   }
-  return 0;
+  detail::fail_unknown_dtype(dtype);
 }
 
 constexpr bool is_floating(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
@@ -99,8 +104,9 @@ decltype(auto) dispatch_all(DType dtype, F&& f) {
     case DType::float64: return f.template operator()<double>();
     case DType::int64: return f.template operator()<std::int64_t>();
     case DType::uint8: return f.template operator()<std::uint8_t>();
-    default: return f.template operator()<bool>();
+    case DType::boolean: return f.template operator()<bool>();
   }
+  detail::fail_unknown_dtype(dtype);
 }
 
 }  // namespace dygrad

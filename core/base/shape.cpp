@@ -151,7 +151,17 @@ namespace {
 constexpr int kDenseToSparse[] = {1, 3, 2, 0};  // of channels-last: C, W, H, N
 }
 
+namespace {
+[[noreturn]] void fail_unknown_format(MemoryFormat format) {
+  throw InvalidArgument(Message("memory format", "a value outside of the list.")
+                            .expected("row_major or channels_last")
+                            .got("{}", static_cast<int>(format))
+                            .fix("use a constant such as MemoryFormat::channels_last"));
+}
+}  // namespace
+
 DenseLayout dense_layout(const Shape& shape, MemoryFormat format) {
+  if (format > MemoryFormat::channels_last) [[unlikely]] fail_unknown_format(format);
   const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;
   DenseLayout layout{.strides = shape, .num_elements = 1};
   std::int64_t stride = 1;

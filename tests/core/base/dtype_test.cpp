@@ -1,6 +1,7 @@
 #include <dygrad/core/base/dtype.h>
 
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
@@ -26,4 +27,12 @@ TEST_CASE("dispatch refuses dtypes outside of its family and names the op") {
   CHECK_THROWS_MATCHES(dispatch_float(int64, "exp", nothing), DtypeError, Says("exp", "int64"));
   CHECK_THROWS_MATCHES(dispatch_numeric(boolean, "add", nothing), DtypeError, Says("add", "bool"));
   CHECK_NOTHROW(dispatch_numeric(uint8, "add", nothing));
+}
+
+TEST_CASE("a dtype or memory format outside of the list is refused") {
+  const auto dtype = static_cast<DType>(9);
+  CHECK_THROWS_MATCHES(zeros({2}, dtype), DtypeError, Says("a value outside of the list", "float32", "got 9", "fix"));
+  CHECK_THROWS_AS(arange(3).to(dtype), DtypeError);
+  CHECK_THROWS_MATCHES(Tensor::empty({1, 2, 3, 4}, float32, static_cast<MemoryFormat>(7)), InvalidArgument,
+                       Says("memory format", "channels_last", "got 7", "fix"));
 }
