@@ -66,7 +66,7 @@ void check_epoch(std::int64_t epoch) {
   throw InvalidArgument(Message("DataLoader", "there is no such epoch.")
                             .expected("0 <= epoch < {}", kEndOfEpochs)
                             .got("{}", epoch)
-                            .fix("call set_epoch with a smaller number"));
+                            .fix("call set_epoch with a number within that range"));
 }
 
 }  // namespace

@@ -36,17 +36,23 @@ void check_like_first(const Sample& sample, const Sample& first, std::int64_t in
                          .fix("let every sample have the same parts"));
   }
   for (std::size_t k = 0; k < sample.size(); ++k) {
+    if (!sample[k].defined()) {
+      throw InvalidArgument(message("a sample has an undefined tensor.")
+                                .expected("{} tensors with values", sample.size())
+                                .got("none at position {}", k)
+                                .fix("give every tensor that get() returns a value"));
+    }
     if (sample[k].shape() != first[k].shape()) {
       throw ShapeError(message("samples have different shapes.")
                            .expected("{}", first[k].shape())
                            .got("{}", sample[k].shape())
-                           .fix("bring samples to one shape in the dataset or its transform"));
+                           .fix("bring samples to one shape in the dataset: a transform sees batches only"));
     }
     if (sample[k].dtype() != first[k].dtype()) {
       throw DtypeError(message("samples have different dtypes.")
                            .expected("{}", first[k].dtype())
                            .got("{}", sample[k].dtype())
-                           .fix("convert samples to one dtype in the dataset or its transform"));
+                           .fix("convert samples to one dtype in the dataset: a transform sees batches only"));
     }
   }
 }
@@ -72,11 +78,11 @@ Sample stacked(const Dataset& dataset, std::span<const std::int64_t> indices) {
   Sample result;
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const Sample sample = detail::call_user([&] { return dataset.get(indices[i]); });
+    if (i == 0) first = sample;
+    check_like_first(sample, first, indices[i]);
     if (i == 0) {
-      first = sample;
       for (const Tensor& item : first) result.push_back(empty_batch(item, indices.size()));
     }
-    check_like_first(sample, first, indices[i]);
     for (std::size_t k = 0; k < sample.size(); ++k)
       kernel::copy(sample[k], view::select(result[k], 0, static_cast<std::int64_t>(i)));
   }
@@ -93,7 +99,11 @@ TensorDataset::TensorDataset(std::vector<Tensor> tensors) : tensors_(std::move(t
   if (tensors_.empty())
     throw InvalidArgument(
         Message("TensorDataset", "needs at least one tensor.").fix("pass the tensors whose rows are the samples"));
-  for (Tensor& tensor : tensors_) {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    Tensor& tensor = tensors_[i];
+    if (!tensor.defined())
+      throw InvalidArgument(Message("TensorDataset", fmt::format("tensor {} is undefined.", i))
+                                .fix("give it a value first, or leave it out"));
     if (tensor.rank() == 0)
       throw ShapeError(Message("TensorDataset", "a tensor of rank 0 has no rows.")
                            .expected("shape [N, ...]")

@@ -98,7 +98,7 @@ std::string make_header(const NamedTensors& tensors, const std::vector<std::size
 void check_begins_with_brace(const io::InputFile& file, std::uint64_t header_bytes) {
   char first = '\0';
   if (header_bytes > 0) file.read_at(kLengthBytes, std::as_writable_bytes(std::span(&first, 1)));
-  if (first != '{') io::fail(file.place(), "the header does not begin with a brace.");
+  if (first != '{') io::fail(file.place(), "this is no safetensors file: its header does not begin with a brace.");
 }
 
 }  // namespace
@@ -128,9 +128,12 @@ SafetensorsFile load_safetensors(const std::string& path, const LoadOptions& opt
     std::uint64_t length = 0;
     file.read_at(0, std::as_writable_bytes(std::span(&length, 1)));
     const std::uint64_t rest = file.num_bytes() - kLengthBytes;
+    // Other kinds of file begin with bytes that make a huge number.
     if (length > io::kLargestHeader)
-      io::fail(place, "the header is too long: {} bytes, at most {} are allowed.", length, io::kLargestHeader);
-    if (length > rest) io::fail(place, "the header is longer than the file: {} bytes, {} are there.", length, rest);
+      io::fail(place, "this is no safetensors file: its header would have {} bytes, at most {} are allowed.", length,
+               io::kLargestHeader);
+    if (length > rest)
+      io::fail(place, "this is no safetensors file, or a part of one: its header has {} bytes, {} are there.", length, rest);
     check_begins_with_brace(file, length);
     std::string text(static_cast<std::size_t>(length), '\0');
     file.read_at(kLengthBytes, std::as_writable_bytes(std::span(text)));

@@ -96,7 +96,17 @@ Tensor Tensor::element(const Dims& indices) const {
                          .fix("give {} indices, or select a slice with select() first", rank()));
   }
   Tensor result = *this;
-  for (std::int64_t index : indices) result = view::select(result, 0, index);
+  for (int axis = 0; axis < rank(); ++axis) {
+    const std::int64_t extent = shape()[axis];
+    if (indices[axis] < -extent || indices[axis] >= extent) {
+      throw ShapeError(Message("at", "an index is out of range.")
+                           .line("shape {}, indices {}", shape(), indices)
+                           .expected("an index in [{}, {}) along axis {}", -extent, extent, axis)
+                           .got("{}", indices[axis])
+                           .fix("count from 0, or from -1 for the last one"));
+    }
+    result = view::select(result, 0, indices[axis]);
+  }
   return result;
 }
 

@@ -194,7 +194,7 @@ void check_coverage(const FileContext& place, const std::vector<SafetensorsEntry
 }  // namespace
 
 SafetensorsHeader parse_safetensors_header(const FileContext& place, std::string_view text, std::uint64_t num_data_bytes) {
-  if (!text.starts_with('{')) fail(place, "the header does not begin with a brace.");
+  if (!text.starts_with('{')) fail(place, "this is no safetensors file: its header does not begin with a brace.");
   // The JSON parser would take a zero byte for the end of the text.
   if (text.find('\0') != std::string_view::npos) fail(place, "the header contains a zero byte.");
   SafetensorsHeader header;

@@ -305,3 +305,12 @@ save_file(theirs, 'theirs', {'from': 'Python'})
   std::sort(tensors.begin(), tensors.end(), by_name);
   check_equal(sorted, tensors);
 }
+
+TEST_CASE("a file of another kind is called no safetensors file") {
+  const TemporaryFolder folder;
+  const auto says = Says("this is no safetensors file", "fix");
+  CHECK_THROWS_MATCHES(load_bytes(folder, "epoch,loss\n0,1.5\n1,0.75\n"), IoError, says);
+  CHECK_THROWS_MATCHES(load_bytes(folder, std::string("\x93NUMPY\x01\x00", 8) + std::string(64, ' ')), IoError, says);
+  CHECK_THROWS_MATCHES(load_bytes(folder, with_header("a text")), IoError, says);
+  CHECK_THROWS_MATCHES(load_bytes(folder, with_header("{}").substr(0, 9)), IoError, Says("or a part of one", "fix"));
+}
