@@ -41,7 +41,8 @@ inline constexpr bool is_integer_list<std::initializer_list<T>> = true;
 }  // namespace detail
 
 /// Up to kMaxRank integers, inline. Written like a list: `Dims{2, 3}`, or as one number: `Dims(5)`.
-/// Longer lists, and numbers that std::int64_t does not hold, throw ShapeError.
+/// A longer list in braces does not compile; other longer lists, and numbers that std::int64_t does not hold, throw
+/// ShapeError.
 class DYGRAD_API Dims {
  public:
   constexpr Dims() = default;

@@ -224,8 +224,8 @@ TEST_CASE("a bad option is refused at construction, by name") {
         }),
         "groups do not divide num_filters");
   fails(with([](Options& o) { o.param_attr = false; }), "param_attr must not be false");
-  fails(with([](Options& o) { o.act = "rellu"; }), "act \"rellu\"", "relu");
-  fails(with([](Options& o) { o.act = "prelu"; }), "act \"prelu\"");
+  fails(with([](Options& o) { o.act = "rellu"; }), "act \"rellu\"", "fix: did you mean \"relu\"?");
+  fails(with([](Options& o) { o.act = "prelu"; }), "act \"prelu\"", "fix: use the layer PRelu");
   fails(with([](Options& o) { o.dtype = int64; }), "got int64");
   fails(with([](Options& o) { o.output_padding = 1; }), "output_padding", "max(stride, dilation)");
   fails(with([](Options& o) {

@@ -96,8 +96,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
       Message("activation", fmt::format("\"{}\" cannot be used by name.", name)).line("{}", why).fix("{}", fix));
 }
 
+/// In small letters, without '_': "LeakyReLU" and "leaky_relu" are one name.
+std::string plain(std::string_view name) {
+  std::string letters;
+  for (const char c : name) {
+    if (c != '_') letters += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return letters;
+}
+
 [[noreturn]] void fail_unknown(std::string_view name) {
-  const auto distance = [&](std::string_view other) { return edit_distance(name, other); };
+  const std::string letters = plain(name);
+  const auto distance = [&](std::string_view other) { return edit_distance(letters, plain(other)); };
   const std::string_view nearest = *std::ranges::min_element(kNames, {}, distance);
   std::string known;
   for (const std::string_view each : kNames) known += fmt::format("{}, ", each);
@@ -115,9 +125,9 @@ ActivationFunction activation(std::string_view name) {
   if (name.empty() || name == "identity" || name == "linear" || name == "none") return nullptr;
   const auto entry = std::ranges::lower_bound(kEntries, name, {}, &Entry::name);
   if (entry != kEntries.end() && entry->name == name) return entry->function;
-  if (name == "prelu") {
+  if (plain(name) == "prelu") {
     fail_unusable(name, "it has a second input, the slopes, which a name does not bring along",
-                  "use leaky_relu, or where(x > 0, x, x * slope) with a parameter of your own");
+                  "use the layer PRelu, or leaky_relu, whose slope is a number");
   }
   if (name == "maxout") {
     fail_unusable(name, "its number of groups has no default, and it changes the number of channels",

@@ -92,9 +92,12 @@ ActivationFunction OptionsCheck::activation(const std::string& act) const {
   try {
     return dygrad::activation(act);
   } catch (const InvalidArgument& error) {
+    constexpr std::string_view kFix = "\n  fix: ";
+    const std::string_view text = error.what();
+    const std::size_t fix = text.rfind(kFix);
     throw InvalidArgument(Message(layer_, fmt::format("act \"{}\" cannot be used.", act))
-                              .line("{}", error.what())
-                              .fix("choose an activation that the layer can call with one argument"));
+                              .line("{}", text.substr(0, fix))
+                              .fix("{}", fix == text.npos ? "use another one" : text.substr(fix + kFix.size())));
   }
 }
 
