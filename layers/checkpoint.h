@@ -29,14 +29,17 @@ DYGRAD_API LoadedState load_state(const std::string& path, const LoadOptions& op
 /// IoError as above, InvalidArgument listing every missing, unexpected and misshapen name.
 DYGRAD_API StateMetadata load_state(const std::string& path, Layer& layer, const LoadOptions& options = {});
 
-/// A model and its optimizer (with step counts and schedule) in one file, under "model." and "optimizer.". What
+/// A model and its optimizer (with step counts and schedule) in one file, under "model." and "optimizer.", and under
+/// "generator." the states of default_generator() and of the model's own generators, such as a seeded Dropout's. What
 /// load_checkpoint would refuse is not written: throws InvalidArgument, in the same words, where training has led to an
 /// accumulator that is not finite, or a rate that is negative or not finite. Throws IoError as save_state.
 DYGRAD_API void save_checkpoint(const std::string& path, const Layer& model, const Optimizer& optimizer,
                                 const StateMetadata& metadata = {});
-/// Training then goes on as if it had never stopped. Both are unchanged if anything does not fit. Returns the metadata.
-/// Throws IoError as load_state; InvalidArgument if names, shapes or dtypes do not fit, or a number of the optimizer is
-/// out of its range (see Optimizer::set_state_dict). Values of the model are taken as they are.
+/// Training then goes on as if it had never stopped, given the same batches (see DataLoader::set_epoch). Model,
+/// optimizer and generators, default_generator() among them, are unchanged if anything does not fit. Returns the
+/// metadata. Throws IoError as load_state; InvalidArgument if names, shapes or dtypes do not fit, or a number of the
+/// optimizer is out of its range (see Optimizer::set_state_dict). Values of the model are taken as they are. A file
+/// without any generator, as made by hand, leaves them where they are.
 DYGRAD_API StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& optimizer,
                                          const LoadOptions& options = {});
 

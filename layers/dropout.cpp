@@ -18,6 +18,7 @@ Dropout::Dropout(Options options) : options_(std::move(options)), generator_(opt
   if (kind != "downgrade_in_infer" && kind != "upscale_in_train") {
     check.fail("dropout_implementation", "\"downgrade_in_infer\" or \"upscale_in_train\"", fmt::format("\"{}\"", kind));
   }
+  if (options_.seed != 0) register_generator("generator", generator_);
 }
 
 Tensor Dropout::forward(const Tensor& x) {

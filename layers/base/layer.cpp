@@ -191,7 +191,7 @@ struct Layer::Names : std::set<std::string> {};
 
 bool Layer::has_part(const std::string& name) const {
   constexpr std::size_t kFew = 16;  // no search in a tree is faster, and layers of few parts need no memory for it
-  if (!names_ && parameters_.size() + buffers_.size() + children_.size() > kFew) {
+  if (!names_ && parameters_.size() + buffers_.size() + children_.size() + generators_.size() > kFew) {
     try {
       auto names = std::make_unique<Names>();
       const auto learn = [&](const auto& list) {
@@ -200,6 +200,7 @@ bool Layer::has_part(const std::string& name) const {
       learn(parameters_);
       learn(buffers_);
       learn(children_);
+      learn(generators_);
       names_ = std::move(names);
     } catch (const std::bad_alloc&) {  // then they are searched
     }
@@ -208,7 +209,7 @@ bool Layer::has_part(const std::string& name) const {
   const auto is_in = [&](const auto& list) {
     return std::ranges::any_of(list, [&](const auto& entry) { return entry.name == name; });
   };
-  return is_in(parameters_) || is_in(buffers_) || is_in(children_);
+  return is_in(parameters_) || is_in(buffers_) || is_in(children_) || is_in(generators_);
 }
 
 void Layer::forget_name(const std::string& name) {
@@ -249,6 +250,12 @@ Parameter& Layer::own_parameter(const char* op, const std::string& name, Paramet
 Tensor& Layer::register_buffer(const std::string& name, Tensor& member, bool persistable) {
   check_new_name("register_buffer", name);
   add_part("register_buffer", buffers_, name, &member, persistable);
+  return member;
+}
+
+Generator& Layer::register_generator(const std::string& name, Generator& member) {
+  check_new_name("register_generator", name);
+  add_part("register_generator", generators_, name, &member);
   return member;
 }
 

@@ -58,7 +58,11 @@ using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, 
 /// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one
 /// that holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows for all that
 /// walks over them, and for their destruction; a call goes through each level on the stack, of which 8 MiB hold some
-/// ten thousand. A call that throws leaves names, values, modes and random streams as they were.
+/// ten thousand. A member function that throws leaves names, values and modes as they were, and a single layer's forward its
+/// statistics and random stream too. A forward of several layers or hooks is no transaction: what was run before the
+/// one that throws has moved its own.
+/// Models on different threads share default_generator(), whose draws interleave, and the counts of names: for runs
+/// that repeat, give layers seeds and each thread a UniqueNameGuard. set_num_threads and guards count per thread.
 class DYGRAD_API Layer {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
@@ -144,6 +148,8 @@ class DYGRAD_API Layer {
   Parameter& register_parameter(const std::string& name, Parameter& member);
   Tensor& register_buffer(const std::string& name, Tensor& member, bool persistable = true);
   Layer& register_layer(const std::string& name, Layer& member);
+  /// A source of random numbers of the layer's own, which checkpoints keep.
+  Generator& register_generator(const std::string& name, Generator& member);
 
   /// Several parameters at once: all or, if anything is wrong with one of them, none, and no name is taken.
   std::vector<Parameter> create_parameters(std::span<const ParameterSpec> specs);
@@ -196,6 +202,7 @@ class DYGRAD_API Layer {
   std::vector<detail::NamedParameter> parameters_;
   std::vector<detail::NamedBuffer> buffers_;
   std::vector<detail::NamedSublayer> children_;
+  std::vector<detail::NamedGenerator> generators_;
   bool has_positions_ = false;  // numbers are names of positions, and of nothing else
   // Of all parts but those that a position names, if there are many; dropped where memory for it is missing.
   struct Names;
@@ -223,7 +230,8 @@ auto make_layer_by(const Make& make) {
 }
 }  // namespace detail
 
-/// A layer with shared ownership, for containers: make_layer<Linear>({.input_dim = 8, .output_dim = 2}).
+/// A layer with shared ownership, for containers: make_layer<Linear>({.input_dim = 8, .output_dim = 2}). For classes with
+/// an Options struct or without arguments; others are made by std::make_shared<L>(...).
 template <class L>
 std::shared_ptr<L> make_layer(typename L::Options options) {
   return detail::make_layer_by([&] { return std::make_shared<L>(std::move(options)); });

@@ -11,6 +11,7 @@
 
 namespace dygrad {
 
+class Generator;
 class Layer;
 using LayerPtr = std::shared_ptr<Layer>;
 
@@ -26,6 +27,11 @@ struct NamedBuffer {
   std::string name;
   Tensor* tensor;
   bool persistable;
+};
+
+struct NamedGenerator {
+  std::string name;
+  Generator* generator;
 };
 
 struct NamedSublayer {

@@ -1,5 +1,7 @@
 // The members of Layer that give and take its state.
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -44,6 +46,14 @@ StateDict detail::LayerWalk::state(const Layer& root, bool use_structured_name) 
   };
   run(root, {}, Shared::each_path, enter, [](const Layer&) {});
   return StateDict(std::move(entries));
+}
+
+std::vector<std::pair<std::string, Generator*>> detail::LayerWalk::generators(const Layer& root) {
+  std::vector<std::pair<std::string, Generator*>> found;
+  run(root, {}, [&](const std::string& path, const Layer& layer) {
+    for (const NamedGenerator& entry : layer.generators_) found.emplace_back(join(path, entry.name), entry.generator);
+  });
+  return found;
 }
 
 StateDict Layer::state_dict(StateDictOptions options) const {

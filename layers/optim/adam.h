@@ -45,7 +45,7 @@ class DYGRAD_API Adam : public Optimizer {
     AdamEpsilon epsilon_form = AdamEpsilon::corrected;
     Regularizer regularization{};
     GradientClip grad_clip{};
-    bool advance_schedule = false;  ///< advance the schedule after each update, as Paddle 1.8; else the user does
+    bool advance_schedule = false;  ///< advance the schedule in each step(), as Paddle 1.8; else the user does
   };
   explicit Adam(std::vector<Parameter> parameters);
   Adam(std::vector<Parameter> parameters, Options options);
@@ -71,7 +71,7 @@ class DYGRAD_API AdamW : public Optimizer {
     /// Which parameters decay, by name; all if empty.
     std::function<bool(const std::string& name)> apply_decay_param_fun{};
     GradientClip grad_clip{};
-    bool advance_schedule = false;  ///< advance the schedule after each update, as Paddle 1.8; else the user does
+    bool advance_schedule = false;  ///< advance the schedule in each step(), as Paddle 1.8; else the user does
   };
   explicit AdamW(std::vector<Parameter> parameters);
   AdamW(std::vector<Parameter> parameters, Options options);

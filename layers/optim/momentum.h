@@ -18,7 +18,7 @@ class DYGRAD_API Momentum : public Optimizer {
     bool use_nesterov = false;
     Regularizer regularization{};
     GradientClip grad_clip{};
-    bool advance_schedule = false;  ///< advance the schedule after each update, as Paddle 1.8; else the user does
+    bool advance_schedule = false;  ///< advance the schedule in each step(), as Paddle 1.8; else the user does
   };
   explicit Momentum(std::vector<Parameter> parameters);
   Momentum(std::vector<Parameter> parameters, Options options);

@@ -10,6 +10,7 @@
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/kernels/elementwise.h>
+#include <dygrad/core/simd/vectorize.h>
 #include <dygrad/layers/optim/detail/gradient_norm.h>
 #include <dygrad/layers/support/memory_ranges.h>
 #include <dygrad/layers/support/number_range.h>
@@ -86,7 +87,9 @@ Optimizer::Optimizer(std::string name, std::vector<Parameter> parameters, Settin
       accumulators_(std::move(accumulators)),
       slots_(parameters_.size()) {
   if (parameters_.empty()) {
-    throw InvalidArgument(Message(name_, "there are no parameters to update.").fix("pass model.parameters()"));
+    throw InvalidArgument(Message(name_, "there are no parameters to update.")
+                              .fix("pass model.parameters(); a model of your own registers its layers and parameters in "
+                                   "its constructor, by register_layer and register_parameter"));
   }
   std::unordered_set<const TensorImpl*> seen;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -121,6 +124,7 @@ detail::MemoryRanges Optimizer::written_memory() const {
 }
 
 std::vector<PendingUpdate> Optimizer::prepare() const {
+  (void)kernel::instruction_set();  // throws where its variable has an unknown value, and update() must not
   const detail::MemoryRanges written = written_memory();
   std::vector<PendingUpdate> pending;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {

@@ -74,13 +74,16 @@ class DYGRAD_API Optimizer {
   void clear_gradients(bool set_to_zero = false);
   void clear_grad() { clear_gradients(); }
 
+  /// Of the update rule: "Adam".
+  const std::string& name() const { return name_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
   /// Throws InvalidArgument if a schedule gives a rate that is negative or not finite.
   double get_lr() const { return settings_.learning_rate.value(); }
   double current_step_lr() const { return get_lr(); }
   /// Throws InvalidArgument if a schedule drives the rate, or the value is negative or not finite.
   void set_lr(double value);
-  /// Updates so far.
+  /// Calls of step() and minimize() so far, also those that found no gradient. A parameter's own count, which an update
+  /// rule sees, moves with its updates only.
   std::int64_t global_step() const { return global_step_; }
 
   /// Everything that a resumed run needs to go on bit by bit: "global_step", "learning_rate" or "schedule", and for

@@ -66,6 +66,11 @@ class StateCheck {
     if (tensor && !(tensor->item() >= 0 && std::isfinite(tensor->item())))
       mismatch(name, fmt::format("expected a finite number >= 0, got {}", tensor->item()));
   }
+  /// Reports that the state has `other` in the place of what was expected.
+  void mismatch_with(const std::string& other, const std::string& name, const std::string& problem) {
+    used_.insert(other);
+    mismatch(name, problem);
+  }
   void expect_schedule(const std::string& name, const Schedule& schedule) {
     const Tensor* tensor = expect(name, DType::float64, Shape(static_cast<std::int64_t>(schedule.state().size())));
     if (!tensor) return;
@@ -126,8 +131,18 @@ LoadReport Optimizer::compare_dict(const StateDict& state) const {
   return detail::with_out_of_memory(name_, [&] {
     StateCheck check(state);
     check.expect_count("global_step", 0);
-    if (const Schedule* schedule = settings_.learning_rate.schedule()) check.expect_schedule("schedule", *schedule);
-    else check.expect_rate("learning_rate");
+    const Schedule* schedule = settings_.learning_rate.schedule();
+    const bool has_schedule = check.has("schedule"), has_rate = check.has("learning_rate");
+    if (schedule && has_rate && !has_schedule) {
+      check.mismatch_with("learning_rate", "schedule",
+                          fmt::format("expected the state of {}, got a rate without schedule", schedule->name()));
+    } else if (schedule) {
+      check.expect_schedule("schedule", *schedule);
+    } else if (has_schedule && !has_rate) {
+      check.mismatch_with("schedule", "learning_rate", "expected a rate without schedule, got the state of a schedule");
+    } else {
+      check.expect_rate("learning_rate");
+    }
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       const bool started = check.has(key(i, "step")) || std::ranges::any_of(accumulators_, [&](const Accumulator& a) {
                              return check.has(key(i, a.name));

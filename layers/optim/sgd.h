@@ -14,7 +14,7 @@ class DYGRAD_API SGD : public Optimizer {
     LearningRate learning_rate = 0.001;
     Regularizer regularization{};
     GradientClip grad_clip{};
-    bool advance_schedule = false;  ///< advance the schedule after each update, as Paddle 1.8; else the user does
+    bool advance_schedule = false;  ///< advance the schedule in each step(), as Paddle 1.8; else the user does
   };
   explicit SGD(std::vector<Parameter> parameters);
   SGD(std::vector<Parameter> parameters, Options options);

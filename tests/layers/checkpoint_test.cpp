@@ -5,9 +5,12 @@
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
+#include <dygrad/layers/containers/sequential.h>
+#include <dygrad/layers/dropout.h>
 #include <dygrad/layers/linear.h>
 #include <dygrad/layers/optim/adam.h>
 #include <dygrad/layers/optim/momentum.h>
+#include <dygrad/layers/optim/schedules.h>
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/temporary_folder.h>
 
@@ -49,6 +52,79 @@ TEST_CASE("training resumed from a checkpoint is the same training") {
   resumed.train(4);
   CHECK(resumed.model.weight.to_vector<float>() == straight.model.weight.to_vector<float>());
   CHECK(resumed.adam.global_step() == 7);
+}
+
+TEST_CASE("training with dropout resumed from a checkpoint draws the same masks") {
+  const TemporaryFolder folder;
+  const auto make = [](std::uint64_t seed) {
+    const auto net = std::make_shared<Sequential>();
+    net->append<Linear>({.input_dim = 3, .output_dim = 8});
+    net->append("drop", make_layer<Dropout>({.seed = seed}));
+    net->append<Linear>({.input_dim = 8, .output_dim = 2});
+    return net;
+  };
+  for (const std::uint64_t seed : {7, 0}) {  // of its own, or the default generator's
+    const auto net = make(seed), resumed = make(seed == 0 ? 0 : 99);
+    Adam adam(net->parameters()), other(resumed->parameters());
+    const auto train = [](Sequential& model, Adam& optimizer) {
+      optimizer.clear_gradients();
+      square(model(ones({4, 3}))).sum().backward();
+      optimizer.step();
+    };
+    train(*net, adam);
+    save_checkpoint(folder.file("run"), *net, adam);
+    for (int i = 0; i < 3; ++i) train(*net, adam);
+    manual_seed(123);
+    load_checkpoint(folder.file("run"), *resumed, other);
+    for (int i = 0; i < 3; ++i) train(*resumed, other);
+    for (const auto& [name, tensor] : net->state_dict())
+      CHECK(resumed->state_dict().at(name).to_vector<float>() == tensor.to_vector<float>());
+  }
+}
+
+TEST_CASE("generators of a checkpoint are checked, and may be missing altogether") {
+  const TemporaryFolder folder;
+  Sequential net{{"linear", make_layer<Linear>({.input_dim = 3, .output_dim = 2})},
+                 {"drop", make_layer<Dropout>({.seed = 7})}};
+  Adam adam(net.parameters());
+  save_checkpoint(folder.file("run"), net, adam);
+  const StateDict saved = load_state(folder.file("run")).state;
+  CHECK(saved.contains("generator.default"));
+  CHECK(saved.contains("generator.model.drop.generator"));
+  const Generator::State before = default_generator().state();
+  const auto load_without = [&](std::initializer_list<const char*> names) {
+    StateDict state = saved;
+    for (const char* name : names) state.erase(name);
+    save_state(folder.file("changed"), state);
+    load_checkpoint(folder.file("changed"), net, adam);
+  };
+  CHECK_THROWS_MATCHES(load_without({"generator.model.drop.generator"}), InvalidArgument,
+                       Says("load_checkpoint", "missing generator.model.drop.generator"));
+  manual_seed(5);
+  load_without({"generator.default", "generator.model.drop.generator"});  // as checkpoints once were
+  CHECK(default_generator().state() == Generator::State{5, 0});
+  load_without({});
+  CHECK(default_generator().state() == before);
+}
+
+TEST_CASE("errors of loading say which loader to use, and which optimizer") {
+  const TemporaryFolder folder;
+  Run run;
+  run.train(1);
+  save_checkpoint(folder.file("run"), run.model, run.adam);
+  CHECK_THROWS_MATCHES(load_state(folder.file("run"), run.model), InvalidArgument,
+                       Says("load_state", "the file is a checkpoint", "fix: use load_checkpoint"));
+  Momentum momentum(run.model.parameters());
+  CHECK_THROWS_MATCHES(load_checkpoint(folder.file("run"), run.model, momentum), InvalidArgument,
+                       Says("the state does not fit Momentum"));
+  Adam driven(run.model.parameters(), {.learning_rate = ExponentialDecay{.learning_rate = 0.1, .decay_rate = 0.5}});
+  CHECK_THROWS_MATCHES(load_checkpoint(folder.file("run"), run.model, driven), InvalidArgument,
+                       Says("optimizer.schedule: expected the state of", "got a rate without schedule") &&
+                           !Says("missing") && !Says("unexpected"));
+  save_checkpoint(folder.file("driven"), run.model, driven);
+  CHECK_THROWS_MATCHES(load_checkpoint(folder.file("driven"), run.model, run.adam), InvalidArgument,
+                       Says("optimizer.learning_rate: expected a rate without schedule", "got the state of a schedule") &&
+                           !Says("missing") && !Says("unexpected"));
 }
 
 TEST_CASE("a checkpoint that does not fit changes nothing") {

@@ -1,4 +1,4 @@
-// LayerWalk: the one walk over a layer and all below it. For Layer's .cpp files.
+// LayerWalk: the one walk over a layer and all below it. For Layer's and checkpoints' .cpp files.
 #pragma once
 
 #include <cstdint>
@@ -84,6 +84,8 @@ struct LayerWalk {
   }
 
   static StateDict state(const Layer& root, bool use_structured_name);
+  /// By path, each once.
+  static std::vector<std::pair<std::string, Generator*>> generators(const Layer& root);
 
  private:
   static const Tensor& tensor_of(const NamedParameter& entry) { return *entry.parameter; }

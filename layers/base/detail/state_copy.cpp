@@ -2,6 +2,7 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/simd/vectorize.h>
 #include <dygrad/layers/support/memory_ranges.h>
 
 namespace dygrad::detail {
@@ -35,6 +36,7 @@ LoadReport compare_states(const StateDict& own, const StateDict& given) {
 }
 
 StateCopy::StateCopy(const StateDict& own, const StateDict& given) {
+  (void)kernel::instruction_set();  // throws where its variable has an unknown value, and commit() must not
   MemoryRanges written;
   for (const auto& [name, place] : own) written.add(place);
   written.sort();
