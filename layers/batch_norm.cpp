@@ -3,9 +3,9 @@
 #include <utility>
 
 #include <dygrad/autograd/ops/reduce/norm.h>
-#include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/layers/base/detail/input_check.h>
 #include <dygrad/layers/base/detail/options_check.h>
 #include <dygrad/layers/init/distributions.h>
 #include <dygrad/layers/support/number_range.h>
@@ -25,6 +25,21 @@ const BatchNorm::Options& checked(const BatchNorm::Options& o) {
                fmt::format("{}", o.epsilon));
   }
   return o;
+}
+
+void check_channels(const Tensor& x, const BatchNorm::Options& o) {
+  if (x.rank() != 2 && x.rank() != 4) return;  // the op's error
+  const bool channels_last = o.data_format == DataFormat::NHWC && x.rank() == 4;
+  const int axis = channels_last ? 3 : 1, other = channels_last ? 1 : x.rank() - 1;
+  if (x.dim(axis) == o.num_channels) return;
+  const std::string remake = fmt::format("construct the layer with num_channels = {}", x.dim(axis));
+  const std::string turn =
+      fmt::format("construct the layer with data_format = \"{}\"", channels_last ? "NCHW" : "NHWC");
+  throw ShapeError(Message("batch_norm", "x does not fit num_channels.")
+                       .line("x {}, data_format {}", x.shape(), channels_last ? "NHWC" : "NCHW")
+                       .expected("num_channels = {} in dimension {}", o.num_channels, axis)
+                       .got("{}", x.dim(axis))
+                       .fix("{}", x.dim(other) == o.num_channels ? turn : remake));
 }
 
 /// moving = momentum * moving + (1 - momentum) * batch, for both or, if they do not fit, neither. What has no weight in
@@ -84,11 +99,10 @@ bool BatchNorm::uses_batch() const {
 
 Tensor BatchNorm::forward(const Tensor& x) {
   return with_name([&] {
-    const bool channels_last = options_.data_format == DataFormat::NHWC && x.rank() == 4;
-    const Tensor input = channels_last ? permute(x, {0, 3, 1, 2}) : x;
+    check_channels(x, options_);
+    detail::check_input_dtype("batch_norm", x, weight);
     BatchStatistics batch;
-    Tensor y = normalize(input, batch);
-    if (channels_last) y = permute(y, {0, 2, 3, 1});
+    Tensor y = detail::in_nchw(x, options_.data_format, [&](const Tensor& image) { return normalize(image, batch); });
     if (act_ && !fused_) y = act_(y);
     // Last, so that a pass that fails leaves them; an empty batch shows nothing.
     if (batch.mean.defined() && x.num_elements() > 0) update_moving(mean, variance, batch, options_.momentum);

@@ -6,6 +6,7 @@
 #include <dygrad/autograd/ops/matmul.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/layers/base/detail/input_check.h>
 #include <dygrad/layers/base/detail/options_check.h>
 
 namespace dygrad {
@@ -46,6 +47,7 @@ Tensor Linear::forward(const Tensor& x) {
                            .got("{}", x.rank() < 1 ? std::string("a tensor of rank 0") : fmt::format("{}", x.dim(-1)))
                            .fix("construct the layer with input_dim = x.shape[-1], or reshape x"));
     }
+    detail::check_input_dtype("linear", x, weight);
     Tensor y = matmul(x, weight);
     if (bias.defined()) y = y + bias;
     return act_ ? act_(y) : y;

@@ -3,9 +3,9 @@
 #include <utility>
 
 #include <dygrad/autograd/ops/pool/pool.h>
-#include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/layers/base/detail/input_check.h>
 #include <dygrad/layers/base/detail/options_check.h>
 
 namespace dygrad {
@@ -29,25 +29,25 @@ Pool2D::Pool2D(Options options) : options_(std::move(options)) {
 Tensor Pool2D::forward(const Tensor& x) {
   return with_name([&] {
     const Options& o = options_;
-    const bool channels_last = o.data_format == DataFormat::NHWC && x.rank() == 4;
-    const Tensor input = channels_last ? permute(x, {0, 3, 1, 2}) : x;
-    Pool2DOptions op{.size = {o.pool_size.h, o.pool_size.w},
-                     .stride = {o.pool_stride.h, o.pool_stride.w},
-                     .padding = {o.pool_padding.h, o.pool_padding.w},
+    Pool2DOptions op{.size = o.pool_size,
+                     .stride = o.pool_stride,
+                     .padding = o.pool_padding,
                      .ceil_mode = o.ceil_mode,
                      .exclusive = o.exclusive};
     if (o.global_pooling) {
-      if (input.rank() != 4) {
+      if (x.rank() != 4) {
         throw ShapeError(
             Message("Pool2D", "the input is not a batch of images.")
                 .expected("x of rank 4 ({})", o.data_format == DataFormat::NHWC ? "N, H, W, C" : "N, C, H, W")
-                .got("{}", input.shape())
+                .got("{}", x.shape())
                 .fix("reshape it; a single image needs a batch extent of 1"));
       }
-      op = {.size = {input.dim(2), input.dim(3)}};
+      const int h = o.data_format == DataFormat::NHWC ? 1 : 2;
+      op = {.size = {x.dim(h), x.dim(h + 1)}};
     }
-    const Tensor y = o.pool_type == "max" ? max_pool2d(input, op) : avg_pool2d(input, op);
-    return channels_last ? permute(y, {0, 2, 3, 1}) : y;
+    return detail::in_nchw(x, o.data_format, [&](const Tensor& image) {
+      return o.pool_type == "max" ? max_pool2d(image, op) : avg_pool2d(image, op);
+    });
   });
 }
 

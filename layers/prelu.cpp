@@ -2,9 +2,11 @@
 
 #include <utility>
 
-#include <dygrad/autograd/ops/elementwise/activation.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/layers/base/detail/input_check.h>
 #include <dygrad/layers/base/detail/options_check.h>
 #include <dygrad/layers/init/distributions.h>
 
@@ -68,10 +70,13 @@ PRelu::PRelu(Options options) : Layer({}, checked(options).dtype), options_(std:
 Tensor PRelu::forward(const Tensor& x) {
   return with_name([&] {
     check_input(x, options_);
+    detail::check_input_dtype("prelu", x, weight);
     // Broadcasting adds extents in front only, and would give a number a shape of [1].
     const bool fits = options_.mode == "channel" ? x.rank() == 4 : options_.mode == "element" || x.rank() > 0;
     const Tensor slope = fits ? static_cast<const Tensor&>(weight) : weight.reshape(slope_shape(x, options_));
-    return relu(x) - slope * relu(-x);
+    // The product sees no x that it does not belong to: 0 times infinity would be NaN in the weight's gradient.
+    const Tensor is_positive = x > 0;
+    return where(is_positive, x, slope * where(is_positive, zeros_like(x), x));
   });
 }
 

@@ -8,7 +8,7 @@
 
 namespace dygrad {
 
-/// y = max(0, x) + weight * min(0, x).
+/// y = x > 0 ? x : weight * x; at 0 the derivative is the weight.
 /// weight: [1] for mode "all", x of any shape; [1, channel, 1, 1] for "channel", x [N, channel, ...]; [1, input_shape
 /// without its first extent] for "element", x of input_shape with any first extent. Initial value 1.
 /// Throws at construction: InvalidArgument for another mode, channel < 1 for "channel", an input_shape of rank 0 for

@@ -1,7 +1,9 @@
 // Conv2D, Linear, Pool2D, Dropout, Flatten, PRelu and the activation layers.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
@@ -153,6 +155,36 @@ TEST_CASE("PRelu learns the slope of its negative side") {
   CHECK(PRelu({.mode = "element", .input_shape = {8, 2, 4}}).weight.shape() == Shape{1, 2, 4});
   CHECK(PRelu().weight.item() == 1);
   CHECK_THROWS_MATCHES(PRelu({.mode = "both"}), InvalidArgument, Says("PRelu", "\"both\""));
+}
+
+TEST_CASE("PRelu's derivative at 0 is its slope, and NaN and infinity go through") {
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::nan("");
+  PRelu layer({.dtype = float64});
+  layer.weight.fill(0.5);
+  Tensor x = tensor({0., -0., 2., -2., infinity}, float64);
+  x.set_stop_gradient(false);
+  const Tensor y = layer(x);
+  CHECK(values(y) == Values{0, 0, 2, -1, infinity});
+  CHECK(std::isnan(layer(tensor({nan}, float64)).item()));
+  y.backward();
+  CHECK(values(x.grad()) == Values{0.5, 0.5, 1, 0.5, 1});
+  CHECK(layer.weight.grad().item() == -2);
+}
+
+TEST_CASE("PRelu's mixed second derivative is 1 up to 0, and 0 beyond") {
+  PRelu layer({.dtype = float64});
+  Tensor x = tensor({-1., 0., 2.}, float64);
+  x.set_stop_gradient(false);
+  const Tensor g = grad({layer(x).sum()}, {x}, {.create_graph = true})[0];
+  CHECK(values(g) == Values{1, 1, 1});
+  CHECK(grad({g.sum()}, {layer.weight})[0].item() == 2);
+}
+
+TEST_CASE("layers of another dtype than their input say how to choose it") {
+  const auto says = Says("x float32, weight float64", "x.to(dygrad::float64)", ".dtype = dygrad::float32");
+  CHECK_THROWS_MATCHES(Linear({.input_dim = 2, .output_dim = 1, .dtype = float64})(ones({3, 2})), DtypeError,
+                       Says("linear") && says);
+  CHECK_THROWS_MATCHES(PRelu({.dtype = float64})(ones({3, 2})), DtypeError, Says("prelu") && says);
 }
 
 TEST_CASE("PRelu takes the shapes that its mode means") {

@@ -85,7 +85,7 @@ TEST_CASE("LayerList holds layers but is no function") {
   CHECK(x.item() == 720);
   CHECK(blocks.parameters().size() == 5);
   CHECK(blocks.slice(-2, 9).size() == 2);
-  CHECK_THROWS_MATCHES(blocks(x), Error, Says("not implemented"));
+  CHECK_THROWS_MATCHES(blocks(x), Error, Says("LayerList", "no forward of its own", "fix: call its elements"));
 }
 
 TEST_CASE("ParameterList names parameters by position") {
