@@ -54,11 +54,11 @@ class Reduction {
     const std::int64_t grain = std::max<std::int64_t>(kElementwiseGrain / (together * length), 1);
     parallel_for(outer.count() * groups, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t number = begin; number < end; ++number) {
-        const ReductionDims::Place place = outer.locate(number / groups);
+        const ReductionDims::Offsets at = outer.locate(number / groups);
         const std::int64_t first = number % groups * together;
         kernels_.fold_lines(
-            {element(place.in + first * lines.step), std::min(together, lines.extent - first), lines.step, length},
-            result(place.out + first * lines.out_step), lines.out_step);
+            {element(at.in + first * lines.step), std::min(together, lines.extent - first), lines.step, length},
+            result(at.out + first * lines.out_step), lines.out_step);
       }
     });
   }

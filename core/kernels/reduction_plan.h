@@ -1,4 +1,4 @@
-// How a reduction walks its tensor: dimensions split into kept and reduced ones, sorted and merged. For reduction.cpp.
+// How a reduction walks its tensor: dimensions split into kept and reduced ones, sorted and merged.
 #pragma once
 
 #include <algorithm>
@@ -60,19 +60,19 @@ class ReductionDims {
     for (int i = 0; i < size_; ++i) product *= dims_[static_cast<std::size_t>(i)].extent;
     return product;
   }
-  struct Place {
+  struct Offsets {
     std::int64_t in = 0, out = 0;
   };
-  Place locate(std::int64_t index) const {
-    Place place;
+  Offsets locate(std::int64_t index) const {
+    Offsets offsets;
     for (int i = size_ - 1; i >= 0; --i) {
       const ReductionDim& dim = dims_[static_cast<std::size_t>(i)];
       const std::int64_t k = i == 0 ? index : index % dim.extent;
       index /= dim.extent;
-      place.in += k * dim.step;
-      place.out += k * dim.out_step;
+      offsets.in += k * dim.step;
+      offsets.out += k * dim.out_step;
     }
-    return place;
+    return offsets;
   }
   static std::int64_t sparsity(const ReductionDim& dim) {
     return dim.step == 0 ? std::numeric_limits<std::int64_t>::max() : std::abs(dim.step);

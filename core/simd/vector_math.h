@@ -1,5 +1,5 @@
 // Elementary functions without branches, tables or calls, so that loops over them become vector code: what the kernels
-// of exp, log, tanh and their relatives are made of. float32 and float64. For the library's own .cpp files.
+// of exp, log, tanh and their relatives are made of. float32 and float64.
 //
 // Note [Vector functions]
 // Each is the textbook scheme: bring the argument near zero with steps that are exact, evaluate a polynomial there,
@@ -26,18 +26,18 @@ namespace detail {
 
 /// What depends on the format of the number.
 template <class T>
-struct Real;
+struct FloatTraits;
 
 template <>
-struct Real<float> {
+struct FloatTraits<float> {
   using Bits = std::uint32_t;
   static constexpr int kMantissaBits = 23;
   static constexpr Bits kBias = 127;
-  static constexpr float kToWhole = 0x1.8p23f;           // adding this leaves the nearest whole number in the last bits
+  static constexpr float kShifter = 0x1.8p23f;           // adding this leaves the nearest whole number in the last bits
   static constexpr float kLn2High = 0.693145752f;        // 15 bits after the point: exact times any exponent
   static constexpr float kLn2Low = 1.42860677e-6f;       // log(2) less that
   static constexpr float kExpLow = -104, kExpHigh = 89;  // beyond: 0, infinity
-  static constexpr float kOneLost = 20;                  // beyond: 1 is nothing to e^x, nor is e^-x to 1
+  static constexpr float kSaturation = 20;               // beyond: 1 is nothing to e^x, nor is e^-x to 1
   // (e^r - 1 - r) / r^2 on |r| <= log(2) / 2; times r^2 right to 2^-28.
   static constexpr float kExp[] = {5.0e-1f, 1.666651219e-1f, 4.166618735e-2f, 8.369598538e-3f, 1.395169762e-3f};
   // (x - tanh(x)) / x^3 in x^2 for |x| <= 1, right to 2^-27.
@@ -50,15 +50,15 @@ struct Real<float> {
 };
 
 template <>
-struct Real<double> {
+struct FloatTraits<double> {
   using Bits = std::uint64_t;
   static constexpr int kMantissaBits = 52;
   static constexpr Bits kBias = 1023;
-  static constexpr double kToWhole = 0x1.8p52;
+  static constexpr double kShifter = 0x1.8p52;
   static constexpr double kLn2High = 6.93147180559662956512e-1;  // 41 bits after the point
   static constexpr double kLn2Low = 2.82352905630315771031e-13;
   static constexpr double kExpLow = -746, kExpHigh = 710;
-  static constexpr double kOneLost = 40;
+  static constexpr double kSaturation = 40;
   static constexpr double kExp[] = {5.00000000000000000e-01, 1.66666666666666852e-01, 4.16666666666667337e-02,
                                     8.33333333331538056e-03, 1.38888888888560229e-03, 1.98412699004517487e-04,
                                     2.48015873779939357e-05, 2.75572308243074105e-06, 2.75572300182200867e-07,
@@ -92,41 +92,42 @@ DYGRAD_INLINE T polynomial(T x, const T (&c)[N]) {
   (std::make_index_sequence<kPairs - 1>());
 }
 
-/// x = n log(2) + (high - low), n whole, |high - low| <= log(2) / 2, low below a unit in the last place of x.
+/// Range reduction of exp (Cody and Waite): x = n log(2) + (high - low), n whole, |high - low| <= log(2) / 2, low below
+/// a unit in the last place of x.
 /// With that e^x = 2^n (1 + high + tail()).
 template <class T>
-struct Halving {
-  using R = Real<T>;
+struct ExpReduction {
+  using R = FloatTraits<T>;
   using Bits = typename R::Bits;
   T n;
   T high, low;   // high is exact
-  Bits counted;  // ends in the bits of n + offset
+  Bits biased;   // ends in the bits of n + offset
 
-  DYGRAD_INLINE Halving(T x, int offset) {
-    const T to_whole = R::kToWhole + static_cast<T>(offset), shifted = x * std::numbers::log2e_v<T> + to_whole;
-    n = shifted - to_whole;
+  DYGRAD_INLINE ExpReduction(T x, int offset) {
+    const T shifter = R::kShifter + static_cast<T>(offset), shifted = x * std::numbers::log2e_v<T> + shifter;
+    n = shifted - shifter;
     high = x - n * R::kLn2High;
     low = n * R::kLn2Low;
-    counted = std::bit_cast<Bits>(shifted);
+    biased = std::bit_cast<Bits>(shifted);
   }
   DYGRAD_INLINE T tail() const {
     const T r = high - low;
     return (r * r) * polynomial(r, R::kExp) - low;
   }
   /// 2^(n + offset - kBias): the exponent is what the shift leaves.
-  DYGRAD_INLINE T power() const { return std::bit_cast<T>(counted << R::kMantissaBits); }
+  DYGRAD_INLINE T power() const { return std::bit_cast<T>(biased << R::kMantissaBits); }
 };
 
-/// For the offset of a `scaled` Halving.
+/// For the offset of a `scaled` ExpReduction.
 template <class T>
-inline constexpr int kTwoSteps = 2 * static_cast<int>(Real<T>::kBias);
+inline constexpr int kTwoSteps = 2 * static_cast<int>(FloatTraits<T>::kBias);
 
 /// y * 2^n, in two steps that each stay in range.
 template <class T>
-DYGRAD_INLINE T scaled(T y, const Halving<T>& h) {
-  using R = Real<T>;
-  const auto half = h.counted >> 1;
-  return y * std::bit_cast<T>(half << R::kMantissaBits) * std::bit_cast<T>((h.counted - half) << R::kMantissaBits);
+DYGRAD_INLINE T scaled(T y, const ExpReduction<T>& h) {
+  using R = FloatTraits<T>;
+  const auto half = h.biased >> 1;
+  return y * std::bit_cast<T>(half << R::kMantissaBits) * std::bit_cast<T>((h.biased - half) << R::kMantissaBits);
 }
 
 /// y, or what a function is below `low` and above `high`; y if x is NaN. Compilers need fewer instructions to choose at
@@ -141,8 +142,8 @@ DYGRAD_INLINE T between(T x, T low, T high, T below, T y, T above) {
 
 template <class T>
 DYGRAD_INLINE T exp(T x) {
-  using R = detail::Real<T>;
-  const detail::Halving<T> h(x, detail::kTwoSteps<T>);
+  using R = detail::FloatTraits<T>;
+  const detail::ExpReduction<T> h(x, detail::kTwoSteps<T>);
   const T y = detail::scaled(1 + (h.high + h.tail()), h);
   return detail::between(x, R::kExpLow, R::kExpHigh, T(0), y, std::numeric_limits<T>::infinity());
 }
@@ -151,16 +152,16 @@ namespace detail {
 /// e^x for x <= 0, with a simpler last step: 2^n times `kUp` is neither too small nor too large.
 template <class T>
 DYGRAD_INLINE T exp_of_negative(T x) {
-  using R = Real<T>;
+  using R = FloatTraits<T>;
   constexpr typename R::Bits kUp = R::kBias / 2;
   constexpr T kDown = 1 / std::bit_cast<T>((kUp + R::kBias) << R::kMantissaBits);
-  const Halving<T> h(x < R::kExpLow ? R::kExpLow : x, kUp + R::kBias);
+  const ExpReduction<T> h(x < R::kExpLow ? R::kExpLow : x, kUp + R::kBias);
   return (1 + (h.high + h.tail())) * h.power() * kDown;
 }
 
 /// (e^x - 1) / 2, with half = 2^n / 2.
 template <class T>
-DYGRAD_INLINE T half_expm1(const Halving<T>& h, T half) {
+DYGRAD_INLINE T half_expm1(const ExpReduction<T>& h, T half) {
   return ((half - T(0.5)) + half * h.high) + half * h.tail();
 }
 }  // namespace detail
@@ -168,24 +169,24 @@ DYGRAD_INLINE T half_expm1(const Halving<T>& h, T half) {
 /// e^x - 1.
 template <class T>
 DYGRAD_INLINE T expm1(T x) {
-  using R = detail::Real<T>;
-  const detail::Halving<T> h(x, detail::kTwoSteps<T>);
+  using R = detail::FloatTraits<T>;
+  const detail::ExpReduction<T> h(x, detail::kTwoSteps<T>);
   T y = 2 * detail::half_expm1(h, detail::scaled(T(0.5), h));
   // Near zero nothing must be lost to halving, nor the sign of zero.
   y = h.n != 0 ? y : x == 0 ? x : h.high + h.tail();
-  return detail::between(x, -R::kOneLost, R::kExpHigh, T(-1), y, std::numeric_limits<T>::infinity());
+  return detail::between(x, -R::kSaturation, R::kExpHigh, T(-1), y, std::numeric_limits<T>::infinity());
 }
 
 namespace detail {
 
-/// x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), for finite x > 0.
+/// Range reduction of log, as by frexp: x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), for finite x > 0.
 template <class T>
-struct Factors {
-  using R = Real<T>;
+struct LogReduction {
+  using R = FloatTraits<T>;
   using Bits = typename R::Bits;
   T k, f;
 
-  DYGRAD_INLINE Factors(T x, bool normal) {
+  DYGRAD_INLINE LogReduction(T x, bool normal) {
     constexpr Bits kSqrtHalf = std::bit_cast<Bits>(std::numbers::sqrt2_v<T> / 2);
     constexpr Bits kExponents = R::kBias << R::kMantissaBits;  // keeps differences of exponents positive
     constexpr T kWhole = T(Bits(1) << R::kMantissaBits);       // its last bits count whole numbers
@@ -201,8 +202,8 @@ struct Factors {
 /// log(x) + correction, where x is finite, positive, perhaps known not to be subnormal, and the correction is small.
 template <class T>
 DYGRAD_INLINE T finite_log(T x, T correction, bool normal = false) {
-  using R = Real<T>;
-  const Factors<T> of(x, normal);
+  using R = FloatTraits<T>;
+  const LogReduction<T> of(x, normal);
   const T f = of.f, half_square = T(0.5) * f * f;
   T rest;  // log(1 + f) = f - half_square + rest
   if constexpr (std::is_same_v<T, float>) {
@@ -242,31 +243,31 @@ DYGRAD_INLINE T log1p(T x) {
 /// for y, but not for y = t - t * y.
 template <class T>
 DYGRAD_INLINE T tanh(T x) {
-  using R = detail::Real<T>;
+  using R = detail::FloatTraits<T>;
   const T z = 2 * std::abs(x);
-  const detail::Halving<T> h(z, R::kBias - 1);
+  const detail::ExpReduction<T> h(z, R::kBias - 1);
   const T t = detail::half_expm1(h, h.power());
   const T ratio = t / (1 + t), y = t < T(0.5) ? t - t * ratio : ratio;
-  return std::copysign(z > R::kOneLost ? 1 : y, x);
+  return std::copysign(z > R::kSaturation ? 1 : y, x);
 }
 
 /// x - tanh(x); near zero, where that cancels, a polynomial.
 template <class T>
 DYGRAD_INLINE T tanh_shrink(T x) {
-  const T xx = x * x, near_zero = x * xx * detail::polynomial(xx, detail::Real<T>::kTanhShrink);
+  const T xx = x * x, near_zero = x * xx * detail::polynomial(xx, detail::FloatTraits<T>::kTanhShrink);
   return std::abs(x) < 1 ? near_zero : x - tanh(x);
 }
 
 /// y = 1 / (1 + e^-x), all times 2^-kUp to keep it in range. 1 + 2^n is rounded only if n is large, and then put right.
 template <class T>
 DYGRAD_INLINE T sigmoid(T x) {
-  using R = detail::Real<T>;
+  using R = detail::FloatTraits<T>;
   constexpr typename R::Bits kUp = R::kBias / 2;
   constexpr T kOne = 1 / std::bit_cast<T>((kUp + R::kBias) << R::kMantissaBits);
-  const detail::Halving<T> h(-x, R::kBias - kUp);
+  const detail::ExpReduction<T> h(-x, R::kBias - kUp);
   const T power = h.power(), sum = power + kOne, lost = kOne - (sum - power);
   const T y = kOne / (sum + (lost + power * (h.high + h.tail())));
-  return detail::between(x, R::kExpLow, R::kOneLost, T(0), y, T(1));
+  return detail::between(x, R::kExpLow, R::kSaturation, T(0), y, T(1));
 }
 
 /// sigmoid and its derivative. With e = e^-|x| that is e / (1 + e)^2, which keeps its digits where 1 - sigmoid(x) has
@@ -324,7 +325,7 @@ inline double erf(double x) { return std::erf(x); }
 /// e^-r is a polynomial.
 template <class T>
 DYGRAD_INLINE T exp_of_square(T x, T factor = 1) {
-  using R = detail::Real<T>;
+  using R = detail::FloatTraits<T>;
   using Bits = typename R::Bits;
   constexpr Bits kHalf = Bits(1) << (R::kMantissaBits / 2), kUpper = ~(2 * kHalf - 1);
   x = std::abs(x) > 40 ? 40 : x;

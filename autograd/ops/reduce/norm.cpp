@@ -29,7 +29,7 @@ Axes pixel_axes(const Tensor& x) { return x.rank() == 2 ? Axes{0} : Axes{0, 2, 3
 
 /// [C] as [1, C] or [1, C, 1, 1], ready to broadcast.
 Shape channel_shape(const Tensor& x) { return kernel::reduced_shape(x.shape(), pixel_axes(x)); }
-Tensor per_channel(const Tensor& numbers, const Tensor& x) { return reshape(numbers, channel_shape(x)); }
+Tensor per_channel(const Tensor& values, const Tensor& x) { return reshape(values, channel_shape(x)); }
 
 /// x in one of the two dense orders.
 Tensor dense(const Tensor& x) { return x.is_contiguous(MemoryFormat::channels_last) ? x : kernel::contiguous(x); }
@@ -85,7 +85,7 @@ struct BatchNorm {
 
   // Note [Two ways to one gradient]
   // A pass that records gets the gradient as a formula in x, so that it can be differentiated again. Any other pass
-  // gets the same numbers from fused kernels, in a third of the time.
+  // gets the same values from fused kernels, in a third of the time.
   Grads<3> vjp(Tensor g, const Saved& saved, NeedsGrad need) const {
     return is_grad_enabled() ? recorded(g, saved[0], saved[1], need) : fused(g, saved[0], saved[1], need);
   }
@@ -133,9 +133,9 @@ struct BatchNorm {
     return grads;
   }
 
-  static void divide(const Tensor& numbers, double by) {
-    dispatch_float(numbers.dtype(), name, [&]<class T>() {
-      kernel::map_into<T, T>([d = static_cast<T>(by)](T v) { return v / d; }, numbers, numbers);
+  static void divide(const Tensor& values, double by) {
+    dispatch_float(values.dtype(), name, [&]<class T>() {
+      kernel::map_into<T, T>([d = static_cast<T>(by)](T v) { return v / d; }, values, values);
     });
   }
   /// a - b c
@@ -167,18 +167,18 @@ struct BatchNormInference {
   }
 };
 
-void check_numbers(std::string_view op, std::string_view role, const Tensor& numbers, const Tensor& x) {
-  if (numbers.dtype() != x.dtype()) {
+void check_channel_values(std::string_view op, std::string_view role, const Tensor& values, const Tensor& x) {
+  if (values.dtype() != x.dtype()) {
     throw DtypeError(Message(op, "the operands have different dtypes.")
                          .expected("{} of dtype {}, as x", role, x.dtype())
-                         .got("{}", numbers.dtype())
+                         .got("{}", values.dtype())
                          .fix("convert with to()"));
   }
-  if (numbers.shape() != Shape(x.shape()[1])) {
+  if (values.shape() != Shape(x.shape()[1])) {
     throw ShapeError(Message(op, fmt::format("{} does not fit the channels.", role))
                          .line("x {}", x.shape())
-                         .expected("{} [{}], one number per channel", role, x.shape()[1])
-                         .got("{}", numbers.shape())
+                         .expected("{} [{}], one value per channel", role, x.shape()[1])
+                         .got("{}", values.shape())
                          .fix("give one {} per channel of x, or none", role));
   }
 }
@@ -200,12 +200,12 @@ void check_image(std::string_view op, const Tensor& x, double epsilon) {
   if (epsilon > 0) detail::check_divisor(op, "epsilon", epsilon, x.dtype());
 }
 
-/// The numbers, checked, or `otherwise` for each channel.
-Tensor numbers_or(std::string_view op, std::string_view role, const Tensor& numbers, const Tensor& x,
+/// The values, checked, or `otherwise` for each channel.
+Tensor channel_values_or(std::string_view op, std::string_view role, const Tensor& values, const Tensor& x,
                   double otherwise) {
-  if (!numbers.defined()) return full(Shape(x.shape()[1]), otherwise, x.dtype());
-  check_numbers(op, role, numbers, x);
-  return numbers;
+  if (!values.defined()) return full(Shape(x.shape()[1]), otherwise, x.dtype());
+  check_channel_values(op, role, values, x);
+  return values;
 }
 
 }  // namespace
@@ -214,8 +214,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, dou
                   BatchStatistics* statistics, const FusedActivation& activation) {
   check_image(BatchNorm::name, x, epsilon);
   detail::check_activation(BatchNorm::name, activation, x.dtype());
-  const Tensor factor = numbers_or(BatchNorm::name, "scale", scale, x, 1);
-  const Tensor offset = numbers_or(BatchNorm::name, "shift", shift, x, 0);
+  const Tensor factor = channel_values_or(BatchNorm::name, "scale", scale, x, 1);
+  const Tensor offset = channel_values_or(BatchNorm::name, "shift", shift, x, 0);
   return detail::apply_activated(BatchNorm{epsilon, statistics, {}, {}, {}}, activation, x, factor, offset);
 }
 
@@ -224,15 +224,15 @@ Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& v
   constexpr std::string_view op = BatchNormInference::name;
   check_image(op, x, epsilon);
   detail::check_activation(op, activation, x.dtype());
-  check_numbers(op, "mean", mean, x);
-  check_numbers(op, "variance", variance, x);
+  check_channel_values(op, "mean", mean, x);
+  check_channel_values(op, "variance", variance, x);
   const Tensor inverse = rsqrt(variance.detach() + epsilon);
-  const Tensor offset = numbers_or(op, "shift", shift, x, 0);
-  if (scale.defined()) check_numbers(op, "scale", scale, x);
+  const Tensor offset = channel_values_or(op, "shift", shift, x, 0);
+  if (scale.defined()) check_channel_values(op, "scale", scale, x);
   // For scale's gradient, since running means change between a forward and its backward.
   const bool keeps_mean = scale.defined() && !scale.stop_gradient() && is_grad_enabled();
-  const Tensor numbers = kernel::contiguous(keeps_mean ? kernel::clone(mean) : mean.detach());
-  return detail::apply_activated(BatchNormInference{numbers}, activation, x,
+  const Tensor values = kernel::contiguous(keeps_mean ? kernel::clone(mean) : mean.detach());
+  return detail::apply_activated(BatchNormInference{values}, activation, x,
                                  scale.defined() ? inverse * scale : inverse, offset);
 }
 
