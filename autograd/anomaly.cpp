@@ -1,6 +1,5 @@
 #include <dygrad/autograd/anomaly.h>
 
-#include <cxxabi.h>
 #include <dlfcn.h>
 #include <execinfo.h>
 
@@ -12,6 +11,7 @@
 #include <dygrad/autograd/live_graphs.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/detail/demangle.h>
 #include <dygrad/core/base/detail/per_thread.h>
 #include <dygrad/core/base/out_of_memory.h>
 
@@ -27,12 +27,7 @@ std::vector<std::string>& scopes() {
 std::string describe_frame(void* address) {
   Dl_info info{};
   if (!dladdr(address, &info) || !info.dli_fname) return fmt::format("{}", address);
-  if (info.dli_sname) {
-    int status = 0;
-    const std::unique_ptr<char, void (*)(void*)> readable(
-        abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status), std::free);
-    return status == 0 ? readable.get() : info.dli_sname;
-  }
+  if (info.dli_sname) return detail::demangled(info.dli_sname);
   const auto offset = static_cast<const char*>(address) - static_cast<const char*>(info.dli_fbase);
   return fmt::format("{}(+{:#x})", info.dli_fname, offset);
 }

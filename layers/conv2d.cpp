@@ -11,18 +11,7 @@ namespace dygrad {
 namespace {
 
 const Conv2D::Options& checked(const Conv2D::Options& o) {
-  const detail::OptionsCheck check("Conv2D");
-  check.at_least("num_channels", o.num_channels, 1);
-  check.at_least("num_filters", o.num_filters, 1);
-  check.at_least("filter_size", o.filter_size, 1);
-  check.at_least("stride", o.stride, 1);
-  check.not_negative(o.padding);
-  check.at_least("dilation", o.dilation, 1);
-  check.at_least("groups", o.groups, 1);
-  check.divides(o.groups, "num_channels", o.num_channels);
-  check.divides(o.groups, "num_filters", o.num_filters);
-  check.weight_wanted(o.param_attr);
-  check.floating(o.dtype);
+  detail::OptionsCheck("Conv2D").convolution(o);
   return o;
 }
 

@@ -14,18 +14,8 @@ namespace {
 
 const Conv2DTranspose::Options& checked(const Conv2DTranspose::Options& o) {
   const detail::OptionsCheck check("Conv2DTranspose");
-  check.at_least("num_channels", o.num_channels, 1);
-  check.at_least("num_filters", o.num_filters, 1);
-  check.at_least("filter_size", o.filter_size, 1);
+  check.convolution(o);
   if (o.output_size.has_value()) check.at_least("output_size", *o.output_size, 1);
-  check.not_negative(o.padding);
-  check.at_least("stride", o.stride, 1);
-  check.at_least("dilation", o.dilation, 1);
-  check.at_least("groups", o.groups, 1);
-  check.divides(o.groups, "num_channels", o.num_channels);
-  check.divides(o.groups, "num_filters", o.num_filters);
-  check.weight_wanted(o.param_attr);
-  check.floating(o.dtype);
   check.at_least("output_padding", o.output_padding, 0);
   const Pair limit{std::max(o.stride.h, o.dilation.h), std::max(o.stride.w, o.dilation.w)};
   if (o.output_padding.h >= limit.h || o.output_padding.w >= limit.w) {

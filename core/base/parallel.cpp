@@ -73,12 +73,12 @@ int num_threads() {
 }
 
 #if defined(_OPENMP)
-detail::GrantedThreads::GrantedThreads() : told_(omp_get_max_threads()), is_dynamic_(omp_get_dynamic() != 0) {
-  if (const int granted = num_threads(); granted != told_) omp_set_num_threads(granted);
+detail::GrantedThreads::GrantedThreads() : previous_(omp_get_max_threads()), is_dynamic_(omp_get_dynamic() != 0) {
+  if (const int granted = num_threads(); granted != previous_) omp_set_num_threads(granted);
   if (is_dynamic_) omp_set_dynamic(0);
 }
 detail::GrantedThreads::~GrantedThreads() {
-  if (omp_get_max_threads() != told_) omp_set_num_threads(told_);
+  if (omp_get_max_threads() != previous_) omp_set_num_threads(previous_);
   if (is_dynamic_) omp_set_dynamic(1);
 }
 #else

@@ -44,7 +44,7 @@ class FirstException {
   std::exception_ptr exception_;
 };
 
-/// While one lives, this thread is told and granted num_threads() by the OpenMP runtime. oneDNN and BLAS ask it how
+/// While one lives, the OpenMP runtime reports num_threads() to this thread and grants them. oneDNN and BLAS ask it how
 /// many threads there are, divide their work among so many, and wait for them.
 class DYGRAD_API GrantedThreads {
  public:
@@ -54,7 +54,7 @@ class DYGRAD_API GrantedThreads {
   GrantedThreads& operator=(const GrantedThreads&) = delete;
 
  private:
-  [[maybe_unused]] int told_ = 0;  // neither is used without OpenMP
+  [[maybe_unused]] int previous_ = 0;  // neither is used without OpenMP
   [[maybe_unused]] bool is_dynamic_ = false;
 };
 

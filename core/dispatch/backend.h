@@ -1,5 +1,5 @@
 // The narrow interface behind which kernels are computed, and the choice among its implementations.
-// Ops call `select_backend(problem)`; the concrete backends live in backends/ and are listed in backends/register.cpp.
+// Ops call `compute(problem, ...)`; the concrete backends live in backends/ and are listed in backends/register.cpp.
 #pragma once
 
 #include <array>
@@ -41,9 +41,9 @@ struct Problem {
 };
 DYGRAD_API std::string_view name_of(Problem::Kind kind);
 
-/// What is done to each number of an image result before it is handed out: activation(number + bias of its channel).
+/// What is done to each element of an image result before it is returned: activation(element + bias of its channel).
 struct Epilogue {
-  Tensor bias{};  ///< one number per channel, or undefined
+  Tensor bias{};  ///< one value per channel, or undefined
   FusedActivation activation{};
 };
 
@@ -58,7 +58,7 @@ class DYGRAD_API Algorithm {
  public:
   virtual ~Algorithm() = default;
   virtual std::string_view name() const = 0;
-  /// What computes underneath, for people: the name of a vendor's implementation, or an instruction set.
+  /// What computes underneath: the name of a vendor's implementation, or an instruction set.
   virtual std::string implementation(const Problem& problem) const = 0;
   virtual bool supports(const Problem& problem) const = 0;
   /// Predicted seconds with num_threads() threads. A function of the problem alone, so that choices repeat.
@@ -77,7 +77,7 @@ class DYGRAD_API Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
-  /// Version, instruction set, threads: one line for people.
+  /// Version, instruction set, threads: in one line.
   virtual std::string description() const = 0;
   virtual std::span<const Algorithm* const> algorithms() const = 0;
 
@@ -94,8 +94,8 @@ class DYGRAD_API Backend {
 
 /// The compiled-in backends, preferred ones first; "reference" is always the last.
 DYGRAD_API std::vector<std::string_view> backend_names();
-/// Throws BackendError naming the compiled-in ones, and the CMake option of a known one that is missing; so does whatever
-/// looks for a backend while DYGRAD_BACKEND names none.
+/// Throws BackendError naming the compiled-in ones, and the CMake option of a known one that is missing; so does
+/// whatever looks for a backend while DYGRAD_BACKEND names none.
 DYGRAD_API const Backend& backend(std::string_view name);
 
 /// What computes a problem.

@@ -94,7 +94,7 @@ std::string make_header(const NamedTensors& tensors, const std::vector<std::size
   return text;
 }
 
-/// A sparse or foreign file is told before memory is taken for its header.
+/// A sparse or foreign file is refused before memory is taken for its header.
 void check_begins_with_brace(const io::InputFile& file, std::uint64_t header_bytes) {
   char first = '\0';
   if (header_bytes > 0) file.read_at(kLengthBytes, std::as_writable_bytes(std::span(&first, 1)));
@@ -133,7 +133,8 @@ SafetensorsFile load_safetensors(const std::string& path, const LoadOptions& opt
       io::fail(place, "this is no safetensors file: its header would have {} bytes, at most {} are allowed.", length,
                io::kLargestHeader);
     if (length > rest)
-      io::fail(place, "this is no safetensors file, or a part of one: its header has {} bytes, {} are there.", length, rest);
+      io::fail(place, "this is no safetensors file, or a part of one: its header has {} bytes, {} are there.", length,
+               rest);
     check_begins_with_brace(file, length);
     std::string text(static_cast<std::size_t>(length), '\0');
     file.read_at(kLengthBytes, std::as_writable_bytes(std::span(text)));

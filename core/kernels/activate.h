@@ -1,5 +1,4 @@
-// Fused activations, number by number and in place: one definition for ops and for kernels. For the library's own .cpp
-// files.
+// Fused activations, elementwise and in place: one definition for ops and for kernels.
 #pragma once
 
 #include <dygrad/core/base/fused_activation.h>

@@ -19,14 +19,14 @@ namespace {
 // Note [Pieces of channels]
 // Channels-last, a piece is some rows of up to kTileColumns channels; where channels are few, several pixels count as
 // one wide row of more, which are combined in the end. Row-major, a piece is a stretch of one plane of one channel.
-// A piece fits the first cache, so it may be looked at twice. Pieces are combined pairwise, in chunks that are the unit
+// A piece fits the L1 cache, so it may be looked at twice. Pieces are combined pairwise, in chunks that are the unit
 // of parallel work.
 constexpr std::int64_t kPieceElements = 4096;
 constexpr std::int64_t kPieceRows = 32;
 constexpr std::int64_t kChunkElements = 65536;
 constexpr std::int64_t kWideRow = 64;
 
-/// Two numbers for each of some columns, known after `count` rows.
+/// Two values for each of some columns, known after `count` rows.
 template <class T>
 struct Part {
   const T *first, *second;
@@ -148,7 +148,7 @@ struct Products {
   }
 };
 
-/// See Note [Pieces of channels]. `centre` has a number per channel.
+/// See Note [Pieces of channels]. `centre` has a value per channel.
 template <class T, class Sums>
 class ChannelReduction {
  public:

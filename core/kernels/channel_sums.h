@@ -1,12 +1,11 @@
 // Sums over each channel of an image that batch normalisation and its gradient need, several in one pass over memory.
-// For the library's own .cpp files.
 #pragma once
 
 #include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::kernel {
 
-/// Two numbers per channel, each [C].
+/// Two values per channel, each [C].
 struct ChannelPair {
   Tensor first, second;
 };

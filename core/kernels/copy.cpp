@@ -14,10 +14,6 @@ namespace {
 
 std::atomic<std::int64_t> conversions{0};
 
-bool follows_channels_last(const Tensor& x) {
-  return x.rank() == 4 && !x.is_contiguous() && x.is_contiguous(MemoryFormat::channels_last);
-}
-
 }  // namespace
 
 void copy(const Tensor& source, const Tensor& destination) {
@@ -67,8 +63,7 @@ Tensor cast(const Tensor& x, DType dtype) {
 }
 
 Tensor empty_like(const Tensor& x, DType dtype) {
-  return Tensor::empty(x.shape(), dtype,
-                       follows_channels_last(x) ? MemoryFormat::channels_last : MemoryFormat::row_major);
+  return Tensor::empty(x.shape(), dtype, x.memory_format().value_or(MemoryFormat::row_major));
 }
 
 std::int64_t layout_conversions() { return conversions.load(std::memory_order_relaxed); }

@@ -1,4 +1,4 @@
-// When a result may be written over an operand that nobody needs any more. For the library's own .cpp files.
+// When a result may be written over an operand that nobody needs any more.
 #pragma once
 
 #include <dygrad/core/kernels/copy.h>
@@ -8,7 +8,7 @@ namespace dygrad::kernel {
 /// True if nobody but the holder of `x` can see its memory, which is not borrowed, and every element has its own place.
 inline bool is_donatable(const Tensor& x) {
   return x.impl()->ref_count() == 1 && x.impl()->storage->ref_count() == 1 && !x.impl()->storage->is_borrowed() &&
-         (x.is_contiguous() || x.is_contiguous(MemoryFormat::channels_last));
+         x.memory_format().has_value();
 }
 
 /// Where to put a result of x's shape and dtype when x itself is not needed any longer: over x, or into fresh memory in

@@ -1,6 +1,6 @@
 // map: applies a scalar function to every element of one to three tensors. Ops write their forward with it:
 //   Tensor forward(const Tensor& x) { return kernel::map("exp", [](auto v) { return std::exp(v); }, x); }
-// For the library's own .cpp files; inputs must have equal shapes (broadcasting is an Expand op before this).
+// Inputs must have equal shapes (broadcasting is an Expand op before this).
 #pragma once
 
 #include <string_view>

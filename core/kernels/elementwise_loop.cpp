@@ -19,7 +19,7 @@ namespace {
 
 // Note [Tiles of strided operands]
 // After sorting and merging (StridedLoop) the two innermost dimensions are cut into tiles of rows x columns. An operand
-// whose tile is dense is used where it lies; any other is copied into a buffer in the first cache (or, if written, out
+// whose tile is dense is used where it lies; any other is copied into a buffer in the L1 cache (or, if written, out
 // of it), and a repeated one is copied once for as long as its address stays the same.
 //   Short rows (kShortRow) are joined until they fill a tile, unless rows of at least kDirectRow elements are dense and
 //   differ, as in a window of an image: then each is a stretch.
@@ -293,8 +293,7 @@ void run_elementwise(ElementwiseKernel kernel, const void* f, std::span<const El
 
 const Tensor& leading(std::span<const Tensor* const> inputs) {
   if (inputs.size() == 1) return *inputs[0];
-  const auto dense = std::ranges::find_if(
-      inputs, [](const Tensor* x) { return x->is_contiguous() || x->is_contiguous(MemoryFormat::channels_last); });
+  const auto dense = std::ranges::find_if(inputs, [](const Tensor* x) { return x->memory_format().has_value(); });
   return dense == inputs.end() ? *inputs[0] : **dense;
 }
 

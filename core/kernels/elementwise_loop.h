@@ -1,6 +1,5 @@
 // The engine of elementwise kernels: walks tensors of equal shape and any strides, and hands a kernel stretches in
-// which every operand is dense, so that one loop per function is all that needs compiling. For the library's own .cpp
-// files.
+// which every operand is dense, so that one loop per function is all that needs compiling.
 #pragma once
 
 #include <cstdint>

@@ -36,7 +36,7 @@ Tensor sum_elementwise(ElementwiseKernel kernel, const void* f, std::span<const 
     return *view::reshape(reduce_sum(values, axes), {});
   }
 
-  // Values are summed while they are in the first cache.
+  // Values are summed while they are in the L1 cache.
   const auto size = static_cast<std::int64_t>(size_of(dtype));
   const ReductionKernels& sums = sums_of(dtype);
   const std::int64_t leaves = (n + kLeafLine - 1) / kLeafLine;

@@ -1,4 +1,4 @@
-// Sums of elementwise functions without the tensor of their values: what losses need. For the library's own .cpp files.
+// Sums of elementwise functions without the tensor of their values: what losses need.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 
 namespace dygrad::kernel {
 
-/// The sum of what the kernel writes, as a number of rank 0; `operands` are what it reads. Pairwise, and cut into the
+/// The sum of what the kernel writes, as a tensor of rank 0; `operands` are what it reads. Pairwise, and cut into the
 /// same pieces whatever the number of threads.
 DYGRAD_API Tensor sum_elementwise(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands,
                                   DType dtype);

@@ -1,5 +1,5 @@
 // Reductions of strided tensors to plain values: the kernels behind sum, mean, max, min and bias gradients.
-// They know nothing of derivatives. For the library's own .cpp files.
+// They know nothing of derivatives.
 #pragma once
 
 #include <dygrad/core/tensor/tensor.h>

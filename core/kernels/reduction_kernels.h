@@ -1,10 +1,9 @@
-// The inner loops of reductions: they combine dense rows column by column, or dense lines to one number each.
-// For reduction.cpp and channel_sums.cpp.
+// The inner loops of reductions: they combine dense rows column by column, or dense lines to one value each.
 //
 // Note [How reductions add]
-// Rows are added into an array in the first cache, at most kLeafRows of them, eight at a time: a load and a store of
+// Rows are added into an array in the L1 cache, at most kLeafRows of them, eight at a time: a load and a store of
 // that array for every row would take longer than fetching the row. A line is read strictly in order, as rows of
-// kLanes. What leaves yield is combined pairwise, so that a sum of n numbers suffers about log2(n) roundings beyond
+// kLanes. What leaves yield is combined pairwise, so that a sum of n values suffers about log2(n) roundings beyond
 // those of a leaf.
 #pragma once
 
@@ -18,7 +17,7 @@
 
 namespace dygrad::kernel {
 
-inline constexpr std::int64_t kTileColumns = 1024;  // at a time: what is being added up stays in the first cache
+inline constexpr std::int64_t kTileColumns = 1024;  // at a time: what is being added up stays in the L1 cache
 inline constexpr std::int64_t kLeafRows = 16;
 inline constexpr std::int64_t kLanes = 16;
 inline constexpr std::int64_t kLeafLine = 2048;  // elements

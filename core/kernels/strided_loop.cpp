@@ -17,7 +17,7 @@ bool all_dense_alike(std::span<const Tensor* const> operands) {
   for (const Tensor* operand : operands) {
     if (!is_same_layout(first.shape(), operand->strides(), first.strides())) return false;
   }
-  return first.is_contiguous() || first.is_contiguous(MemoryFormat::channels_last);
+  return first.memory_format().has_value();
 }
 
 [[noreturn]] void fail_shapes(const Tensor& first, const Tensor& other) {

@@ -1,6 +1,5 @@
 // One loop nest over several tensors of equal shape and any strides: the order in which elementwise kernels and
 // kernels of whole lines (softmax) walk memory.
-// For the library's own .cpp files.
 #pragma once
 
 #include <array>

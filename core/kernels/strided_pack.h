@@ -1,5 +1,5 @@
 // Copies blocks of strided elements into dense rows and back, whatever the elements mean. For kernels that work on
-// dense memory only; for the library's own .cpp files.
+// dense memory only.
 #pragma once
 
 #include <cstddef>

@@ -52,12 +52,12 @@ void Storage::destroy() const noexcept {
 
 Ref<RefCounted> Storage::backend_slot() const {
   if (!has_slot_.load(std::memory_order_acquire)) return nullptr;
-  const std::scoped_lock lock(slot_lock_);
+  const std::scoped_lock lock(slot_mutex_);
   return slot_;
 }
 
 void Storage::set_backend_slot(Ref<RefCounted> slot) {
-  const std::scoped_lock lock(slot_lock_);  // goes before `slot`, and with it before what was there
+  const std::scoped_lock lock(slot_mutex_);  // goes before `slot`, and with it before what was there
   has_slot_.store(static_cast<bool>(slot), std::memory_order_release);
   std::swap(slot_, slot);
 }

@@ -55,7 +55,7 @@ class DYGRAD_API Storage final : public RefCounted {
   std::atomic<std::uint64_t> version_{0};
   Deleter* deleter_ = nullptr;  // only for borrowed memory
   Ref<RefCounted> slot_;
-  mutable Mutex slot_lock_;
+  mutable Mutex slot_mutex_;
   std::atomic<bool> has_slot_{false};
   Device device_;
 };

@@ -1,9 +1,9 @@
-// Writes that go past the caches, for results that no cache can hold. For the library's own .cpp files.
+// Writes that go past the caches, for results that no cache can hold.
 //
 // Note [Non-temporal stores]
 // An ordinary store first fetches the line it writes to, which for a large result means reading as much memory again as
 // is written, and evicts what the caches hold. Stores of whole lines that go past the caches save both. Compilers do
-// not choose them, so kernels write into a buffer in the first cache, as they do for strided results, and whole lines
+// not choose them, so kernels write into a buffer in the L1 cache, as they do for strided results, and whole lines
 // leave it from there.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace dygrad::kernel {
 
-/// Results of fewer bytes may still be in the last cache when they are read.
+/// Results of fewer bytes may still be in the last-level cache when they are read.
 inline constexpr std::size_t kNontemporalBytes = std::size_t{32} << 20;
 
 /// As memcpy. Lines that are written whole go past the caches; others take the ordinary way.

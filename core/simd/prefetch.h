@@ -1,4 +1,4 @@
-// What kernels must know of cache lines. For the library's own .cpp files.
+// What kernels must know of cache lines.
 #pragma once
 
 #include <cstddef>

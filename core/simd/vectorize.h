@@ -1,5 +1,5 @@
 // vectorize: compiles a loop once for each generation of vector instructions and runs the widest that this processor
-// has, so that a library for every x86-64 still uses the machine it meets. For the library's own .cpp files.
+// has, so that a library for every x86-64 still uses the machine it meets.
 #pragma once
 
 #include <cstdint>

@@ -45,6 +45,12 @@ bool Tensor::is_contiguous(MemoryFormat format) const {
   return is_dense(shape(), strides(), format);
 }
 
+std::optional<MemoryFormat> Tensor::memory_format() const {
+  if (is_contiguous()) return MemoryFormat::row_major;
+  if (is_contiguous(MemoryFormat::channels_last)) return MemoryFormat::channels_last;
+  return std::nullopt;
+}
+
 void Tensor::fail_undefined() {
   throw InvalidArgument(
       Message("tensor", "used before it was given a value.").fix("assign a tensor to it first, or test defined()"));

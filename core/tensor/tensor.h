@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -81,6 +82,8 @@ class DYGRAD_API Tensor {
   std::int64_t num_bytes() const;  ///< of the elements, were they dense
   Device device() const { return checked().storage->device(); }
   bool is_contiguous(MemoryFormat format = MemoryFormat::row_major) const;
+  /// The order in which the elements are dense; row_major where they are in both, none where in neither.
+  std::optional<MemoryFormat> memory_format() const;
   std::uint64_t version() const { return checked().storage->version(); }
 
   // ---- values -------------------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ Tensor Layer::forward(const Tensor&) {
 
 const std::string& Layer::full_name() const {
   if (is_named_.load(std::memory_order_acquire)) return full_name_;
-  const std::scoped_lock lock(naming_);
+  const std::scoped_lock lock(naming_mutex_);
   if (!is_named_.load(std::memory_order_relaxed)) {
     full_name_ = detail::with_out_of_memory("full_name", [this] {
       return detail::next_layer_name(name_scope_.empty() ? detail::snake_case(detail::class_name(typeid(*this)))

@@ -213,7 +213,7 @@ class DYGRAD_API Layer {
   int next_weight_ = 0;
   int next_bias_ = 0;
   mutable std::atomic<bool> is_named_{false};
-  mutable Mutex naming_;
+  mutable Mutex naming_mutex_;
   mutable std::string full_name_;
 };
 

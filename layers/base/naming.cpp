@@ -1,13 +1,11 @@
 #include <dygrad/layers/base/naming.h>
 
-#include <cxxabi.h>
-
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <set>
 #include <utility>
 
+#include <dygrad/core/base/detail/demangle.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/detail/per_thread.h>
 #include <dygrad/core/base/error.h>
@@ -109,10 +107,8 @@ NameClaim claim_numbered_name(const std::string& stem, int& next) { return curre
 std::string next_layer_name(const std::string& stem) { return current_scope().next_layer_name(stem); }
 
 std::string class_name(const std::type_info& type) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
-                                                        std::free);
-  const std::string_view text = status == 0 ? readable.get() : type.name();
+  const std::string whole = demangled(type.name());
+  const std::string_view text = whole;
   std::size_t begin = 0, end = text.size();
   int depth = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {

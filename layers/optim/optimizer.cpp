@@ -19,8 +19,6 @@ namespace dygrad {
 
 namespace {
 
-bool is_dense(const Tensor& x) { return x.is_contiguous() || x.is_contiguous(MemoryFormat::channels_last); }
-
 bool has_order_of(const Tensor& x, const Tensor& other) {
   return x.strides() == other.strides() || (x.is_contiguous() && other.is_contiguous()) ||
          (x.is_contiguous(MemoryFormat::channels_last) && other.is_contiguous(MemoryFormat::channels_last));
@@ -133,7 +131,7 @@ std::vector<PendingUpdate> Optimizer::prepare() const {
     const Tensor grad = parameter.grad();
     if (!grad.defined()) continue;
     const Tensor value =
-        is_dense(parameter) ? static_cast<const Tensor&>(parameter) : kernel::empty_like(parameter, parameter.dtype());
+        parameter.memory_format() ? static_cast<const Tensor&>(parameter) : kernel::empty_like(parameter, parameter.dtype());
     pending.push_back({.index = i, .value = value, .grad = ready_gradient(grad, value, written)});
     if (slots_[i].step == 0) pending.back().first_accumulators = make_accumulators(parameter);
     const Regularizer own = parameter.regularizer();

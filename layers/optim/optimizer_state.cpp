@@ -10,6 +10,7 @@
 #include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/core/kernels/copy.h>
+#include <dygrad/layers/base/detail/state_copy.h>
 #include <dygrad/layers/optim/optimizer.h>
 
 namespace dygrad {
@@ -17,10 +18,6 @@ namespace dygrad {
 namespace {
 
 std::string key(std::size_t parameter, std::string_view part) { return fmt::format("{}.{}", parameter, part); }
-
-std::string describe(const Tensor& x) {
-  return x.defined() ? fmt::format("{} {}", x.dtype(), x.shape()) : "an undefined tensor";
-}
 
 Tensor scalar(std::int64_t value) { return from_vector<std::int64_t>({value}, Shape{}); }
 Tensor scalar(double value) { return from_vector<double>({value}, Shape{}); }
@@ -51,7 +48,7 @@ class StateCheck {
     used_.insert(name);
     const Tensor& tensor = *found;
     if (tensor.defined() && tensor.dtype() == dtype && tensor.shape() == shape) return &tensor;
-    mismatch(name, fmt::format("expected {} {}, got {}", dtype, shape, describe(tensor)));
+    mismatch(name, fmt::format("expected {} {}, got {}", dtype, shape, detail::describe(tensor)));
     return nullptr;
   }
   void expect_count(const std::string& name, std::int64_t least) {

@@ -9,7 +9,7 @@
 
 namespace dygrad {
 
-/// A Schedule that is told a loss: plateau.step(loss). A loss is better if below best - |best| threshold ("rel"; losses
+/// A Schedule that follows a loss: plateau.step(loss). A loss is better if below best - |best| threshold ("rel"; losses
 /// may have either sign) or best - threshold ("abs"), mirrored for mode "max". After more than `patience` calls without
 /// a better one the rate becomes max(lr decay_rate, min_lr), if that changes it by more than eps, and the next
 /// `cooldown` calls do not count. A NaN is never better.

@@ -421,8 +421,8 @@ PoolGeometry make_geometry(std::string_view op, const Tensor& x, const Pool2DOpt
                            .fix("use a smaller window or more padding"));
     }
   }
-  const bool channels_last = !x.is_contiguous() && x.is_contiguous(MemoryFormat::channels_last);
-  result.format = channels_last ? MemoryFormat::channels_last : MemoryFormat::row_major;
+  result.format = x.memory_format().value_or(MemoryFormat::row_major);
+  const bool channels_last = result.format == MemoryFormat::channels_last;
   result.jobs = channels_last ? x.shape()[0] : x.shape()[0] * x.shape()[1];
   result.lanes = channels_last ? x.shape()[1] : 1;
   return result;

@@ -20,8 +20,7 @@ namespace {
 constexpr std::int64_t kMostEmptyPieces = 65536;  // of an extent of 0, which any number divides
 
 MemoryFormat format_of(const Tensor& x) {
-  const bool channels_last = !x.is_contiguous() && x.is_contiguous(MemoryFormat::channels_last);
-  return channels_last ? MemoryFormat::channels_last : MemoryFormat::row_major;
+  return x.memory_format().value_or(MemoryFormat::row_major);
 }
 
 struct Reshape {

@@ -1,4 +1,4 @@
-// One value from one element type to another, without C++'s undefined cases. For the library's own .cpp files.
+// One value from one element type to another, without C++'s undefined cases.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,4 @@
-// Builds error messages of one shape. For the library's own .cpp files: it pulls in fmt, so no public header includes
-// it.
+// Builds error messages of one shape. It pulls in fmt, so no public header includes it.
 //
 //   throw ShapeError(Message("matmul", "inner sizes differ.")
 //                        .line("a {}, b {}", a.shape(), b.shape())

@@ -1,5 +1,5 @@
 // Objects that each thread has one of, such as caches, and that can be used to the very end of the thread and of the
-// program. For the library's own .cpp files.
+// program.
 #pragma once
 
 #include <utility>

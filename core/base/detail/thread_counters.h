@@ -1,6 +1,5 @@
 // Counts that every thread changes all the time: each thread keeps its own, and whoever asks adds them up. A locked
 // instruction on one shared count would cost as much as the rest of a small op, and more with several threads.
-// For the .cpp files of core and autograd.
 #pragma once
 
 #include <array>

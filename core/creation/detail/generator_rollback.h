@@ -1,5 +1,4 @@
 // GeneratorRollback: a call that draws random numbers and then fails leaves their stream where it was.
-// For the library's own .cpp files.
 #pragma once
 
 #include <dygrad/core/creation/random.h>

@@ -1,5 +1,5 @@
 // Bytes in order, from a part of a file as it is or decompressed. Decoders read from here and never see more than was
-// promised, so a hostile size is noticed before memory is asked for. For this library's own .cpp files.
+// promised, so a hostile size is noticed before memory is asked for.
 #pragma once
 
 #include <cstddef>

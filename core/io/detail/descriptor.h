@@ -1,4 +1,4 @@
-// An open file or folder that is closed when its owner goes. For this library's own .cpp files.
+// An open file or folder that is closed when its owner goes.
 #pragma once
 
 #include <unistd.h>

@@ -1,5 +1,4 @@
 // How elements are stored in files, including types that dygrad itself does not have: those are widened without loss.
-// For this library's own .cpp files.
 #pragma once
 
 #include <bit>

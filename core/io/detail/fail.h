@@ -1,4 +1,4 @@
-// Throws the IoErrors of this folder in one form: what failed, in which file. For .cpp files: it pulls in fmt.
+// Throws the IoErrors of this folder in one form: what failed, in which file.
 #pragma once
 
 #include <system_error>

@@ -1,4 +1,4 @@
-// Keeps count of the memory that a file asks for, before it is asked of the system. For this library's own .cpp files.
+// Keeps count of the memory that a file asks for, before it is asked of the system.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// One array in numpy's format, in a file of its own or in an archive. For npy.cpp.
+// One array in numpy's format, in a file of its own or in an archive.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The JSON header of a safetensors file: text to entries, with every rule of the format checked. For safetensors.cpp.
+// The JSON header of a safetensors file: text to entries, with every rule of the format checked.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Where a save goes: symbolic links are followed to their end, and what may not be replaced is refused. For file.cpp.
+// Where a save goes: symbolic links are followed to their end, and what may not be replaced is refused.
 #pragma once
 
 #include <sys/stat.h>

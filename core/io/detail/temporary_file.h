@@ -1,4 +1,4 @@
-// The file that a save writes before it takes the target's place. For file.cpp.
+// The file that a save writes before it takes the target's place.
 #pragma once
 
 #include <string>

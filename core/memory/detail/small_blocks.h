@@ -1,5 +1,5 @@
 // Small blocks of memory, for tensors of a few elements and for the objects behind tensors and graphs. Each thread
-// keeps some that it freed, so that taking one costs a few instructions and no lock. For core's .cpp files.
+// keeps some that it freed, so that taking one costs a few instructions and no lock.
 #pragma once
 
 #include <cstddef>

@@ -57,7 +57,7 @@ bool overlaps(const Tensor& a, const Tensor& b) {
 }
 
 bool has_shared_elements(const Tensor& x) {
-  if (x.num_elements() <= 1 || x.is_contiguous() || x.is_contiguous(MemoryFormat::channels_last)) return false;
+  if (x.num_elements() <= 1 || x.memory_format()) return false;
   // Each step usually leads beyond all that shorter ones reach.
   bool is_beyond = true;
   for (int i = 0; i < x.rank(); ++i) {

@@ -1,4 +1,4 @@
-// Questions about where the elements of tensors lie. For the library's own .cpp files.
+// Questions about where the elements of tensors lie.
 #pragma once
 
 #include <cstdint>

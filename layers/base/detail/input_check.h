@@ -1,4 +1,4 @@
-// What layers check and arrange of their input before they call ops. For the layers' .cpp files.
+// What layers check and arrange of their input before they call ops.
 #pragma once
 
 #include <string_view>

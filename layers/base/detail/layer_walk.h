@@ -1,4 +1,4 @@
-// LayerWalk: the one walk over a layer and all below it. For Layer's and checkpoints' .cpp files.
+// LayerWalk: the one walk over a layer and all below it.
 #pragma once
 
 #include <cstdint>

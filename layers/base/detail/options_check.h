@@ -1,4 +1,4 @@
-// Checks of layers' options, with messages that name layer and argument. For the layers' .cpp files.
+// Checks of layers' options, with messages that name layer and argument.
 #pragma once
 
 #include <string>
@@ -22,6 +22,21 @@ class OptionsCheck {
   void between(std::string_view argument, double value, double low, double high) const;
   void finite(std::string_view argument, double value) const;
   void not_negative(const Padding2D& padding) const;
+  /// The options that Conv2D and Conv2DTranspose share.
+  template <class Options>
+  void convolution(const Options& o) const {
+    at_least("num_channels", o.num_channels, 1);
+    at_least("num_filters", o.num_filters, 1);
+    at_least("filter_size", o.filter_size, 1);
+    at_least("stride", o.stride, 1);
+    not_negative(o.padding);
+    at_least("dilation", o.dilation, 1);
+    at_least("groups", o.groups, 1);
+    divides(o.groups, "num_channels", o.num_channels);
+    divides(o.groups, "num_filters", o.num_filters);
+    weight_wanted(o.param_attr);
+    floating(o.dtype);
+  }
   /// The weight's attribute is not `false`.
   void weight_wanted(const ParamAttrLike& attr) const;
   void floating(DType dtype) const;

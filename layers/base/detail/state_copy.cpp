@@ -7,11 +7,11 @@
 
 namespace dygrad::detail {
 
-namespace {
-
 std::string describe(const Tensor& x) {
   return x.defined() ? fmt::format("{} {}", x.dtype(), x.shape()) : "an undefined tensor";
 }
+
+namespace {
 
 bool fits(const Tensor& source, const Tensor& place) {
   return source.defined() && source.shape() == place.shape() && source.dtype() == place.dtype();

@@ -1,12 +1,16 @@
-// Compares two states, and copies one into the tensors of the other. For the .cpp files of layers and checkpoints.
+// Compares two states, and copies one into the tensors of the other.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <dygrad/layers/base/state_dict.h>
 
 namespace dygrad::detail {
+
+/// "float32 [2, 3]", for messages.
+std::string describe(const Tensor& x);
 
 /// What of `own` is missing from `given`, does not fit it, or is not known to it.
 LoadReport compare_states(const StateDict& own, const StateDict& given);

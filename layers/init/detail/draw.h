@@ -1,4 +1,4 @@
-// Fills a parameter with random numbers from the stream that a seed stands for. For the initializers' .cpp files.
+// Fills a parameter with random numbers from the stream that a seed stands for.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Norms over whole gradients, the same for any number of threads. For the optimizers' .cpp files.
+// Norms over whole gradients, the same for any number of threads.
 #pragma once
 
 #include <span>

@@ -1,5 +1,4 @@
 // The loop of all update rules: one pass over a parameter's memory, its gradient's and its accumulators'.
-// For the optimizers' .cpp files.
 #pragma once
 
 #include <dygrad/core/base/parallel.h>

@@ -3,7 +3,7 @@
 // Note [Blocks of lines]
 // Kernels get lines by the block, dense in one of two ways: many lines whose corresponding elements are neighbours
 // (channels of a row-major image), so that loops run across the lines, or one line of neighbours (classes in the last
-// dimension). Short lines, and lines that are neither, are copied into a block of the first kind, in the first cache.
+// dimension). Short lines, and lines that are neither, are copied into a block of the first kind, in the L1 cache.
 #pragma once
 
 #include <algorithm>
