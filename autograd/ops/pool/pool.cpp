@@ -393,6 +393,7 @@ std::int64_t output_extent(std::int64_t extent, std::int64_t size, std::int64_t 
 }
 
 PoolGeometry make_geometry(std::string_view op, const Tensor& x, const Pool2DOptions& options) {
+  if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
   if (x.rank() != 4) {
     throw ShapeError(Message(op, "the input is not a batch of images.")
                          .line("x {}", x.shape())

@@ -118,6 +118,10 @@ TEST_CASE("Pools refuse images and windows that do not fit") {
   CHECK_THROWS_MATCHES(max_pool2d(x, {.stride = {1, 0}}), InvalidArgument, Says("stride", "1 x 0"));
   CHECK_THROWS_MATCHES(max_pool2d(x, {.padding = {2, 0}}), InvalidArgument, Says("padding < size", "2 x 0"));
   CHECK_THROWS_MATCHES(max_pool2d(x, {.padding = {-1, 0}}), InvalidArgument, Says("padding", "-1 x 0"));
+  for (const DType dtype : {int64, boolean}) {
+    CHECK_THROWS_AS(max_pool2d(zeros({1, 1, 3, 3}, dtype), {}), DtypeError);
+    CHECK_THROWS_MATCHES(avg_pool2d(zeros({0, 1, 3, 3}, dtype), {}), DtypeError, Says("avg_pool2d", "fix"));
+  }
 }
 
 }  // namespace dygrad::testing
