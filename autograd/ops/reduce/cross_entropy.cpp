@@ -214,6 +214,7 @@ Tensor softmax_with_cross_entropy(const Tensor& logits, const Tensor& label, con
                          .got("rank 0")
                          .fix("give logits of shape [N, classes]"));
   }
+  detail::check_reduction(options.reduction);
   const int axis = normalize_axis(options.axis, logits.rank(), kOp);
 
   Tensor losses;

@@ -63,6 +63,7 @@ struct SummedLoss {
 };
 
 Tensor reduce(const Tensor& losses, Reduction reduction) {
+  detail::check_reduction(reduction);
   switch (reduction) {
     case Reduction::mean: return mean(losses);
     case Reduction::sum: return sum(losses);
@@ -73,6 +74,7 @@ Tensor reduce(const Tensor& losses, Reduction reduction) {
 
 template <class Loss>
 Tensor apply_loss(const Tensor& x, const Tensor& y, Reduction reduction) {
+  detail::check_reduction(reduction);
   if (reduction == Reduction::none) return apply(ElementLosses<Loss>{}, x, y);
   const Tensor total = apply(SummedLoss<Loss>{x.shape()}, x, y);
   return reduction == Reduction::sum ? total : total / static_cast<double>(x.num_elements());
@@ -169,6 +171,14 @@ struct BceWithLogits {
 };
 
 }  // namespace
+
+void detail::check_reduction(Reduction reduction) {
+  if (reduction <= Reduction::none) return;
+  throw InvalidArgument(Message("loss", "the reduction is a value outside of the list.")
+                            .expected("Reduction::mean, sum or none")
+                            .got("{}", static_cast<int>(reduction))
+                            .fix("use one of these constants"));
+}
 
 Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction) {
   check_pair("mse_loss", x, y, "y");

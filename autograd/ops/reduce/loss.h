@@ -12,6 +12,11 @@ namespace dygrad {
 
 enum class Reduction : std::uint8_t { mean, sum, none };
 
+namespace detail {
+/// Throws InvalidArgument for a value outside of the list.
+void check_reduction(Reduction reduction);
+}  // namespace detail
+
 /// (x - y)^2.
 DYGRAD_API Tensor mse_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean);
 /// The elementwise square error, Paddle's square_error_cost.

@@ -104,6 +104,11 @@ TEST_CASE("cross-entropy refuses labels that are no classes, and shapes that do 
   CHECK_THROWS_AS(softmax_with_cross_entropy(arange(3), tensor(0)), DtypeError);
 }
 
+TEST_CASE("cross-entropy refuses a reduction outside of the list") {
+  CHECK_THROWS_AS(softmax_with_cross_entropy(zeros({2, 3}), tensor({0, 1}), {.reduction = static_cast<Reduction>(7)}),
+                  InvalidArgument);
+}
+
 TEST_CASE("cross-entropy of an empty batch is empty") {
   const Tensor x = zeros({0, 3});
   CHECK(softmax_with_cross_entropy(x, zeros({0}, int64), {.reduction = Reduction::none}).shape() == Shape(0));
