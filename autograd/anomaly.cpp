@@ -10,8 +10,8 @@
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/live_graphs.h>
 #include <dygrad/autograd/node.h>
-#include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/detail/demangle.h>
+#include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/detail/per_thread.h>
 #include <dygrad/core/base/out_of_memory.h>
 

@@ -42,8 +42,7 @@ std::vector<std::pair<std::string, Generator*>> generators_of(const Layer& model
 
 /// Seed and position, with the bits that they have unsigned.
 Tensor tensor_of(const Generator::State& state) {
-  return from_vector<std::int64_t>(
-      {static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)});
+  return from_vector<std::int64_t>({static_cast<std::int64_t>(state.seed), static_cast<std::int64_t>(state.position)});
 }
 Generator::State state_of(const Tensor& tensor) {
   const std::vector<std::int64_t> both = tensor.to_vector<std::int64_t>();
@@ -57,11 +56,12 @@ StateDict states_of(const std::vector<std::pair<std::string, Generator*>>& gener
 }
 
 [[noreturn]] void fail_is_checkpoint(const std::string& path, const Layer& layer) {
-  throw InvalidArgument(Message("load_state", "the file is a checkpoint.")
-                            .line("file {}", path)
-                            .expected("the names of {}'s state", layer.full_name())
-                            .got("names that begin with \"model.\" and \"optimizer.\"")
-                            .fix("use load_checkpoint, or layer.set_dict(load_state(path).state.with_prefix(\"model.\"))"));
+  throw InvalidArgument(
+      Message("load_state", "the file is a checkpoint.")
+          .line("file {}", path)
+          .expected("the names of {}'s state", layer.full_name())
+          .got("names that begin with \"model.\" and \"optimizer.\"")
+          .fix("use load_checkpoint, or layer.set_dict(load_state(path).state.with_prefix(\"model.\"))"));
 }
 
 /// A file that load_checkpoint would refuse is not written.

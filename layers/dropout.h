@@ -17,7 +17,7 @@ class DYGRAD_API Dropout : public Layer {
  public:
   struct Options {
     double p = 0.5;
-    std::uint64_t seed = 0;  ///< 0: default_generator(); else a stream of its own that moves on with each call and is kept by checkpoints
+    std::uint64_t seed = 0;  ///< 0: default_generator(); else a stream of its own, which checkpoints keep
     std::string dropout_implementation = "downgrade_in_infer";
     bool is_test = false;  ///< behave as in evaluation mode, always
   };

@@ -161,7 +161,8 @@ namespace {
 }  // namespace
 
 DenseLayout dense_layout(const Shape& shape, MemoryFormat format) {
-  if (format > MemoryFormat::channels_last) [[unlikely]] fail_unknown_format(format);
+  if (format > MemoryFormat::channels_last) [[unlikely]]
+    fail_unknown_format(format);
   const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;
   DenseLayout layout{.strides = shape, .num_elements = 1};
   std::int64_t stride = 1;

@@ -9,8 +9,8 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
-#include <dygrad/core/creation/detail/empty_for.h>
 #include <dygrad/core/base/parallel.h>
+#include <dygrad/core/creation/detail/empty_for.h>
 
 // Note [From counters to elements]
 // A draw takes consecutive counters; each gives a block of four 32-bit words. Element i of a draw is made of word i

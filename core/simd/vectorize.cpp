@@ -30,8 +30,7 @@ InstructionSet of_processor() {
 }
 
 InstructionSet allowed() {
-  const std::string_view name =
-      dygrad::detail::environment("DYGRAD_INSTRUCTION_SET", {"baseline", "avx2", "avx512"});
+  const std::string_view name = dygrad::detail::environment("DYGRAD_INSTRUCTION_SET", {"baseline", "avx2", "avx512"});
   return name == "baseline" ? InstructionSet::baseline : name == "avx2" ? InstructionSet::avx2 : InstructionSet::avx512;
 }
 

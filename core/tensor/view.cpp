@@ -23,10 +23,11 @@ Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, s
     throw ShapeError(
         Message("slice", "a tensor of rank 0 has no dimension to slice.").fix("add a dimension first: x.unsqueeze(0)"));
   if (step < 1)
-    throw ShapeError(Message("slice", "the step must be positive.")
-                         .expected("step >= 1")
-                         .got("{}", step)
-                         .fix("give a step of 1 or more; to go backwards, take index_select with indices that count down"));
+    throw ShapeError(
+        Message("slice", "the step must be positive.")
+            .expected("step >= 1")
+            .got("{}", step)
+            .fix("give a step of 1 or more; to go backwards, take index_select with indices that count down"));
   const kernel::Range range = kernel::resolve_range(x.shape()[axis], start, stop);
   Shape shape = x.shape();
   Strides strides = x.strides();

@@ -85,9 +85,10 @@ Optimizer::Optimizer(std::string name, std::vector<Parameter> parameters, Settin
       accumulators_(std::move(accumulators)),
       slots_(parameters_.size()) {
   if (parameters_.empty()) {
-    throw InvalidArgument(Message(name_, "there are no parameters to update.")
-                              .fix("pass model.parameters(); a model of your own registers its layers and parameters in "
-                                   "its constructor, by register_layer and register_parameter"));
+    throw InvalidArgument(
+        Message(name_, "there are no parameters to update.")
+            .fix("pass model.parameters(); a model of your own registers its layers and parameters in "
+                 "its constructor, by register_layer and register_parameter"));
   }
   std::unordered_set<const TensorImpl*> seen;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -130,8 +131,8 @@ std::vector<PendingUpdate> Optimizer::prepare() const {
     if (!parameter.trainable()) continue;
     const Tensor grad = parameter.grad();
     if (!grad.defined()) continue;
-    const Tensor value =
-        parameter.memory_format() ? static_cast<const Tensor&>(parameter) : kernel::empty_like(parameter, parameter.dtype());
+    const Tensor value = parameter.memory_format() ? static_cast<const Tensor&>(parameter)
+                                                   : kernel::empty_like(parameter, parameter.dtype());
     pending.push_back({.index = i, .value = value, .grad = ready_gradient(grad, value, written)});
     if (slots_[i].step == 0) pending.back().first_accumulators = make_accumulators(parameter);
     const Regularizer own = parameter.regularizer();

@@ -89,7 +89,8 @@ TEST_CASE("BatchNorm refuses impossible options") {
                        Says("batch_norm", "num_channels = 3 in dimension 1", "got 4", "fix", "num_channels = 4"));
   CHECK_THROWS_MATCHES(layer(zeros({2, 5, 5, 3})), ShapeError, Says("data_format NCHW", "data_format = \"NHWC\""));
   BatchNorm last({.num_channels = 3, .data_format = "NHWC"});
-  CHECK_THROWS_MATCHES(last(zeros({2, 3, 5, 5})), ShapeError, Says("in dimension 3", "got 5", "data_format = \"NCHW\""));
+  CHECK_THROWS_MATCHES(last(zeros({2, 3, 5, 5})), ShapeError,
+                       Says("in dimension 3", "got 5", "data_format = \"NCHW\""));
   CHECK_THROWS_MATCHES(layer(zeros({2, 3}, float64)), DtypeError,
                        Says("x float64, weight float32", ".dtype = dygrad::float64"));
 }

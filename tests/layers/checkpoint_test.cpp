@@ -122,9 +122,10 @@ TEST_CASE("errors of loading say which loader to use, and which optimizer") {
                        Says("optimizer.schedule: expected the state of", "got a rate without schedule") &&
                            !Says("missing") && !Says("unexpected"));
   save_checkpoint(folder.file("driven"), run.model, driven);
-  CHECK_THROWS_MATCHES(load_checkpoint(folder.file("driven"), run.model, run.adam), InvalidArgument,
-                       Says("optimizer.learning_rate: expected a rate without schedule", "got the state of a schedule") &&
-                           !Says("missing") && !Says("unexpected"));
+  CHECK_THROWS_MATCHES(
+      load_checkpoint(folder.file("driven"), run.model, run.adam), InvalidArgument,
+      Says("optimizer.learning_rate: expected a rate without schedule", "got the state of a schedule") &&
+          !Says("missing") && !Says("unexpected"));
 }
 
 TEST_CASE("a checkpoint that does not fit changes nothing") {

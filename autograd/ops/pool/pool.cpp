@@ -42,8 +42,7 @@ void dispatch_taps(const Tensor& taps, const F& f) {
 /// up.
 class TapOffsets {
  public:
-  explicit TapOffsets(const PoolGeometry& p)
-      : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
+  explicit TapOffsets(const PoolGeometry& p) : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
     for (std::int64_t tap = 0; p.has_small_windows() && tap < p.taps(); ++tap) table_.push_back(offset(tap));
   }
   std::int64_t of(std::uint8_t tap) const { return table_[tap]; }

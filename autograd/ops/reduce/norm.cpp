@@ -202,7 +202,7 @@ void check_image(std::string_view op, const Tensor& x, double epsilon) {
 
 /// The values, checked, or `otherwise` for each channel.
 Tensor channel_values_or(std::string_view op, std::string_view role, const Tensor& values, const Tensor& x,
-                  double otherwise) {
+                         double otherwise) {
   if (!values.defined()) return full(Shape(x.shape()[1]), otherwise, x.dtype());
   check_channel_values(op, role, values, x);
   return values;
@@ -232,8 +232,8 @@ Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& v
   // For scale's gradient, since running means change between a forward and its backward.
   const bool keeps_mean = scale.defined() && !scale.stop_gradient() && is_grad_enabled();
   const Tensor values = kernel::contiguous(keeps_mean ? kernel::clone(mean) : mean.detach());
-  return detail::apply_activated(BatchNormInference{values}, activation, x,
-                                 scale.defined() ? inverse * scale : inverse, offset);
+  return detail::apply_activated(BatchNormInference{values}, activation, x, scale.defined() ? inverse * scale : inverse,
+                                 offset);
 }
 
 }  // namespace dygrad

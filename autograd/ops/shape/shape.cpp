@@ -19,9 +19,7 @@ namespace {
 
 constexpr std::int64_t kMostEmptyPieces = 65536;  // of an extent of 0, which any number divides
 
-MemoryFormat format_of(const Tensor& x) {
-  return x.memory_format().value_or(MemoryFormat::row_major);
-}
+MemoryFormat format_of(const Tensor& x) { return x.memory_format().value_or(MemoryFormat::row_major); }
 
 struct Reshape {
   static constexpr std::string_view name = "reshape";

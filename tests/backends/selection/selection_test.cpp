@@ -129,7 +129,8 @@ TEST_CASE("a forced backend that cannot compute the problem says so, with shapes
 TEST_CASE("the environment decides unless a guard does") {
   const std::string forced = environment();
   if (forced == "abacus") {
-    REQUIRE_THROWS_WITH(backend_names(), ContainsSubstring("DYGRAD_BACKEND: there is no such backend") && ContainsSubstring("\"abacus\""));
+    REQUIRE_THROWS_WITH(backend_names(), ContainsSubstring("DYGRAD_BACKEND: there is no such backend") &&
+                                             ContainsSubstring("\"abacus\""));
     return;
   }
   if (!forced.empty()) CHECK(selected(float32) == forced);

@@ -49,7 +49,8 @@ TEST_CASE("samples that do not fit each other are refused") {
                        Says("expected int64, got float32", "in the dataset:"));
   CHECK_THROWS_MATCHES(Numbers(2, 1, {tensor({1, 2}), Tensor()}).batch(both), InvalidArgument,
                        Says("dataset: a sample has an undefined tensor", "sample 1", "position 1", "fix"));
-  CHECK_THROWS_MATCHES(Numbers(2, 0, {Tensor(), tensor(1)}).batch(both), InvalidArgument, Says("sample 0", "position 0"));
+  CHECK_THROWS_MATCHES(Numbers(2, 0, {Tensor(), tensor(1)}).batch(both), InvalidArgument,
+                       Says("sample 0", "position 0"));
 }
 
 TEST_CASE("a tensor dataset gathers rows of all its tensors") {

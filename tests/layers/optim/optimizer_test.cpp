@@ -238,7 +238,8 @@ TEST_CASE("a state that does not fit is refused as a whole") {
   Momentum momentum({p}, {});
   CHECK_THROWS_AS(momentum.set_state_dict(adam.state_dict()), InvalidArgument);
   Adam driven({p}, {.learning_rate = ExponentialDecay{.learning_rate = 1}});
-  CHECK_THROWS_MATCHES(driven.set_state_dict(adam.state_dict()), InvalidArgument, Says("mismatched schedule", "without schedule"));
+  CHECK_THROWS_MATCHES(driven.set_state_dict(adam.state_dict()), InvalidArgument,
+                       Says("mismatched schedule", "without schedule"));
 }
 
 namespace {

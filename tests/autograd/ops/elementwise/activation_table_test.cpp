@@ -34,9 +34,9 @@ TEST_CASE("No activation is a null function") {
 TEST_CASE("An unknown activation's error lists the known ones and the nearest") {
   CHECK_THROWS_MATCHES(activation("rellu"), InvalidArgument, Says("\"rellu\"", "sigmoid", "did you mean \"relu\"?"));
   CHECK_THROWS_MATCHES(activation("Sigmoid"), InvalidArgument, Says("did you mean \"sigmoid\"?"));
-  for (const auto& [given, meant] : {std::pair{"Relu", "relu"}, std::pair{"ReLU", "relu"}, std::pair{"GELU", "gelu"},
-                                     std::pair{"SiLU", "silu"}, std::pair{"LeakyReLU", "leaky_relu"},
-                                     std::pair{"ELU", "elu"}, std::pair{"HardSwish", "hard_swish"}}) {
+  for (const auto& [given, meant] :
+       {std::pair{"Relu", "relu"}, std::pair{"ReLU", "relu"}, std::pair{"GELU", "gelu"}, std::pair{"SiLU", "silu"},
+        std::pair{"LeakyReLU", "leaky_relu"}, std::pair{"ELU", "elu"}, std::pair{"HardSwish", "hard_swish"}}) {
     CHECK_THROWS_MATCHES(activation(given), InvalidArgument, Says(std::string("did you mean \"") + meant + "\"?"));
   }
   CHECK_THROWS_MATCHES(activation("quantum"), InvalidArgument, !Says("did you mean"));

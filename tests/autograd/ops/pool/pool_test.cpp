@@ -46,7 +46,8 @@ TEST_CASE("Pools of a 3 x 3 image, by hand") {
 
 TEST_CASE("one number in a pool's options is meant for height and width") {
   const Tensor x = distinct({1, 1, 5, 5});
-  const Pool2DOptions both{.size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}}, one{.size = 3, .stride = 2, .padding = 1};
+  const Pool2DOptions both{.size = {3, 3}, .stride = {2, 2}, .padding = {1, 1}},
+      one{.size = 3, .stride = 2, .padding = 1};
   CHECK(max_pool2d(x, one).to_vector<double>() == max_pool2d(x, both).to_vector<double>());
   CHECK(avg_pool2d(x, one).to_vector<double>() == avg_pool2d(x, both).to_vector<double>());
 }

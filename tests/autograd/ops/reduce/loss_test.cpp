@@ -110,7 +110,8 @@ TEST_CASE("elementwise losses refuse what does not fit") {
   CHECK_THROWS_MATCHES(smooth_l1_loss(zeros({2}), zeros({2}), Reduction::mean, 0), InvalidArgument,
                        Says("beta > 0", "got 0"));
   const auto reduction = static_cast<Reduction>(7);
-  CHECK_THROWS_MATCHES(l1_loss(zeros({2}), zeros({2}), reduction), InvalidArgument, Says("loss", "Reduction::mean", "got 7"));
+  CHECK_THROWS_MATCHES(l1_loss(zeros({2}), zeros({2}), reduction), InvalidArgument,
+                       Says("loss", "Reduction::mean", "got 7"));
   CHECK_THROWS_AS(bce_with_logits(zeros({2}), zeros({2}), reduction), InvalidArgument);
 }
 
