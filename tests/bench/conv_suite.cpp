@@ -59,12 +59,12 @@ std::function<void()> call_of(Direction direction, const std::shared_ptr<Operand
     case Direction::forward:
       return [t] {
         const NoGrad guard;
-        conv2d_transpose(t->x, t->w, t->params);
+        explicit_conv2d_transpose(t->x, t->w, t->params);
       };
     case Direction::data:
       return [t] {
         const NoGrad guard;
-        conv2d(t->g, t->w, t->params);
+        explicit_conv2d(t->g, t->w, t->params);
       };
     case Direction::weights:
       return [t] {
