@@ -71,6 +71,15 @@ TEST_CASE("every backend multiplies whole numbers exactly, empty extents include
   });
 }
 
+TEST_CASE("products wider than the reference takes at a time are whole") {
+  const std::int64_t width = 1300;  // more than two of its blocks
+  const Tensor b = arange(3 * width).to(float64).reshape({3, width});
+  const std::vector<double> c = backend("reference").matmul(tensor({{1., 10., 100.}}, float64), b).to_vector<double>();
+  REQUIRE(c.size() == static_cast<std::size_t>(width));
+  for (std::size_t i = 0; i < c.size(); ++i)
+    CHECK(c[i] == 111. * static_cast<double>(i) + 210. * static_cast<double>(width));
+}
+
 TEST_CASE("transposed, strided and expanded operands multiply as their copies do") {
   for_each_product([](const Backend& candidate, const Tensor& a, const Tensor& b, const Product& p) {
     const Tensor expected = candidate.matmul(a, b);

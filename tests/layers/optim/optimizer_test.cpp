@@ -116,6 +116,7 @@ TEST_CASE("clipping by value, by norm and by global norm") {
   near(after({}), {-3, 4, 12});
   near(after(GradientClipByValue{.max = 3.5}), {-3, 3.5, 3.5});
   near(after(GradientClipByValue{.max = 5, .min = 0}), {0, 4, 5});
+  near(after(GradientClipByValue{.max = 2, .min = 2}), {2, 2, 2});
   near(after(GradientClipByNorm{6}), {-3, 4, 6});
   near(after(GradientClipByNorm{1}), {-.6, .8, 1});
   near(after(GradientClipByGlobalNorm{6.5}), {-1.5, 2, 6});  // the norm is 13

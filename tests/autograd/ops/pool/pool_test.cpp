@@ -104,6 +104,10 @@ TEST_CASE("Among equal values the first maximum gets the gradient, and NaN wins"
   const double infinity = std::numeric_limits<double>::infinity();
   CHECK(max_pool2d(full({1, 1, 2, 2}, -infinity), {.size = {2, 2}, .padding = {1, 1}}).to_vector<double>() ==
         std::vector<double>(9, -infinity));
+  // Where all of a window is -infinity, its first cell inside the image gets the gradient, padding before it or not.
+  Tensor z = full({1, 1, 2, 2}, -infinity).set_stop_gradient(false);
+  max_pool2d(z, {.size = 2, .padding = 1}).backward(ones({1, 1, 3, 3}));
+  CHECK(z.grad().to_vector<double>() == std::vector<double>{4, 2, 2, 1});
 }
 
 TEST_CASE("Pools of an empty batch are empty") {
