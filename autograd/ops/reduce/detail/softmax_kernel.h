@@ -4,6 +4,7 @@
 // Kernels get lines by the block, dense in one of two ways: many lines whose corresponding elements are neighbours
 // (channels of a row-major image), so that loops run across the lines, or one line of neighbours (classes in the last
 // dimension). Short lines, and lines that are neither, are copied into a block of the first kind, in the L1 cache.
+// The two kinds round differently, so the tensor's shape and strides choose, not how many lines a thread was given.
 #pragma once
 
 #include <algorithm>
@@ -25,11 +26,12 @@
 
 namespace dygrad::kernel {
 
-/// Element i of line j is at data[i * step + j]; a single line has step 1.
+/// Element i of line j is at data[i * step + j].
 template <class T>
 struct LineBlock {
   T* data;
   std::int64_t length, lines, step;
+  bool is_along = false;  // one line of neighbours, with step 1, where all blocks of the tensor are such
 };
 
 inline constexpr std::int64_t kBlockLines = 64;
@@ -60,6 +62,7 @@ void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer
   const std::int64_t length = x.shape()[axis], x_step = x.strides()[axis], y_step = y ? y->strides()[axis] : 1;
   const bool is_across = loop.inner_stride(0) == 1 && (!y || loop.inner_stride(1) == 1);
   const bool is_along = length >= kLongLine && x_step == 1 && y_step == 1;
+  const bool is_single_line = x.num_elements() == length;
   const std::int64_t at_once = is_along ? 1 : std::clamp<std::int64_t>(kBlockElements / length, 1, kBlockLines);
   loop.run(
       [&](const StridedLoop::Offsets& start, std::int64_t lines) {
@@ -72,15 +75,16 @@ void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer
           T* from = const_cast<T*>(x.data<T>()) + at[0];
           T* to = y ? y->mutable_data<T>() + at[1] : nullptr;
           if (is_dense) {
-            f(LineBlock<const T>{from, length, count, x_step}, LineBlock<T>{to, length, count, y_step}, at, loop);
+            f(LineBlock<const T>{from, length, count, x_step, is_along}, LineBlock<T>{to, length, count, y_step, is_along},
+              at, loop);
           } else {
             const auto strided = [&](T* data, std::int64_t step, int k) {
               return StridedBlock{
                   reinterpret_cast<std::byte*>(data), sizeof(T), length, count, step, loop.inner_stride(k)};
             };
             pack(strided(from, x_step, 0), reinterpret_cast<std::byte*>(x_copy.data()));
-            f(LineBlock<const T>{x_copy.data(), length, count, count},
-              LineBlock<T>{y_copy.data(), length, count, count}, at, loop);
+            f(LineBlock<const T>{x_copy.data(), length, count, count, is_single_line},
+              LineBlock<T>{y_copy.data(), length, count, count, is_single_line}, at, loop);
             if (y) unpack(reinterpret_cast<const std::byte*>(y_copy.data()), strided(to, y_step, 1));
           }
           for (int k = 0; k < 2 + static_cast<int>(per_line.size()); ++k)
@@ -137,7 +141,7 @@ struct ExpSums {
 
   /// Writes exp(x - largest) too, unless y.data is null.
   ExpSums(const LineBlock<const T>& x, const LineBlock<T>& y) {
-    if (x.lines == 1 && x.step == 1 && (!y.data || y.step == 1)) along(x.data, x.length, y.data);
+    if (x.is_along) along(x.data, x.length, y.data);
     else across(x, y);
   }
 

@@ -1,9 +1,12 @@
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/debug/check_grads_matcher.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/loss.h>
 #include <dygrad/autograd/ops/reduce/reduce.h>
 #include <dygrad/autograd/ops/reduce/softmax.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/creation/factories.h>
 #include <dygrad/tests/autograd/ops/tensors.h>
 #include <dygrad/tests/support/catch.h>
 
@@ -93,4 +96,31 @@ TEST_CASE("softmax and log_softmax have right derivatives to second order") {
     CHECK_THAT(check_grads([&](const Tensor& t) { return softmax(t, axis) * k; }, x, {.order = 2}), GradsAgree());
     CHECK_THAT(check_grads([&](const Tensor& t) { return log_softmax(t, axis) * k; }, x, {.order = 2}), GradsAgree());
   }
+}
+
+TEST_CASE("softmax, log_softmax and cross-entropies do not depend on the number of threads") {
+  // Short lines, and lines across memory, are cut into shares of which some end with a single line.
+  const int before = num_threads();
+  for (const DType dtype : {float32, float64}) {
+    for (const Shape& shape : {Shape(8193, 10), Shape(4099, 31), Shape(1, 40, 3001), Shape(2003, 33)}) {
+      CAPTURE(shape);
+      const Tensor x = spread_values(shape, 3).to(dtype) * 4.;
+      const Tensor labels = zeros([&] {
+        Shape without = shape;
+        without.erase(1);
+        return without;
+      }(), int64);
+      const auto results = [&](int threads) {
+        set_num_threads(threads);
+        const Tensor losses = softmax_with_cross_entropy(x, labels, {.axis = 1, .reduction = Reduction::none});
+        return std::vector<Tensor>{softmax(x, 1), log_softmax(x, 1), losses};
+      };
+      const std::vector<Tensor> one = results(1);
+      for (const int threads : {2, 3, 5, 7, 8}) {
+        const std::vector<Tensor> many = results(threads);
+        for (std::size_t i = 0; i < one.size(); ++i) CHECK(same(one[i], many[i]));
+      }
+    }
+  }
+  set_num_threads(before);
 }
