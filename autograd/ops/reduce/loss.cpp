@@ -5,6 +5,7 @@
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/activation.h>
 #include <dygrad/autograd/ops/elementwise/detail/number_check.h>
+#include <dygrad/autograd/ops/elementwise/detail/unary.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/autograd/ops/reduce/reduce.h>
 #include <dygrad/autograd/ops/shape/shape.h>
@@ -111,22 +112,22 @@ struct SquaredError {
   }
 };
 
-/// Of the difference: quadratic near zero, linear beyond beta.
-struct SmoothL1 {
+/// Of the difference: quadratic near zero, linear from beta on.
+struct SmoothL1 : detail::OfInput {
   static constexpr std::string_view name = "smooth_l1";
   double beta;
-  Tensor forward(const Tensor& difference) const {
-    return kernel::map(
-        name,
-        [b = beta](auto d) {
-          const auto edge = static_cast<decltype(d)>(b);
-          const auto size = std::abs(d);
-          return size < edge ? d * (d / edge) / 2 : size - edge / 2;  // d * d may overflow
-        },
-        difference);
+  auto value(auto d) const {
+    const auto edge = detail::like(d, beta);
+    const auto size = std::abs(d);
+    return size < edge ? d * (d / edge) / 2 : size - edge / 2;  // d * d may overflow
   }
-  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
-  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const { return {g * clip(saved[0] / beta, -1, 1)}; }
+  auto pull(auto g, auto d) const {
+    const auto edge = detail::like(d, beta);
+    return d >= edge ? g : d <= -edge ? -g : g * (d / edge);
+  }
+  Tensor bend(const Tensor& p, const Tensor& d) const {
+    return where(abs(d) < detail::rounded_to(d.dtype(), beta), p / beta, zeros_like(p));
+  }
 };
 
 /// (sigmoid(x) - z) g, linear in both z and g. For positive x that is (1 - z) - sigmoid(-x), where neither term has
@@ -204,7 +205,7 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, dou
                               .fix("use l1_loss for beta = 0"));
   }
   detail::check_divisor("smooth_l1_loss", "beta", beta, x.dtype());
-  return reduce(apply(SmoothL1{beta}, x - y), reduction);
+  return reduce(detail::apply_unary(SmoothL1{{}, beta}, x - y), reduction);
 }
 
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {

@@ -101,6 +101,17 @@ TEST_CASE("smooth_l1_loss takes distances whose squares overflow or vanish") {
   }
 }
 
+TEST_CASE("smooth_l1_loss is linear from a distance of beta on, where its second derivative is 0") {
+  for (const DType dtype : {float32, float64}) {
+    const Tensor x = leaf(tensor({-2., -.7, -.5, 0., .5, .7, 2.}, dtype));
+    const Tensor loss = smooth_l1_loss(x, zeros({7}, dtype), Reduction::sum, .7);
+    const Tensor first = grad(loss, x, {.create_graph = true});
+    CHECK(same(first, tensor({-1., -1., -.5, 0., .5, 1., 1.}, dtype) / tensor({1., 1., .7, 1., .7, 1., 1.}, dtype)));
+    const Tensor curved = 1. / tensor({.7}, dtype), zero = zeros({1}, dtype);
+    CHECK(same(grad(first.sum(), x), concat({zero, zero, curved, curved, curved, zero, zero})));
+  }
+}
+
 TEST_CASE("elementwise losses refuse what does not fit") {
   CHECK_THROWS_MATCHES(mse_loss(zeros({2, 3}), zeros({3})), ShapeError,
                        Says("mse_loss", "y of shape [2, 3]", "got [3]"));
