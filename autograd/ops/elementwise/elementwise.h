@@ -32,7 +32,8 @@ inline Tensor operator*(double a, const Tensor& b) { return mul(b, a); }
 DYGRAD_API Tensor operator/(const Tensor& a, double b);
 DYGRAD_API Tensor operator/(double a, const Tensor& b);
 
-/// a^b elementwise; a^exponent. Derivative at a = 0 follows IEEE: d/da 0^b is b * 0^(b-1); but a^0 has derivative 0.
+/// a^b elementwise; a^exponent. Derivative at a = 0 follows IEEE: d/da 0^b is b * 0^(b-1); but a^0 has derivative 0,
+/// whatever a is. Floating-point only (DtypeError), also where the result would be whole.
 DYGRAD_API Tensor pow(const Tensor& a, const Tensor& b);
 DYGRAD_API Tensor pow(const Tensor& a, double exponent);
 
@@ -70,7 +71,7 @@ DYGRAD_API Tensor asinh(const Tensor& x);
 DYGRAD_API Tensor acosh(const Tensor& x);
 DYGRAD_API Tensor atanh(const Tensor& x);
 
-/// Into [low, high]; derivative 1 strictly inside and at the bounds (as torch), 0 outside. NaN stays NaN.
+/// Into [low, high]; derivative 1 inside and at both bounds, where other libraries may differ, 0 outside. NaN stays NaN.
 /// Throws InvalidArgument if low > high.
 DYGRAD_API Tensor clip(const Tensor& x, double low, double high);
 /// The larger; on a tie each side gets half the gradient. NaN wins. int64 and uint8 too.

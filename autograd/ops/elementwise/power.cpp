@@ -30,8 +30,8 @@ struct PowNumber : detail::OfInput {
 };
 
 // y = a^b: dy/da = b a^(b-1), dy/db = y log a. These have limits that IEEE arithmetic misses as 0 * inf: dy/da = 0 for
-// a = b = 0, and dy/db = 0 for a = 0, b >= 0 and for infinite a, b < 0. There the infinite factor is computed for other
-// operands.
+// b = 0 whatever a is, and dy/db = 0 for a = 0, b >= 0 and for infinite a, b < 0. There the infinite factor is computed
+// for other operands.
 struct Pow {
   static constexpr std::string_view name = "pow";
   static Tensor forward(const Tensor& a, const Tensor& b) {
@@ -43,15 +43,14 @@ struct Pow {
     const Tensor& a = saved[0];
     const Tensor& b = saved[1];
     const Tensor one = ones({}, a.dtype());
-    const Tensor at_zero = a == 0;
     Grads<2> grads;
     if (need[0]) {
-      const Tensor exponent = where(logical_and(at_zero, b == 0), one, b - 1);
-      grads[0] = g * b * pow(a, exponent);
+      const Tensor is_lost = logical_and(b == 0, logical_not(isfinite(reciprocal(a.detach()))));
+      grads[0] = g * b * pow(where(is_lost, zeros({}, a.dtype()), a), where(is_lost, one, b - 1));
     }
     if (need[1]) {
       const Tensor at_infinity = logical_and(a == std::numeric_limits<double>::infinity(), b < 0);
-      const Tensor base = where(logical_or(logical_and(at_zero, b >= 0), at_infinity), one, a);
+      const Tensor base = where(logical_or(logical_and(a == 0, b >= 0), at_infinity), one, a);
       grads[1] = g * saved.output() * log(base);
     }
     return grads;
@@ -63,6 +62,7 @@ struct Pow {
 Tensor pow(const Tensor& a, const Tensor& b) { return detail::apply_broadcast(Pow{}, a, b); }
 
 Tensor pow(const Tensor& a, double exponent) {
+  if (!is_floating(a.dtype())) detail::fail_not_floating("pow", a.dtype());
   if (exponent == 1) return a * 1;
   if (exponent == 2) return square(a);
   if (exponent == 0.5) return sqrt(a);

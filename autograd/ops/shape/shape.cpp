@@ -282,6 +282,7 @@ Tensor expand(const Tensor& x, const Shape& shape) {
 }
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {
+  if (!is_floating(x.dtype())) detail::fail_not_floating("sum_to", x.dtype());
   if (shape == x.shape()) return x;
   if (!is_expandable(shape, x.shape())) {
     throw ShapeError(Message("sum_to", "the tensor cannot be summed to this shape.")
@@ -290,7 +291,6 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
                          .got("{}", shape)
                          .fix("give x's shape with extents of 1, or without leading dimensions, where x is summed"));
   }
-  if (!is_floating(x.dtype())) detail::fail_not_floating("sum_to", x.dtype());
   return apply(SumTo{x.shape(), shape}, x);
 }
 

@@ -20,7 +20,7 @@ DYGRAD_API Tensor transpose(const Tensor& x, int axis_a, int axis_b);
 DYGRAD_API Tensor permute(const Tensor& x, const Axes& order);
 /// Repeats extents of 1, and missing leading dimensions, up to `shape`. A view with stride 0. vjp: sum_to.
 DYGRAD_API Tensor expand(const Tensor& x, const Shape& shape);
-/// Sums the dimensions that expand() would repeat: the adjoint of expand. Floating-point only.
+/// Sums the dimensions that expand() would repeat: the adjoint of expand. Floating-point only (DtypeError).
 DYGRAD_API Tensor sum_to(const Tensor& x, const Shape& shape);
 /// Elements start, start + step, ... before stop of one dimension, as in Python; step > 0. A view.
 DYGRAD_API Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step = 1);
@@ -54,7 +54,8 @@ struct PadAmount {
   std::int64_t before = 0;
   std::int64_t after = 0;
 };
-/// Surrounds x with `value`. One amount per dimension; fewer apply to the last dimensions.
+/// Surrounds x with `value`. One amount per dimension; fewer apply to the last dimensions. Where nothing is added, the
+/// result is a view of x.
 DYGRAD_API Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value = 0);
 inline Tensor pad(const Tensor& x, std::initializer_list<PadAmount> amounts, double value = 0) {
   return pad(x, std::span<const PadAmount>(amounts.begin(), amounts.size()), value);

@@ -4,6 +4,7 @@
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/debug/check_grads.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/tests/support/catch.h>
 
@@ -60,6 +61,23 @@ TEST_CASE("Derivatives of tensor powers at an infinite base are the limits, not 
   const auto grads = grad({pow(a, b)}, {a, b});
   CHECK(grads[0].to_vector<double>() == std::vector<double>{0, 0, 0, 0});
   CHECK(grads[1].to_vector<double>() == std::vector<double>{0, 0, inf, inf});
+}
+
+TEST_CASE("Derivatives of a^0 in a are 0 for every a, tensor exponents included") {
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  for (const double at : {0., -0., 5e-324, -5e-324, 1e-310, 1., -2., inf, -inf, nan}) {
+    CAPTURE(at);
+    const Tensor a = full({}, at, float64).set_stop_gradient(false);
+    CHECK(grad(pow(a, zeros({}, float64)), a).item() == 0);
+    CHECK(grad(pow(a, 0.), a).item() == 0);
+  }
+  const Tensor small = full({}, 1e-40f, float32).set_stop_gradient(false);
+  CHECK(grad(pow(small, zeros({})), small).item() == 0);
+}
+
+TEST_CASE("Powers of integers are refused by name, whatever the exponent") {
+  for (const double exponent : {0., 1., 2., 0.5, -1., 3.})
+    CHECK_THROWS_MATCHES(pow(arange(3), exponent), DtypeError, Says("pow: ", "int64"));
 }
 
 TEST_CASE("The derivative of a power is finite wherever it is representable") {

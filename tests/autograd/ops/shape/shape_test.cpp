@@ -76,6 +76,7 @@ TEST_CASE("sum_to undoes expand") {
   CHECK(sum_to(x.reshape({1, 2, 12}), {2, 12}).shape() == Shape(2, 12));
   CHECK_THROWS_MATCHES(sum_to(x, {2, 1}), ShapeError, Says("sum_to", "x [2, 3, 4]", "got [2, 1]"));
   CHECK_THROWS_AS(sum_to(arange(3), {1}), DtypeError);
+  CHECK_THROWS_AS(sum_to(arange(3), {3}), DtypeError);
 }
 
 TEST_CASE("concat and stack join tensors of any strides") {
