@@ -26,7 +26,9 @@ struct Conv2DTransposeOptions {
   std::int64_t groups = 1;
   OutputSize output_size{};  ///< H' <= value < H' + stride; excludes output_padding
   DataFormat data_format = DataFormat::NCHW;
-  FusedActivation activation{};  ///< applied last, as part of the op
+  /// Applied last, as part of the op. fused_activation() knows four by name, and is none for the others: apply these to
+  /// the result, as the layers do.
+  FusedActivation activation{};
 };
 
 /// Transposed 2-D convolution: the adjoint of conv2d with the same parameters.
@@ -50,7 +52,9 @@ struct Conv2DOptions {
   Pair dilation = 1;
   std::int64_t groups = 1;
   DataFormat data_format = DataFormat::NCHW;
-  FusedActivation activation{};  ///< applied last, as part of the op
+  /// Applied last, as part of the op. fused_activation() knows four by name, and is none for the others: apply these to
+  /// the result, as the layers do.
+  FusedActivation activation{};
 };
 
 /// 2-D convolution (cross-correlation: no kernel flip).

@@ -63,7 +63,8 @@ using ActivationFunction = Tensor (*)(const Tensor&);
 /// The activation of that name with default attributes; null for "" (and "identity", "linear", "none").
 /// Throws InvalidArgument listing the names for an unknown one, and saying why for "prelu" and "maxout".
 DYGRAD_API ActivationFunction activation(std::string_view name);
-/// That one as an end of an op, where it can be one; else none.
+/// That one as an end of an op: relu, leaky_relu, sigmoid and tanh can be one. None for all other names, whose
+/// activation() must then be applied to the op's result.
 DYGRAD_API FusedActivation fused_activation(std::string_view name);
 /// All names that activation() takes, sorted.
 DYGRAD_API std::span<const std::string_view> activation_names();
