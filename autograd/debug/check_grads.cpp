@@ -153,13 +153,23 @@ class Checker {
       for (std::int64_t e = 0; e < x.num_elements(); ++e) {
         const std::vector<double> numeric = numeric_column(subject, i, e);
         for (std::size_t o = 0; o < outputs; ++o) {
-          compare(subject, subject.names[i], coordinates(x.shape(), e), rows[o][i].data<double>()[e], numeric[o]);
-          if (options_.non_contiguous) {
-            compare(subject, subject.names[i] + " (strided)", coordinates(x.shape(), e),
-                    strided_rows[o][i].data<double>()[e], numeric[o]);
-          }
+          const Place place{subject.names[i], coordinates(x.shape(), e), coordinates(y.shape(), static_cast<std::int64_t>(o))};
+          compare(subject, place, rows[o][i].data<double>()[e],
+                  options_.non_contiguous ? strided_rows[o][i].data<double>() + e : nullptr, numeric[o]);
         }
       }
+      note_missing(subject, i, rows);
+    }
+  }
+
+  /// A derivative of higher order that is 0 everywhere, by finite differences not, was cut from the graph.
+  void note_missing(const Subject& subject, std::size_t i, const std::vector<std::vector<Tensor>>& rows) {
+    const auto is_zero = [](double v) { return v == 0; };
+    const auto is_all_zero = [&](const std::vector<Tensor>& row) { return std::ranges::all_of(row[i].read<double>(), is_zero); };
+    const auto is_of_input = [&](const GradMismatch& m) { return m.order == subject.order && m.input == subject.names[i]; };
+    if (subject.order > 1 && missing_.empty() && std::ranges::all_of(rows, is_all_zero) &&
+        std::ranges::any_of(report_.mismatches, is_of_input)) {
+      missing_ = fmt::format("order {} by {}", subject.order, subject.names[i]);
     }
   }
 
@@ -178,10 +188,9 @@ class Checker {
       for (std::size_t i = 0; i < grads.size(); ++i) total += dot(grads[i], direction[i]);
       return total;
     };
-    compare(subject, "a random direction", {}, along(subject.gradients(subject.inputs, cotangent)), numeric);
-    if (options_.non_contiguous) {
-      compare(subject, "a random direction (strided)", {}, along(subject.gradients(spread, cotangent)), numeric);
-    }
+    const double strided = options_.non_contiguous ? along(subject.gradients(spread, cotangent)) : 0;
+    compare(subject, {"a random direction", {}, {}}, along(subject.gradients(subject.inputs, cotangent)),
+            options_.non_contiguous ? &strided : nullptr, numeric);
   }
 
   static double dot(const Tensor& a, const Tensor& b) {
@@ -192,18 +201,38 @@ class Checker {
     return total;
   }
 
-  void compare(const Subject& subject, const std::string& input, std::vector<std::int64_t> element, double analytic,
-               double numeric) {
+  struct Place {
+    std::string input;
+    std::vector<std::int64_t> element, output;
+  };
+
+  /// `strided` is the derivative from strided inputs, or null.
+  void compare(const Subject& subject, Place place, double analytic, const double* strided, double numeric) {
+    const bool agrees = compare(subject, place, analytic, numeric, /*lists=*/true);
+    if (!strided) return;
+    place.input += " (strided)";
+    (void)compare(subject, place, *strided, numeric, /*lists=*/agrees || !is_close(analytic, *strided));
+  }
+
+  bool is_close(double analytic, double numeric) const {
+    const double allowed = options_.absolute + options_.relative * std::max(std::abs(analytic), std::abs(numeric));
+    return std::abs(analytic - numeric) <= allowed;
+  }
+
+  bool compare(const Subject& subject, const Place& place, double analytic, double numeric, bool lists) {
     ++report_.checked;
     const double error = std::abs(analytic - numeric);
     if (!std::isnan(report_.worst_error) && !(error <= report_.worst_error)) report_.worst_error = error;
-    const double allowed = options_.absolute + options_.relative * std::max(std::abs(analytic), std::abs(numeric));
-    if (error <= allowed) return;
+    if (is_close(analytic, numeric)) return true;
     report_.ok = false;
     ++disagreements_;
+    if (!lists) return false;
     if (report_.mismatches.size() < kMostReported) {
-      report_.mismatches.push_back({subject.order, input, std::move(element), analytic, numeric});
+      report_.mismatches.push_back({subject.order, place.input, place.element, place.output, analytic, numeric});
+    } else {
+      is_cut_short_ = true;
     }
+    return false;
   }
 
  public:
@@ -214,15 +243,20 @@ class Checker {
       return;
     }
     report_.text = fmt::format(
-        "check_grads: {} of {} derivatives disagree (worst error {:.2e}).\n  {:<6}{:<32}{:<16}{:>16}{:>16}{:>12}",
-        disagreements_, report_.checked, report_.worst_error, "order", "input", "element", "analytic", "numeric",
-        "error");
+        "check_grads: {} of {} derivatives disagree (worst error {:.2e}).\n  {:<6}{:<32}{:<16}{:<16}{:>16}{:>16}{:>12}",
+        disagreements_, report_.checked, report_.worst_error, "order", "input", "element", "of output", "analytic",
+        "numeric", "error");
     for (const GradMismatch& m : report_.mismatches) {
-      report_.text +=
-          fmt::format("\n  {:<6}{:<32}{:<16}{:>16.8g}{:>16.8g}{:>12.2e}", m.order, m.input, to_string(Dims(m.element)),
-                      printed(m.analytic), printed(m.numeric), std::abs(m.analytic - m.numeric));
+      report_.text += fmt::format("\n  {:<6}{:<32}{:<16}{:<16}{:>16.8g}{:>16.8g}{:>12.2e}", m.order, m.input,
+                                  to_string(Dims(m.element)), to_string(Dims(m.output)), printed(m.analytic),
+                                  printed(m.numeric), std::abs(m.analytic - m.numeric));
     }
-    if (static_cast<std::size_t>(disagreements_) > report_.mismatches.size()) report_.text += "\n  ...";
+    if (is_cut_short_) report_.text += "\n  ...";
+    if (!missing_.empty()) {
+      report_.text += fmt::format(
+          "\n  the derivative of {} is 0 everywhere: did the vjp leave the graph, through detach(), NoGrad, item() or "
+          "raw memory?", missing_);
+    }
     report_.text += "\n  fix: compare the op's vjp with its formula; at a kink or a jump no finite difference agrees";
   }
 
@@ -231,6 +265,8 @@ class Checker {
   CheckGradsReport& report_;
   Generator generator_;
   std::int64_t disagreements_ = 0;
+  bool is_cut_short_ = false;
+  std::string missing_;  // which derivative of higher order is 0 everywhere
 };
 
 }  // namespace

@@ -22,11 +22,12 @@ struct CheckGradsOptions {
   bool non_contiguous = true;  ///< repeat with inputs that are strided views
 };
 
-/// One element whose derivative disagrees.
+/// One derivative that disagrees.
 struct GradMismatch {
-  int order;          ///< 1: first derivative, ...
-  std::string input;  ///< "inputs[0]"; "direction" in fast mode
-  std::vector<std::int64_t> element;
+  int order;                          ///< 1: first derivative, ...
+  std::string input;                  ///< "inputs[0]"; "a random direction" in fast mode
+  std::vector<std::int64_t> element;  ///< of the input; empty in fast mode
+  std::vector<std::int64_t> output;   ///< element of the function of this order; empty in fast mode
   double analytic;
   double numeric;
 };
@@ -35,8 +36,8 @@ struct CheckGradsReport {
   bool ok = true;
   double worst_error = 0;                ///< largest |analytic - numeric|; NaN if any is
   std::int64_t checked = 0;              ///< number of comparisons
-  std::vector<GradMismatch> mismatches;  ///< the first few
-  std::string text;                      ///< all of it for people: input, element, analytic, numeric, error
+  std::vector<GradMismatch> mismatches;  ///< the first few; strided inputs only where they give another derivative
+  std::string text;                      ///< a table of the mismatches, and what to look at
   explicit operator bool() const { return ok; }
 };
 
