@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <vector>
@@ -13,7 +15,9 @@
 #include <dygrad/core/base/detail/demangle.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/detail/per_thread.h>
+#include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad {
 
@@ -53,7 +57,7 @@ TrackGraphs::TrackGraphs(bool enabled) : previous_(detail::record_state().tracki
 TrackGraphs::~TrackGraphs() { detail::record_state().tracking = previous_; }
 
 [[gnu::noinline]] static void note_origin_here(Node& node) {
-  constexpr int kOwnFrames = 3;  // this function, its caller and the recording
+  constexpr int kOwnFrames = 4;  // this function, its two callers and the recording
   constexpr int kMostFrames = 24;
   std::string origin;
   for (const std::string& label : scopes()) origin += (origin.empty() ? "in " : " > ") + label;
@@ -66,6 +70,22 @@ TrackGraphs::~TrackGraphs() { detail::record_state().tracking = previous_; }
 
 void detail::note_origin(Node& node) {
   with_out_of_memory(node.name(), [&] { note_origin_here(node); });
+}
+
+bool detail::has_nan(const Tensor& x) {
+  if (!x.defined() || !is_floating(x.dtype())) return false;
+  return dispatch_float(x.dtype(), "anomaly_mode", [&]<class T>() {
+    const Tensor dense = kernel::contiguous(x);
+    return std::ranges::any_of(dense.read<T>(), [](T v) { return std::isnan(v); });
+  });
+}
+
+void detail::fail_nan(const Node& node, std::size_t input, std::size_t num_inputs) {
+  Message message = Message(node.name(), "the output has a NaN.").line("first in {}", node.describe());
+  if (input < num_inputs) message = std::move(message).line("inputs[{}] has one already", input);
+  throw GraphError(std::move(message).fix("{}", input < num_inputs
+                                                   ? "look at where this input comes from: no recorded op made its NaN"
+                                                   : "look at the values that reach this op at the place above"));
 }
 
 }  // namespace dygrad

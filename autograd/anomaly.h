@@ -1,6 +1,8 @@
-// Anomaly mode: finds the op whose gradient first became NaN or infinite, and tells where it was recorded.
+// Anomaly mode: finds the op whose output is the first NaN, or whose gradient is the first NaN or infinity, and tells
+// where it was recorded.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include <dygrad/core/base/export.h>
@@ -8,9 +10,12 @@
 namespace dygrad {
 
 class Node;
+class Tensor;
 
-/// While alive, ops on this thread remember where they were called (slow), and backward passes check every gradient:
-/// the first that is NaN or infinite throws GraphError naming the op and its place. Nests.
+/// While alive, recorded ops on this thread remember where they were called (slow) and check their output, which may
+/// hold infinities but no NaN, and backward passes check that every gradient is finite. The first that is not throws
+/// GraphError naming the op and its place. A NaN that where() would drop later counts too. Places are function names
+/// where the program exports them (link with -rdynamic, in CMake ENABLE_EXPORTS ON), else addresses for addr2line. Nests.
 class DYGRAD_API AnomalyMode {
  public:
   explicit AnomalyMode(bool enabled = true);
@@ -39,6 +44,9 @@ class DYGRAD_API RecordScope {
 namespace detail {
 /// Stores the current scopes and call stack with the node, and lists it for live_graphs().
 DYGRAD_API void note_origin(Node& node);
+DYGRAD_API bool has_nan(const Tensor& x);
+/// Throws GraphError for an output with a NaN; `input` is the first input that has one too, or `num_inputs`.
+[[noreturn]] DYGRAD_API void fail_nan(const Node& node, std::size_t input, std::size_t num_inputs);
 }  // namespace detail
 
 }  // namespace dygrad

@@ -3,22 +3,24 @@
 //
 //   struct Square {
 //     static constexpr std::string_view name = "square";
-//     Tensor forward(const Tensor& x) { return ...; }                      // plain values; never records
-//     static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }                     // optional: what vjp will look at
-//     Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) const { // written with differentiable ops
-//       return {g * saved[0] * 2};
-//     }
+//     Tensor forward(const Tensor& x) { return x * x; }  // runs without recording
+//     // Optional: what vjp will look at.
+//     static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
+//     // Written with differentiable ops; recorded only in a pass with create_graph.
+//     Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) const { return {g * saved[0] * 2}; }
 //   };
 //   Tensor square(const Tensor& x) { return apply(Square{}, x); }
 //
 // vjp returns one gradient per input, of the input's shape; undefined where need[i] is false or the gradient is zero.
-// Another number, shape or dtype makes backward throw. keep() can name the first 31 inputs.
+// Another number, shape or dtype makes the pass throw, and so does an index that is no input's, or a saved[i] that
+// save_for_backward did not name.
 // forward may store shapes or indices in the struct for vjp. An op with a varying number of inputs takes and returns
 // spans and vectors instead: forward(std::span<const Tensor>), std::vector<Tensor> vjp(...).
 #pragma once
 
 #include <array>
 #include <concepts>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -54,6 +56,7 @@ namespace detail {
 
 [[noreturn]] DYGRAD_API void fail_gradient_count(std::string_view op, std::size_t got, std::size_t inputs);
 [[noreturn]] DYGRAD_API void fail_no_output(std::string_view op);
+[[noreturn]] DYGRAD_API void fail_save_input(const OpSignature& op, const SaveForBackward& asked);
 
 /// f(), which calls a function of an op: what a user's op throws goes through as it is, for the library's own ops a
 /// failed allocation of a container becomes OutOfMemory.
@@ -74,7 +77,7 @@ SaveForBackward saved_by(NeedsGrad need) {
 
 /// Fixed-size stand-in for std::vector, for ops with N inputs.
 template <std::size_t N>
-struct Inline {
+struct FixedArity {
   template <class T>
   struct List : std::array<T, N> {
     explicit List(std::size_t) : std::array<T, N>{} {}
@@ -88,7 +91,7 @@ struct Inline {
 };
 
 /// The same for ops on a list of tensors.
-struct Dynamic {
+struct VariadicArity {
   /// std::vector, but with one bool per byte.
   template <class T>
   struct List : std::vector<T> {
@@ -97,14 +100,11 @@ struct Dynamic {
   using Inputs = std::span<const Tensor>;
 };
 template <>
-struct Dynamic::List<bool> {
-  explicit List(std::size_t count) : flags(new bool[count]()) {}
-  List(const List&) = delete;
-  List& operator=(const List&) = delete;
-  ~List() { delete[] flags; }
+struct VariadicArity::List<bool> {
+  explicit List(std::size_t count) : flags(std::make_unique<bool[]>(count)) {}
   bool& operator[](std::size_t i) { return flags[i]; }
-  const bool* data() const { return flags; }
-  bool* flags;
+  const bool* data() const { return flags.get(); }
+  std::unique_ptr<bool[]> flags;
 };
 
 /// What all recorded ops of one arity have in common, compiled once: the edges and the kept values.
@@ -129,14 +129,18 @@ class OpNodeBase : public Node {
   template <class T>
   using List = typename Arity::template List<T>;
 
-  OpNodeBase(const typename Arity::Inputs& inputs, const Tensor& output, SaveForBackward (*saved_by)(NeedsGrad))
+  OpNodeBase(std::string_view op, const typename Arity::Inputs& inputs, const Tensor& output,
+             SaveForBackward (*saved_by)(NeedsGrad))
       : Node(output.shape(), output.dtype()), edges_(inputs.size()), saved_(inputs.size()) {
     List<bool> need(inputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       edges_[i] = Ref<Node>(gradient_node(inputs[i]));
       need[i] = static_cast<bool>(edges_[i]);
     }
-    const SaveForBackward keep = saved_by(NeedsGrad(need.data()));
+    const OpSignature signature{op, inputs.size()};
+    const SaveForBackward keep = saved_by(NeedsGrad(need.data(), signature));
+    if (!keep.is_within(inputs.size())) [[unlikely]]
+      fail_save_input(signature, keep);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (keep.input(i)) saved_[i].save(inputs[i]);
     }
@@ -149,17 +153,17 @@ class OpNodeBase : public Node {
   struct Kept {
     List<Tensor> inputs;
     Tensor output;
-
-    operator Saved() const { return Saved({inputs.data(), inputs.size()}, output); }
   };
-  [[gnu::noinline]] Kept take(std::string_view op, bool release) {
+  [[gnu::noinline]] Kept take(std::string_view op, const VjpRequest& request) {
     Kept kept{List<Tensor>(edges_.size()), Tensor()};
-    if (!access_.begin()) fail_released(*this);
+    if (!access_.begin()) fail_released(request.pass, *this);
     if (const SavedTensor* changed = find_changed()) {
       access_.end(/*released=*/false);
-      changed->fail_changed(op, changed == &output_ ? "output" : "input");
+      if (changed == &output_) changed->fail_changed(request.pass, op, SavedTensor::kOutput, nullptr);
+      const auto input = static_cast<std::size_t>(changed - saved_.data());
+      changed->fail_changed(request.pass, op, input, edges_[input].get());
     }
-    move_saved(kept, release);
+    move_saved(kept, request.release);
     if (is_grad_enabled()) attach(kept);
     return kept;
   }
@@ -197,61 +201,88 @@ template <class Op, class Arity>
 class OpNode final : public OpNodeBase<Arity> {
  public:
   OpNode(Op&& op, const typename Arity::Inputs& inputs, const Tensor& output)
-      : OpNodeBase<Arity>(inputs, output, saved_by<Op>), op_(std::move(op)) {}
+      : OpNodeBase<Arity>(Op::name, inputs, output, saved_by<Op>), op_(std::move(op)) {}
 
   std::string_view name() const override { return Op::name; }
 
-  void vjp(Tensor g, NeedsGrad need, std::span<Tensor> grads, bool release) override {
-    const auto kept = this->take(Op::name, release);
-    auto result = call_op([&] { return op_.vjp(std::move(g), kept, need); });
+  void vjp(Tensor g, const VjpRequest& request) override {
+    const auto kept = this->take(Op::name, request);
+    const OpSignature signature{Op::name, request.grads.size()};
+    const Saved saved(kept.inputs.data(), kept.output, signature);
+    auto result = call_op([&] { return op_.vjp(std::move(g), saved, NeedsGrad(request.need, signature)); });
     if constexpr (VariadicOp<Op>) {
-      if (result.size() != grads.size()) fail_gradient_count(Op::name, result.size(), grads.size());
+      if (result.size() != request.grads.size()) fail_gradient_count(Op::name, result.size(), request.grads.size());
     }
-    for (std::size_t i = 0; i < result.size(); ++i) grads[i] = std::move(result[i]);
+    for (std::size_t i = 0; i < result.size(); ++i) request.grads[i] = std::move(result[i]);
   }
 
  private:
   Op op_;
 };
 
+/// What anomaly mode and TrackGraphs want to know of a recorded op.
+template <class Arity>
+[[gnu::noinline]] void inspect(Node& node, const typename Arity::Inputs& inputs, const Tensor& output) {
+  note_origin(node);
+  if (!AnomalyMode::is_enabled() || !has_nan(output)) return;
+  std::size_t input = 0;
+  while (input < inputs.size() && !has_nan(inputs[input])) ++input;
+  fail_nan(node, input, inputs.size());
+}
+
 template <class Op, class Arity>
-void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output) {
+void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output, const RecordState& state) {
   // An op may return an input, or a tensor that somebody keeps; the node needs a handle of its own to hang on.
   if (output.impl()->autograd || output.impl()->ref_count() != 1) output = view::alias(output);
   auto node = make_ref<OpNode<Op, Arity>>(std::move(op), inputs, output);
-  if (record_state().notes_origin()) note_origin(*node);
+  if (state.notes_origin()) inspect<Arity>(*node, inputs, output);
   output.impl()->autograd = std::move(node);
+}
+
+/// op.forward(inputs...), in which nothing is recorded.
+template <class Op, class... Inputs>
+Tensor run_forward(Op& op, RecordState& state, const Inputs&... inputs) {
+  Tensor output = with_out_of_memory(Op::name, [&] {
+    const SetGradEnabled none(false, state);
+    return call_op([&] { return op.forward(inputs...); });
+  });
+  if (!output.defined()) [[unlikely]]
+    fail_no_output(Op::name);
+  return output;
 }
 
 }  // namespace detail
 
-/// Runs the op on a fixed number of inputs. Throws InvalidArgument if forward gives no tensor; tensors that forward
-/// gets no memory for are OutOfMemory in the op's name. What else a user's op throws leaves as it is, from vjp too.
-template <class Op, std::same_as<Tensor>... Inputs>
-requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
-  Tensor output =
-      detail::with_out_of_memory(Op::name, [&] { return detail::call_op([&] { return op.forward(inputs...); }); });
-  if (!output.defined()) [[unlikely]]
-    detail::fail_no_output(Op::name);
-  if ((... || (gradient_node(inputs) != nullptr)) && is_grad_enabled()) {
-    detail::record<Op, detail::Inline<sizeof...(Inputs)>>(std::move(op), {{&inputs...}}, output);
-  } else if (output.impl()->autograd) {
-    output = view::alias(output);  // an input handed through must not carry its graph out of a NoGrad
+/// Runs the op on a fixed number of inputs: tensors, or what derives from Tensor, as parameters do. Throws
+/// InvalidArgument if forward gives no tensor; tensors that forward gets no memory for are OutOfMemory in the op's name.
+/// What else a user's op throws leaves as it is, from vjp too.
+template <class Op, std::derived_from<Tensor>... Inputs>
+requires DifferentiableOp<Op, sizeof...(Inputs)>
+Tensor apply(Op op, const Inputs&... inputs) {
+  if constexpr (!(std::same_as<Inputs, Tensor> && ...)) {
+    return apply(std::move(op), static_cast<const Tensor&>(inputs)...);
+  } else {
+    detail::RecordState& state = detail::record_state();
+    Tensor output = detail::run_forward(op, state, inputs...);
+    if ((... || (gradient_node(inputs) != nullptr)) && state.grad_enabled) {
+      detail::record<Op, detail::FixedArity<sizeof...(Inputs)>>(std::move(op), {{&inputs...}}, output, state);
+    } else if (output.impl()->autograd) {
+      output = view::alias(output);  // an input handed through must not carry its graph out of a NoGrad
+    }
+    return output;
   }
-  return output;
 }
 
 /// Runs the op on a list of inputs.
 template <VariadicOp Op>
 Tensor apply(Op op, std::span<const Tensor> inputs) {
-  Tensor output =
-      detail::with_out_of_memory(Op::name, [&] { return detail::call_op([&] { return op.forward(inputs); }); });
-  if (!output.defined()) [[unlikely]]
-    detail::fail_no_output(Op::name);
+  detail::RecordState& state = detail::record_state();
+  Tensor output = detail::run_forward(op, state, inputs);
   bool needed = false;
   for (const Tensor& input : inputs) needed = needed || gradient_node(input);
-  if (needed && is_grad_enabled()) {
-    detail::with_out_of_memory(Op::name, [&] { detail::record<Op, detail::Dynamic>(std::move(op), inputs, output); });
+  if (needed && state.grad_enabled) {
+    detail::with_out_of_memory(
+        Op::name, [&] { detail::record<Op, detail::VariadicArity>(std::move(op), inputs, output, state); });
   } else if (output.impl()->autograd) {
     output = view::alias(output);
   }

@@ -1,6 +1,6 @@
 #include <dygrad/autograd/backward.h>
 
-#include <unordered_map>
+#include <algorithm>
 
 #include <dygrad/autograd/detail/backward_pass.h>
 #include <dygrad/autograd/node.h>
@@ -8,6 +8,7 @@
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
 
 namespace dygrad {
 
@@ -42,42 +43,38 @@ void check_count(std::string_view op, std::span<const Tensor> outputs, std::span
   }
 }
 
-[[noreturn]] void fail_repeated(std::string_view role, std::size_t first, std::size_t second) {
-  throw InvalidArgument(
-      Message("grad", fmt::format("{}[{}] and {}[{}] are the same tensor.", role, first, role, second))
-          .fix("name each tensor once"));
-}
-
-void check_distinct(std::string_view role, std::span<const Tensor> tensors) {
-  constexpr std::size_t kFew = 16;  // then comparing all pairs is faster than a table
-  std::unordered_map<const TensorImpl*, std::size_t> seen;
+void check_defined(std::string_view role, std::span<const Tensor> tensors) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     if (!tensors[i].defined())
       throw InvalidArgument(Message("grad", fmt::format("{}[{}] is undefined.", role, i))
                                 .fix("leave it out, or assign a tensor to it first"));
-    if (tensors.size() > kFew) {
-      const auto [first, is_new] = seen.emplace(tensors[i].impl(), i);
-      if (!is_new) fail_repeated(role, first->second, i);
-      continue;
-    }
-    for (std::size_t j = 0; j < i; ++j) {
-      if (tensors[i].is_same(tensors[j])) fail_repeated(role, j, i);
-    }
   }
 }
 
-void check_used(std::span<const Tensor> inputs, std::size_t i, bool is_used) {
-  if (is_used) return;
-  throw GraphError(
-      Message("grad", fmt::format("no output depends on inputs[{}].", i))
-          .line("input {}{}", inputs[i].shape(), inputs[i].stop_gradient() ? ", which stops gradients" : "")
-          .fix("pass allow_unused = true to get an undefined tensor for it"));
+/// The fix for the likeliest cause.
+[[noreturn]] void fail_unused(std::span<const Tensor> outputs, std::span<const Tensor> inputs, std::size_t i) {
+  Message message("grad", fmt::format("no output depends on inputs[{}].", i));
+  if (inputs[i].stop_gradient()) {
+    throw GraphError(std::move(message)
+                         .line("inputs[{}] {} stops gradients", i, inputs[i].shape())
+                         .fix("call set_stop_gradient(false) on it before the outputs are computed"));
+  }
+  const auto stopping = std::ranges::find_if(outputs, [](const Tensor& y) { return y.stop_gradient(); });
+  if (stopping != outputs.end()) {
+    throw GraphError(std::move(message)
+                         .line("outputs[{}] {} stops gradients", stopping - outputs.begin(), stopping->shape())
+                         .fix("pass create_graph = true to the grad() it came from; or compute it outside of NoGrad, "
+                              "without detach(), and after set_stop_gradient(false)"));
+  }
+  throw GraphError(std::move(message)
+                       .line("input {}", inputs[i].shape())
+                       .fix("pass allow_unused = true to get an undefined tensor for it"));
 }
 
 void run_backward(std::span<const Tensor> roots, std::span<const Tensor> grads, BackwardOptions options) {
   check_count("backward", roots, grads);
   options.retain_graph = options.retain_graph || options.create_graph;
-  detail::BackwardPass pass(options);
+  detail::BackwardPass pass("backward", options);
   for (std::size_t i = 0; i < roots.size(); ++i) {
     Node* node = gradient_node(roots[i]);
     if (!node) continue;
@@ -90,28 +87,30 @@ void run_backward(std::span<const Tensor> roots, std::span<const Tensor> grads, 
 std::vector<Tensor> run_grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
                              const GradOptions& options) {
   if (outputs.empty() || inputs.empty())
-    throw InvalidArgument(Message("grad", "needs at least one output and one input.")
+    throw InvalidArgument(Message("grad", "there is nothing to differentiate, or nothing to differentiate by.")
+                              .expected("at least one output and one input")
                               .got("{} and {}", outputs.size(), inputs.size())
                               .fix("name what to differentiate, and by what"));
-  check_distinct("outputs", outputs);
-  check_distinct("inputs", inputs);
+  check_defined("outputs", outputs);
+  check_defined("inputs", inputs);
   check_count("grad", outputs, options.grad_outputs);
 
   detail::BackwardPass pass(
-      {.retain_graph = options.retain_graph.value_or(options.create_graph) || options.create_graph,
+      "grad", {.retain_graph = options.retain_graph.value_or(options.create_graph) || options.create_graph,
        .create_graph = options.create_graph});
-  std::vector<std::size_t> target_of(inputs.size(), SIZE_MAX);
-  std::size_t targets = 0;
+  constexpr std::size_t kNone = SIZE_MAX;
+  std::vector<std::size_t> target_of(inputs.size(), kNone);
+  bool has_targets = false;
   for (const Tensor& tensor : options.no_grad_vars) {
-    if (Node* node = gradient_node(tensor)) pass.add_cut(*node);
+    if (Node* node = gradient_node(tensor)) pass.stop_node(*node);
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (Node* node = gradient_node(inputs[i])) {
-      pass.add_target(*node);
-      target_of[i] = targets++;
+      target_of[i] = pass.add_target(*node);
+      has_targets = true;
     }
   }
-  if (targets > 0) {
+  if (has_targets) {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (Node* node = gradient_node(outputs[i]))
         pass.add_root(*node, starting_grad("grad", outputs[i], options.grad_outputs, i, options.create_graph));
@@ -120,14 +119,20 @@ std::vector<Tensor> run_grad(std::span<const Tensor> outputs, std::span<const Te
   }
   // Before the pass, which frees the graph, as far as the graph's shape tells; an op may still hand on no gradient.
   for (std::size_t i = 0; i < inputs.size() && !options.allow_unused; ++i) {
-    check_used(inputs, i, target_of[i] != SIZE_MAX && pass.reaches_target(target_of[i]));
+    if (target_of[i] == kNone || !pass.reaches_target(target_of[i])) fail_unused(outputs, inputs, i);
   }
-  if (targets > 0) pass.run();
+  if (has_targets) pass.run();
 
   std::vector<Tensor> result(inputs.size());
+  std::vector<bool> is_given(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (target_of[i] != SIZE_MAX) result[i] = pass.target_grad(target_of[i]);
-    if (!options.allow_unused) check_used(inputs, i, result[i].defined());
+    if (const std::size_t target = target_of[i]; target != kNone) {
+      result[i] = pass.target_grad(target);
+      // For a repeated input: as all results, in memory of its own.
+      if (is_given[target] && result[i].defined() && !options.create_graph) result[i] = kernel::clone(result[i]);
+      is_given[target] = true;
+    }
+    if (!options.allow_unused && !result[i].defined()) fail_unused(outputs, inputs, i);
   }
   return result;
 }

@@ -1,8 +1,10 @@
 // Running the chain rule over a recorded graph: backward() fills leaves, grad() returns gradients.
 #pragma once
 
+#include <concepts>
 #include <initializer_list>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <vector>
 
@@ -29,10 +31,11 @@ struct GradOptions {
 };
 
 /// Gradients of the sum of `outputs` with respect to each of `inputs`, in their order; stored gradients stay untouched.
+/// An output that is named twice counts twice, an input gets its gradient in each place that names it.
 /// Inputs may be leaves or intermediates; only ops between outputs and inputs run, and only these are freed. Results
 /// stop gradients and have memory of their own; with create_graph, they may share it, be one tensor where gradients are
-/// equal, or be one of `grad_outputs`: change a clone() there. Throws InvalidArgument on an empty, undefined or
-/// repeated input or output, or where grad_outputs are not one per output, GraphError on an unreachable input,
+/// equal, or be one of `grad_outputs`: change a clone() there. Throws InvalidArgument on no or an
+/// undefined input or output, or where grad_outputs are not one per output, GraphError on an unreachable input,
 /// ShapeError or DtypeError if a grad_output does not fit, all before anything is freed; GraphError if the graph was
 /// freed or a saved value changed. What a hook or an op throws leaves as it is.
 DYGRAD_API std::vector<Tensor> grad(std::span<const Tensor> outputs, std::span<const Tensor> inputs,
@@ -41,6 +44,14 @@ inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::init
                                 const GradOptions& options = {}) {
   return grad(std::span<const Tensor>(outputs.begin(), outputs.size()),
               std::span<const Tensor>(inputs.begin(), inputs.size()), options);
+}
+/// For inputs in another container, and for what derives from Tensor: `grad({loss}, model.parameters())`.
+template <std::ranges::input_range Inputs>
+requires std::derived_from<std::ranges::range_value_t<Inputs>, Tensor>
+std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, const Inputs& inputs,
+                         const GradOptions& options = {}) {
+  const std::vector<Tensor> handles(std::ranges::begin(inputs), std::ranges::end(inputs));
+  return grad(std::span<const Tensor>(outputs.begin(), outputs.size()), handles, options);
 }
 /// The gradient of one tensor with respect to another.
 inline Tensor grad(const Tensor& output, const Tensor& input, const GradOptions& options = {}) {

@@ -11,14 +11,17 @@ inline bool is_grad_enabled() { return detail::record_state().grad_enabled; }
 /// While alive, sets whether ops on this thread record; then restores what was, also on exceptions. Nests.
 class SetGradEnabled {
  public:
-  explicit SetGradEnabled(bool enabled) : previous_(detail::record_state().grad_enabled) {
-    detail::record_state().grad_enabled = enabled;
+  explicit SetGradEnabled(bool enabled) : SetGradEnabled(enabled, detail::record_state()) {}
+  /// For callers that have this thread's state at hand.
+  SetGradEnabled(bool enabled, detail::RecordState& state) : state_(state), previous_(state.grad_enabled) {
+    state.grad_enabled = enabled;
   }
-  ~SetGradEnabled() { detail::record_state().grad_enabled = previous_; }
+  ~SetGradEnabled() { state_.grad_enabled = previous_; }
   SetGradEnabled(const SetGradEnabled&) = delete;
   SetGradEnabled& operator=(const SetGradEnabled&) = delete;
 
  private:
+  detail::RecordState& state_;
   bool previous_;
 };
 

@@ -66,9 +66,14 @@ std::string Node::describe() const {
 
 HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor&)> hook) {
   Node* node = gradient_node(leaf);
-  if (!node || !node->is_leaf()) {
-    throw GraphError(Message("on_grad_ready", "needs a leaf that wants its gradient.")
+  if (!node) {
+    throw GraphError(Message("on_grad_ready", "the tensor stops gradients, so it never gets one.")
                          .fix("call set_stop_gradient(false) on the tensor first"));
+  }
+  if (!node->is_leaf()) {
+    throw GraphError(Message("on_grad_ready", "only leaves have a gradient stored.")
+                         .line("the tensor is the output of {}", node->describe())
+                         .fix("use register_hook, which is given the gradient of any tensor"));
   }
   constexpr std::string_view op = "on_grad_ready";
   return detail::with_out_of_memory(

@@ -16,14 +16,37 @@
 
 namespace dygrad {
 
-/// Which inputs' gradients are wanted: need[i].
+/// What errors tell about an op.
+struct OpSignature {
+  std::string_view name;
+  std::size_t num_inputs;
+};
+
+namespace detail {
+[[noreturn]] DYGRAD_API void fail_needs_grad(const OpSignature& op, std::size_t input);
+}
+
+/// Which inputs' gradients are wanted: need[i]. Throws InvalidArgument if the op has no such input.
 class NeedsGrad {
  public:
-  explicit NeedsGrad(const bool* flags) : flags_(flags) {}
-  bool operator[](std::size_t input) const { return flags_[input]; }
+  NeedsGrad(const bool* flags, const OpSignature& op) : flags_(flags), op_(&op) {}
+  bool operator[](std::size_t input) const {
+    if (input >= op_->num_inputs) [[unlikely]]
+      detail::fail_needs_grad(*op_, input);
+    return flags_[input];
+  }
 
  private:
   const bool* flags_;
+  const OpSignature* op_;
+};
+
+/// What a pass asks of a node.
+struct VjpRequest {
+  const bool* need;         ///< which inputs' gradients are wanted
+  std::span<Tensor> grads;  ///< where they go, one per input; an undefined one means zero
+  bool release;             ///< whether the saved values go as soon as they were used
+  std::string_view pass;    ///< "backward" or "grad", for messages
 };
 
 using TensorHook = std::function<Tensor(const Tensor& grad)>;
@@ -35,15 +58,13 @@ class DYGRAD_API Node : public AutogradMeta {
  public:
   virtual std::string_view name() const = 0;
 
-  /// Gradients of the needed inputs for the output's gradient `g`; an undefined one means zero. With `release`, the
-  /// saved values go as soon as they were used. Throws GraphError if they were released before, or changed in place
-  /// since they were saved.
+  /// Gradients of the needed inputs for the output's gradient `g`. Throws GraphError if the saved values were released
+  /// before, or changed in place since they were saved.
   ///
-  /// Note [A gradient that nobody else holds]
-  /// A pass gives its handle away. An op whose vjp takes g by value gets it, and where no other handle or view sees the
-  /// memory (kernel::is_donatable) and the pass does not record, it may write its result there: one image less at the
-  /// height of the pass.
-  virtual void vjp(Tensor g, NeedsGrad need, std::span<Tensor> grads, bool release) = 0;
+  /// Note [Donated gradients]
+  /// vjp takes g by value. Where its buffer is uniquely owned (kernel::is_donatable) and no graph is being recorded, vjp
+  /// may write its result in place, which lowers the peak memory of a pass.
+  virtual void vjp(Tensor g, const VjpRequest& request) = 0;
 
   /// Drops the saved values.
   virtual void release() = 0;
@@ -104,7 +125,7 @@ class DYGRAD_API LeafNode final : public Node {
   explicit LeafNode(const Shape& shape, DType dtype) : Node(shape, dtype, /*is_leaf=*/true) {}
 
   std::string_view name() const override { return "leaf"; }
-  void vjp(Tensor, NeedsGrad, std::span<Tensor>, bool) override {}
+  void vjp(Tensor, const VjpRequest&) override {}
   void release() override {}
 
   mutable Mutex lock;  ///< guards `grad`
@@ -122,8 +143,8 @@ inline Node* gradient_node(const Tensor& x) {
 }
 
 /// Calls `hook(grad)` whenever a backward pass has stored this leaf's gradient: before the pass ends, so that work on
-/// this gradient can overlap with the rest of it. Throws GraphError for other tensors, InvalidArgument if the hook is
-/// an empty function.
+/// this gradient can overlap with the rest of it. Ops in the hook are recorded only with create_graph. Throws GraphError
+/// for other tensors, InvalidArgument if the hook is an empty function.
 DYGRAD_API HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor& grad)> hook);
 
 }  // namespace dygrad

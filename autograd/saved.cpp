@@ -1,5 +1,7 @@
 #include <dygrad/autograd/saved.h>
 
+#include <algorithm>
+#include <string>
 #include <thread>
 
 #include <dygrad/autograd/apply.h>
@@ -19,19 +21,61 @@ std::uint8_t SavedState::wait() noexcept {
   return state;
 }
 
-void SavedTensor::fail_changed(std::string_view op, std::string_view role) const {
-  throw GraphError(Message("backward", "a value that the gradient needs was changed in place after it was used.")
-                       .line("op {}, its {} {}", op, role, tensor_.shape())
+void SavedTensor::fail_changed(std::string_view pass, std::string_view op, std::size_t input,
+                               const Node* producer) const {
+  const std::string role = input == kOutput ? "output" : fmt::format("inputs[{}]", input);
+  const std::string maker = producer ? fmt::format(", {}", producer->describe()) : std::string();
+  throw GraphError(Message(pass, "a value that the gradient needs was changed in place after it was used.")
+                       .line("op {}, its {} {}{}", op, role, tensor_.shape(), maker)
                        .expected("version {}", version_)
                        .got("version {}", tensor_.version())
-                       .fix("change a clone() instead, or run backward before changing it"));
+                       .fix("run {} before what changes it, such as an optimizer's step, or change a clone()", pass));
 }
 
-void detail::fail_save_input(unsigned input) {
-  throw InvalidArgument(Message("save_input", "an op cannot keep this input.")
-                            .expected("input < {}", SaveForBackward::kMostInputs)
-                            .got("{}", input)
-                            .fix("order the op's inputs so that those that vjp looks at come first"));
+void SaveForBackward::insert_later(std::size_t input) {
+  later_.resize(input - kWord + 1);
+  later_.back() = true;
+}
+
+void SaveForBackward::merge_later(const SaveForBackward& a, const SaveForBackward& b) {
+  later_.resize(std::max(a.later_.size(), b.later_.size()));
+  for (std::size_t i = 0; i < later_.size(); ++i) later_[i] = a.has_later(kWord + i) || b.has_later(kWord + i);
+}
+
+namespace {
+
+Message no_such_input(const OpSignature& op, std::string_view what, std::size_t input) {
+  return Message(op.name, fmt::format("{} names an input that the op does not have.", what))
+      .expected("an index below {}, its number of inputs", op.num_inputs)
+      .got("{}", input)
+      .fix("count the inputs of forward from 0");
+}
+
+}  // namespace
+
+void detail::fail_save_input(const OpSignature& op, const SaveForBackward& asked) {
+  std::size_t input = op.num_inputs;
+  while (!asked.input(input)) ++input;
+  throw InvalidArgument(no_such_input(op, "save_for_backward", input));
+}
+
+void detail::fail_needs_grad(const OpSignature& op, std::size_t input) {
+  throw InvalidArgument(no_such_input(op, "need[i]", input));
+}
+
+void detail::fail_saved_input(const OpSignature& op, std::size_t input) {
+  if (input >= op.num_inputs) throw InvalidArgument(no_such_input(op, "vjp's saved[i]", input));
+  throw InvalidArgument(Message(op.name, "vjp looks at an input that was not saved.")
+                            .expected("an input that save_for_backward names")
+                            .got("saved[{}]", input)
+                            .fix("return save_input({}) from save_for_backward, under the condition that vjp has", input));
+}
+
+void detail::fail_saved_output(const OpSignature& op) {
+  throw InvalidArgument(Message(op.name, "vjp looks at the output, which was not saved.")
+                            .expected("an op whose save_for_backward names its output")
+                            .got("saved.output()")
+                            .fix("return save_output() from save_for_backward, under the condition that vjp has"));
 }
 
 namespace {
@@ -43,8 +87,8 @@ class FrozenLeaf final : public Node {
     set_inputs(&leaf_, 1);
   }
   std::string_view name() const override { return "frozen_leaf"; }
-  void vjp(Tensor g, NeedsGrad need, std::span<Tensor> grads, bool) override {
-    if (need[0]) grads[0] = std::move(g);
+  void vjp(Tensor g, const VjpRequest& request) override {
+    if (request.need[0]) request.grads[0] = std::move(g);
   }
   void release() override {}
 
@@ -90,10 +134,11 @@ void detail::fail_no_output(std::string_view op) {
                             .fix("return a tensor on every path of forward"));
 }
 
-void detail::fail_released(const Node& node) {
-  throw GraphError(Message("backward", "the graph was already freed by an earlier backward().")
+void detail::fail_released(std::string_view pass, const Node& node) {
+  throw GraphError(Message(pass, "the graph was already freed by an earlier backward() or grad().")
                        .line("at node {}", node.describe())
-                       .fix("pass retain_graph = true to the first call"));
+                       .fix("pass retain_graph = true to the earlier call; detach() state that is carried from one "
+                            "training step to the next"));
 }
 
 }  // namespace dygrad

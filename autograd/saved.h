@@ -1,38 +1,63 @@
 // Values that a recorded op keeps for its vjp, and the guard that notices when they changed meanwhile.
 #pragma once
 
-#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad {
 
-namespace detail {
-[[noreturn]] DYGRAD_API void fail_save_input(unsigned input);
-}
-
 /// What an op asks to keep: a set of inputs, and perhaps its output. `save_input(1, need[0]) | save_output(need[1])`.
-struct SaveForBackward {
-  std::uint32_t bits = 0;
-  static constexpr unsigned kMostInputs = 31;
-  static constexpr std::uint32_t kOutput = std::uint32_t{1} << kMostInputs;
-  bool input(std::size_t i) const { return i < kMostInputs && (bits >> i & 1) != 0; }
-  bool output() const { return (bits & kOutput) != 0; }
-  constexpr SaveForBackward operator|(SaveForBackward other) const { return {bits | other.bits}; }
+class SaveForBackward {
+ public:
+  static SaveForBackward of_input(std::size_t input) {
+    SaveForBackward result;
+    if (input < kWord) result.first_ = std::uint64_t{1} << input;
+    else result.insert_later(input);
+    return result;
+  }
+  static SaveForBackward of_output() {
+    SaveForBackward result;
+    result.output_ = true;
+    return result;
+  }
+  bool input(std::size_t i) const { return i < kWord ? (first_ >> i & 1) != 0 : has_later(i); }
+  bool output() const { return output_; }
+  /// Whether all its inputs are among the first `count`.
+  bool is_within(std::size_t count) const {
+    return count < kWord ? first_ >> count == 0 && later_.empty() : count >= kWord + later_.size();
+  }
+  SaveForBackward operator|(const SaveForBackward& other) const {
+    SaveForBackward result;
+    result.first_ = first_ | other.first_;
+    result.output_ = output_ || other.output_;
+    if (!later_.empty() || !other.later_.empty()) result.merge_later(*this, other);
+    return result;
+  }
+
+ private:
+  static constexpr std::size_t kWord = 64;
+  DYGRAD_API void insert_later(std::size_t input);
+  DYGRAD_API void merge_later(const SaveForBackward& a, const SaveForBackward& b);
+  bool has_later(std::size_t i) const { return i - kWord < later_.size() && later_[i - kWord]; }
+
+  std::uint64_t first_ = 0;  // the first 64 inputs
+  bool output_ = false;
+  std::vector<bool> later_;  // the others, up to the last one in the set: few ops have that many
 };
-constexpr SaveForBackward save_nothing() { return {}; }
-/// Throws InvalidArgument unless input < 31.
-constexpr SaveForBackward save_input(unsigned input, bool when = true) {
-  if (input >= SaveForBackward::kMostInputs) detail::fail_save_input(input);
-  return {when ? std::uint32_t{1} << input : 0};
+inline SaveForBackward save_nothing() { return {}; }
+inline SaveForBackward save_input(std::size_t input, bool when = true) {
+  return when ? SaveForBackward::of_input(input) : SaveForBackward();
 }
-constexpr SaveForBackward save_output(bool when = true) { return {when ? SaveForBackward::kOutput : 0}; }
+inline SaveForBackward save_output(bool when = true) {
+  return when ? SaveForBackward::of_output() : SaveForBackward();
+}
 
 /// One kept value with the version it had.
 class DYGRAD_API SavedTensor {
@@ -48,8 +73,10 @@ class DYGRAD_API SavedTensor {
   std::int64_t num_bytes() const {
     return tensor_.defined() ? static_cast<std::int64_t>(tensor_.impl()->storage->num_bytes()) : 0;
   }
-  /// Throws GraphError that tells which op's input or output it was.
-  [[noreturn]] void fail_changed(std::string_view op, std::string_view role) const;
+  /// Throws GraphError that tells which op's input, made by `producer`, or output it was.
+  static constexpr std::size_t kOutput = SIZE_MAX;
+  [[noreturn]] void fail_changed(std::string_view pass, std::string_view op, std::size_t input,
+                                 const Node* producer) const;
 
  private:
   Tensor tensor_;
@@ -77,16 +104,32 @@ class SavedState {
   std::atomic<std::uint8_t> state_{kKept};
 };
 
-/// What a vjp sees of the recorded call: the inputs and the output that its op kept. Others are undefined.
+namespace detail {
+[[noreturn]] DYGRAD_API void fail_saved_input(const OpSignature& op, std::size_t input);
+[[noreturn]] DYGRAD_API void fail_saved_output(const OpSignature& op);
+}  // namespace detail
+
+/// What a vjp sees of the recorded call: the inputs and the output that save_for_backward named. Throws InvalidArgument
+/// where vjp asks for others.
 class Saved {
  public:
-  Saved(std::span<const Tensor> inputs, const Tensor& output) : inputs_(inputs), output_(output) {}
-  const Tensor& operator[](std::size_t input) const { return inputs_[input]; }
-  const Tensor& output() const { return output_; }
+  Saved(const Tensor* inputs, const Tensor& output, const OpSignature& op)
+      : inputs_(inputs), output_(&output), op_(&op) {}
+  const Tensor& operator[](std::size_t input) const {
+    if (input >= op_->num_inputs || !inputs_[input].defined()) [[unlikely]]
+      detail::fail_saved_input(*op_, input);
+    return inputs_[input];
+  }
+  const Tensor& output() const {
+    if (!output_->defined()) [[unlikely]]
+      detail::fail_saved_output(*op_);
+    return *output_;
+  }
 
  private:
-  std::span<const Tensor> inputs_;
-  const Tensor& output_;
+  const Tensor* inputs_;
+  const Tensor* output_;
+  const OpSignature* op_;
 };
 
 namespace detail {
@@ -95,7 +138,7 @@ namespace detail {
 DYGRAD_API Tensor attach_input(const Tensor& kept, const Ref<Node>& producer);
 /// The kept output for use in a vjp that is recorded. See Note [Saved outputs and cycles] in saved.cpp.
 DYGRAD_API Tensor attach_output(const Tensor& kept, Node& producer);
-[[noreturn]] DYGRAD_API void fail_released(const Node& node);
+[[noreturn]] DYGRAD_API void fail_released(std::string_view pass, const Node& node);
 }  // namespace detail
 
 }  // namespace dygrad

@@ -30,13 +30,13 @@ void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
                  [&]<class T>() { kernel::map_into<T, T, T>([](T x, T y) { return x + y; }, sum, a, b); });
 }
 
-void check_finite(std::string_view role, const Node& node, const Tensor& grad) {
+void check_finite(std::string_view pass, std::string_view role, const Node& node, const Tensor& grad) {
   const bool finite = dispatch_float(grad.dtype(), "backward", [&]<class T>() {
     const Tensor dense = kernel::contiguous(grad);
     return std::ranges::all_of(dense.read<T>(), [](T v) { return std::isfinite(v); });
   });
   if (finite) return;
-  throw GraphError(Message("backward", "a gradient became NaN or infinite.")
+  throw GraphError(Message(pass, "a gradient became NaN or infinite.")
                        .line("first in the gradient {} {}", role, node.describe())
                        .fix("look at the values that reach this op at the place above"));
 }
@@ -62,8 +62,9 @@ std::unique_ptr<BackwardPass::Workspace>& BackwardPass::spare_workspace() {
   });
 }
 
-BackwardPass::BackwardPass(BackwardOptions options)
-    : options_(options),
+BackwardPass::BackwardPass(std::string_view name, BackwardOptions options)
+    : name_(name),
+      options_(options),
       checks_finite_(AnomalyMode::is_enabled()),
       workspace_(spare_workspace() ? std::move(spare_workspace()) : std::make_unique<Workspace>()),
       states_(workspace_->states),
@@ -77,7 +78,7 @@ BackwardPass::~BackwardPass() {
 }
 
 /// For nodes that are named from outside, rather than found by walking.
-std::uint32_t BackwardPass::enter(Node& node) {
+std::uint32_t BackwardPass::pin_node(Node& node) {
   workspace_->held.emplace_back(&node);
   return state_of(node);
 }
@@ -89,26 +90,28 @@ std::uint32_t BackwardPass::state_of(Node& node) {
 }
 
 void BackwardPass::add_root(Node& node, Tensor grad) {
-  const std::uint32_t index = enter(node);
+  const std::uint32_t index = pin_node(node);
   const SetGradEnabled mode(options_.create_graph);
-  if (checks_finite_) check_finite("that starts the pass at", node, grad);
+  if (checks_finite_) check_finite(name_, "that starts the pass at", node, grad);
   add(states_[index], std::move(grad));
   workspace_->roots.push_back(index);
 }
 
-void BackwardPass::add_cut(Node& node) { states_[enter(node)].cut = true; }
+void BackwardPass::stop_node(Node& node) { states_[pin_node(node)].stops = true; }
 
-void BackwardPass::add_target(Node& node) {
-  const std::uint32_t index = enter(node);
+std::size_t BackwardPass::add_target(Node& node) {
+  const std::uint32_t index = pin_node(node);
+  if (states_[index].target != kNone) return states_[index].target;
   states_[index].target = static_cast<std::uint32_t>(target_grads_.size());
   targets_.push_back(index);
   target_grads_.emplace_back();
+  return states_[index].target;
 }
 
 void BackwardPass::run() {
   const SetGradEnabled mode(options_.create_graph);
   try {
-    for (std::uint32_t root : workspace_->roots) arrived(root);
+    for (std::uint32_t root : workspace_->roots) on_grad_arrived(root);
     while (!ready_.empty()) process(pop_ready());
     for (Tensor& grad : target_grads_) {
       if (!options_.create_graph && grad.defined()) grad = own(std::move(grad));
@@ -118,7 +121,7 @@ void BackwardPass::run() {
     roll_back();
     if (!options_.retain_graph) {
       for (State& state : states_) {
-        if (state.hands_on) state.node->release();
+        if (state.propagates) state.node->release();
       }
     }
     throw;
@@ -128,7 +131,7 @@ void BackwardPass::run() {
 /// Makes room for the node's edges. Returns how many there are.
 std::uint32_t BackwardPass::expand(std::uint32_t index) {
   State& state = states_[index];
-  const std::size_t inputs = state.cut ? 0 : state.node->inputs().size();
+  const std::size_t inputs = state.stops ? 0 : state.node->inputs().size();
   state.expanded = true;
   state.first_edge = static_cast<std::uint32_t>(edges_.size());
   for (std::size_t i = 0; i < inputs; ++i) edges_.push_back(kNone);  // mostly one or two: resize() would be a call
@@ -145,7 +148,7 @@ void BackwardPass::discover() {
     if (state.expanded) return;
     if (state.node->is_leaf()) {
       state.expanded = true;
-      state.wanted = !state.cut && (all_wanted || state.target != kNone);
+      state.wanted = !state.stops && (all_wanted || state.target != kNone);
     } else {
       stack.push_back({index, expand(index), 0});
     }
@@ -167,9 +170,9 @@ void BackwardPass::discover() {
       State& state = states_[frame.index];
       const std::span below(edges_.data() + first_edge, frame.inputs);
       const auto is_wanted = [&](std::uint32_t index) { return index != kNone && states_[index].wanted; };
-      state.hands_on = !state.cut && (all_wanted || std::ranges::any_of(below, is_wanted));
-      state.wanted = state.hands_on || (!state.cut && state.target != kNone);
-      if (state.hands_on) {
+      state.propagates = !state.stops && (all_wanted || std::ranges::any_of(below, is_wanted));
+      state.wanted = state.propagates || (!state.stops && state.target != kNone);
+      if (state.propagates) {
         for (std::uint32_t index : below) {
           if (is_wanted(index)) ++states_[index].pending;
         }
@@ -180,7 +183,7 @@ void BackwardPass::discover() {
   }
 }
 
-void BackwardPass::arrived(std::uint32_t index) {
+void BackwardPass::on_grad_arrived(std::uint32_t index) {
   if (--states_[index].pending != 0) return;
   if (states_[index].node->is_leaf()) process(index);
   else push_ready(index);
@@ -189,12 +192,12 @@ void BackwardPass::arrived(std::uint32_t index) {
 void BackwardPass::process(std::uint32_t index) {
   State& state = states_[index];
   if (!state.wanted) return;  // a root that no target is below
-  Tensor grad = finish(state);
-  if (state.hands_on) hand_on(state, std::move(grad));
+  Tensor grad = apply_hooks_and_store(state);
+  if (state.propagates) propagate(state, std::move(grad));
 }
 
 /// Everything that happens to a node's complete gradient before its vjp: hooks, keeping, storing.
-Tensor BackwardPass::finish(State& state) {
+Tensor BackwardPass::apply_hooks_and_store(State& state) {
   Tensor grad = std::move(state.grad);
   if (!grad.defined()) return grad;  // only zero gradients arrived
   Node::Extras* extras = state.node->extras();
@@ -204,7 +207,7 @@ Tensor BackwardPass::finish(State& state) {
   }
   if (state.target != kNone) {
     target_grads_[state.target] = grad;
-  } else if (state.node->is_leaf() && target_grads_.empty() && !state.cut) {
+  } else if (state.node->is_leaf() && target_grads_.empty() && !state.stops) {
     auto& leaf = static_cast<LeafNode&>(*state.node);
     if (!leaf.on_grad_ready.empty()) {
       store_early(leaf, std::move(grad));
@@ -220,13 +223,13 @@ Tensor BackwardPass::finish(State& state) {
 void BackwardPass::call_hook(State& state, Tensor& grad, const TensorHook& hook) const {
   Tensor replacement = call_user([&] { return hook(grad); });
   if (!replacement.defined()) return;
-  check_contribution(*state.node, *state.node, replacement);
-  if (checks_finite_) check_finite("that a hook returned for", *state.node, replacement);
+  check_contribution(nullptr, *state.node, replacement);
+  if (checks_finite_) check_finite(name_, "that a hook returned for", *state.node, replacement);
   if (!options_.create_graph && replacement.impl()->autograd) replacement = view::alias(replacement);
   grad = std::move(replacement);
 }
 
-void BackwardPass::hand_on(const State& state, Tensor grad) {
+void BackwardPass::propagate(const State& state, Tensor grad) {
   Node* const node = state.node;
   const std::span inputs(edges_.data() + state.first_edge, node->inputs().size());
   constexpr std::size_t kInline = 4;
@@ -245,42 +248,46 @@ void BackwardPass::hand_on(const State& state, Tensor grad) {
   for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] != kNone && states_[inputs[i]].wanted;
 
   if (grad.defined()) {
-    node->vjp(std::move(grad), NeedsGrad(need), grads, !options_.retain_graph);
+    node->vjp(std::move(grad), {need, grads, !options_.retain_graph, name_});
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!need[i] || !grads[i].defined()) continue;
-      check_contribution(*node, *states_[inputs[i]].node, grads[i]);
-      if (checks_finite_) check_finite("that was given to an input by", *node, grads[i]);
+      check_contribution(node, *states_[inputs[i]].node, grads[i]);
+      if (checks_finite_) check_finite(name_, "that was given to an input by", *node, grads[i]);
     }
   } else if (!options_.retain_graph) {
     node->release();
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (need[i]) deliver(inputs[i], std::move(grads[i]));
+    if (need[i]) accumulate_grad(inputs[i], std::move(grads[i]));
   }
 }
 
-void BackwardPass::deliver(std::uint32_t index, Tensor grad) {
+void BackwardPass::accumulate_grad(std::uint32_t index, Tensor grad) {
   if (grad.defined()) add(states_[index], std::move(grad));
-  arrived(index);
+  on_grad_arrived(index);
 }
 
 void BackwardPass::add(State& state, Tensor grad) const {
   const bool is_first = !state.grad.defined();
   state.grad = accumulate(std::move(state.grad), std::move(grad));
-  if (checks_finite_ && !is_first) check_finite("that adds up what arrived at", *state.node, state.grad);
+  if (checks_finite_ && !is_first) check_finite(name_, "that adds up what arrived at", *state.node, state.grad);
 }
 
-void BackwardPass::check_contribution(const Node& from, const Node& to, const Tensor& grad) const {
+void BackwardPass::check_contribution(const Node* giver, const Node& to, const Tensor& grad) const {
+  const auto origin = [&] {
+    return giver ? fmt::format("given by {} for its input {}", giver->describe(), to.describe())
+                 : fmt::format("returned by a hook that was registered on {}", to.describe());
+  };
   if (grad.shape() != to.output_shape()) {
-    throw ShapeError(Message("backward", "a gradient has the wrong shape.")
-                         .line("given by {} for its input {}", from.describe(), to.describe())
+    throw ShapeError(Message(name_, "a gradient has the wrong shape.")
+                         .line("{}", origin())
                          .expected("{}", to.output_shape())
                          .got("{}", grad.shape())
                          .fix("vjp and hooks must return gradients of their tensor's own shape"));
   }
   if (grad.dtype() != to.output_dtype()) {
-    throw DtypeError(Message("backward", "a gradient has the wrong dtype.")
-                         .line("given by {} for its input {}", from.describe(), to.describe())
+    throw DtypeError(Message(name_, "a gradient has the wrong dtype.")
+                         .line("{}", origin())
                          .expected("{}", to.output_dtype())
                          .got("{}", grad.dtype())
                          .fix("vjp and hooks must return gradients of their tensor's own dtype"));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include <dygrad/autograd/detail/node_index.h>
@@ -14,7 +15,7 @@ namespace dygrad::detail {
 
 /// How a pass goes, in four steps:
 ///   1. discover: walk from the roots; number the nodes, and count for each how many gradients it will receive.
-///   2. run: take the newest node that has received all of them, call its vjp, hand the results on.
+///   2. run: take the newest node that has received all of them, call its vjp, propagate the results.
 ///      A leaf with grad-ready hooks is served the moment its last gradient arrives, so that they can overlap with the
 ///      rest of the pass; a node drops its saved values right after its vjp, unless the graph is retained.
 ///   3. store: the other leaves get their gradients, once nothing can fail any more. With targets nothing is stored,
@@ -22,7 +23,8 @@ namespace dygrad::detail {
 ///   4. on an exception, put back what was stored early.
 class BackwardPass {
  public:
-  explicit BackwardPass(BackwardOptions options);
+  /// `name` is the public function that runs, for messages.
+  BackwardPass(std::string_view name, BackwardOptions options);
   ~BackwardPass();
   BackwardPass(const BackwardPass&) = delete;
   BackwardPass& operator=(const BackwardPass&) = delete;
@@ -30,9 +32,10 @@ class BackwardPass {
   /// A gradient that starts the pass. Several for one node are summed.
   void add_root(Node& node, Tensor grad);
   /// Gradients must not pass this node.
-  void add_cut(Node& node);
-  /// Return this node's gradient instead of storing it. With targets, only paths that lead to one are followed.
-  void add_target(Node& node);
+  void stop_node(Node& node);
+  /// Return this node's gradient instead of storing it. With targets, only paths that lead to one are followed. Returns
+  /// the target's number, the earlier one where a node comes again.
+  std::size_t add_target(Node& node);
 
   void discover();
   /// After discover(): whether the roots depend on the i-th target.
@@ -52,9 +55,9 @@ class BackwardPass {
     std::uint32_t pending = 0;  // gradients still to arrive
     std::uint32_t target = kNone;
     std::uint32_t first_edge = 0;
-    bool cut = false;
+    bool stops = false;      // gradients go no further
     bool wanted = false;    // lies on a path to a target, or there are no targets and every leaf is one
-    bool hands_on = false;  // something wanted lies below
+    bool propagates = false;  // something wanted lies below
     bool expanded = false;  // discovery has walked its inputs
   };
 
@@ -97,15 +100,15 @@ class BackwardPass {
   };
   static std::unique_ptr<Workspace>& spare_workspace();
 
-  std::uint32_t enter(Node& node);
+  std::uint32_t pin_node(Node& node);
   std::uint32_t state_of(Node& node);
   std::uint32_t expand(std::uint32_t index);
   void process(std::uint32_t index);
-  Tensor finish(State& state);
-  void hand_on(const State& state, Tensor grad);
-  void deliver(std::uint32_t index, Tensor grad);
+  Tensor apply_hooks_and_store(State& state);
+  void propagate(const State& state, Tensor grad);
+  void accumulate_grad(std::uint32_t index, Tensor grad);
   void add(State& state, Tensor grad) const;
-  void arrived(std::uint32_t index);
+  void on_grad_arrived(std::uint32_t index);
   LeafNode& leaf_of(std::uint32_t index) { return static_cast<LeafNode&>(*states_[index].node); }
   void store_in_leaves();
   void store_recorded_in_leaves();
@@ -114,13 +117,15 @@ class BackwardPass {
   static bool can_add_in_place(const LeafNode& leaf);
   static bool holds(const LeafNode& leaf, const Tensor& grad);
   void roll_back() noexcept;
-  void check_contribution(const Node& from, const Node& to, const Tensor& grad) const;
+  /// `giver` is null for a hook of `to`.
+  void check_contribution(const Node* giver, const Node& to, const Tensor& grad) const;
   Tensor accumulate(Tensor sum, Tensor grad) const;
   Tensor own(Tensor grad) const;
   void call_hook(State& state, Tensor& grad, const TensorHook& hook) const;
   void push_ready(std::uint32_t index);
   std::uint32_t pop_ready();
 
+  std::string_view name_;
   BackwardOptions options_;
   bool checks_finite_;
   std::vector<std::uint32_t> targets_;

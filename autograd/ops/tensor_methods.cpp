@@ -69,9 +69,15 @@ Tensor Tensor::grad() const {
 
 void Tensor::set_grad(const Tensor& grad) {
   LeafNode* leaf = leaf_of(*this);
-  if (!leaf)
+  if (!leaf) {
+    if (const Node* node = gradient_node(*this)) {
+      throw GraphError(Message("set_grad", "only leaves have a gradient stored.")
+                           .line("the tensor is the output of {}", node->describe())
+                           .fix("change its gradient in a register_hook, or set that of a leaf"));
+    }
     throw GraphError(
         Message("set_grad", "needs a leaf that wants its gradient.").fix("call set_stop_gradient(false) first"));
+  }
   if (grad.defined() && grad.shape() != shape())
     throw ShapeError(Message("set_grad", "the gradient has the wrong shape.")
                          .expected("{}", shape())

@@ -60,3 +60,19 @@ TEST_CASE("anomaly mode checks sums of gradients, what hooks return, and what a 
   CHECK_THROWS_MATCHES(h.backward(), GraphError, Says("NaN or infinite", "hook", "mul"));
   CHECK_FALSE(x.grad().defined());
 }
+
+TEST_CASE("anomaly mode names the recorded op whose output is the first NaN, and where it was recorded") {
+  const Tensor x = full({1}, -1., float64).set_stop_gradient(false);
+  const AnomalyMode anomaly;
+  const RecordScope scope("encoder");
+  CHECK_THROWS_MATCHES(root_of_zero_recorded_here(x), GraphError,
+                       Says("sqrt: ", "the output has a NaN", "in encoder", "root_of_zero_recorded_here"));
+  CHECK_NOTHROW(log(x + 1.));  // infinities may be meant
+  CHECK_NOTHROW(sqrt(x.detach()));
+}
+
+TEST_CASE("anomaly mode tells where an input was NaN already") {
+  const Tensor x = full({1}, NAN, float64).set_stop_gradient(false), y = ones({1}, float64);
+  const AnomalyMode anomaly;
+  CHECK_THROWS_MATCHES(y * x, GraphError, Says("mul: ", "inputs[1] has one already"));
+}

@@ -464,8 +464,150 @@ TEST_CASE("an op that gives no output is named, recorded or not") {
   }
 }
 
-TEST_CASE("an op can keep its first 31 inputs") {
-  CHECK(save_input(30).input(30));
-  CHECK_FALSE(save_input(30).output());
-  for (const unsigned input : {31u, 32u, 1000u}) CHECK_THROWS_MATCHES(save_input(input), InvalidArgument, Says("< 31"));
+namespace {
+/// The sum of a list, which keeps every third input and uses it.
+struct EveryThird {
+  static constexpr std::string_view name = "every_third";
+  Tensor forward(std::span<const Tensor> inputs) const {
+    Tensor total = inputs[0];
+    for (const Tensor& input : inputs.subspan(1)) total = total + input;
+    return total;
+  }
+  static SaveForBackward save_for_backward(NeedsGrad) {
+    SaveForBackward all = save_output();
+    for (std::size_t i = 0; i < 100; i += 3) all = all | save_input(i);
+    return all;
+  }
+  std::vector<Tensor> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
+    std::vector<Tensor> grads(100, g);
+    for (std::size_t i = 0; i < 100; i += 3) grads[i] = g * saved[i];
+    return grads;
+  }
+};
+}  // namespace
+
+TEST_CASE("an op can keep any of its inputs, however many there are, and its output") {
+  std::vector<Tensor> inputs;
+  for (int i = 0; i < 100; ++i) inputs.push_back(full({1}, i, float64).set_stop_gradient(false));
+  const Tensor y = apply(EveryThird{}, std::span<const Tensor>(inputs));
+  CHECK(y.item() == 4950);
+  y.backward();
+  for (int i = 0; i < 100; ++i) CHECK(inputs[static_cast<std::size_t>(i)].grad().item() == (i % 3 == 0 ? i : 1));
+}
+
+TEST_CASE("sets of inputs to keep know their members, below and above 64") {
+  const SaveForBackward set = save_input(31) | save_input(63) | save_input(64, false) | save_input(200) | save_input(65);
+  for (std::size_t i = 0; i < 300; ++i) CHECK(set.input(i) == (i == 31 || i == 63 || i == 65 || i == 200));
+  CHECK_FALSE(set.output());
+  CHECK((set | save_output()).output());
+  CHECK(set.is_within(201));
+  CHECK_FALSE(set.is_within(200));
+  CHECK(save_input(63).is_within(64));
+  CHECK_FALSE(save_input(63).is_within(63));
+  CHECK(save_output().is_within(0));
+}
+
+namespace {
+/// x^2 with a slip that `slip` chooses.
+struct Slipping {
+  enum Slip { none, saves_another, saved_beyond, need_beyond, not_saved, output_not_saved };
+  static inline Slip slip = none;
+  static constexpr std::string_view name = "slipping";
+  Tensor forward(const Tensor& x) const { return x * x; }
+  static SaveForBackward save_for_backward(NeedsGrad) {
+    return slip == saves_another ? save_input(1) : save_input(0, slip != not_saved);
+  }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) const {
+    if (slip == saved_beyond) return {g * saved[1]};
+    if (slip == need_beyond && need[1]) return {};
+    if (slip == output_not_saved) return {g * saved.output()};
+    return {g * saved[0] * 2.};
+  }
+};
+}  // namespace
+
+TEST_CASE("an op whose vjp looks at an input that it has not, or did not save, is named") {
+  const Tensor x = variable({3.});
+  Slipping::slip = Slipping::saves_another;
+  CHECK_THROWS_MATCHES(apply(Slipping{}, x), InvalidArgument,
+                       Says("slipping", "save_for_backward", "below 1", "got 1"));
+  const auto check_vjp = [&](Slipping::Slip slip, const auto& says) {
+    Slipping::slip = slip;
+    CHECK_THROWS_MATCHES(apply(Slipping{}, x).backward(), InvalidArgument, says);
+  };
+  check_vjp(Slipping::saved_beyond, Says("slipping", "saved[i]", "below 1", "got 1"));
+  check_vjp(Slipping::need_beyond, Says("slipping", "need[i]", "below 1", "got 1"));
+  check_vjp(Slipping::not_saved, Says("slipping", "saved[0]", "save_input(0)", "save_for_backward"));
+  check_vjp(Slipping::output_not_saved, Says("slipping", "saved.output()", "save_output()"));
+  Slipping::slip = Slipping::none;
+  apply(Slipping{}, x).backward();
+  CHECK(x.grad().item() == 6);
+}
+
+namespace {
+/// x sigmoid(x), whose forward keeps a tensor in the struct.
+struct Gate {
+  static constexpr std::string_view name = "gate";
+  bool* was_enabled;
+  Tensor s;
+  Tensor forward(const Tensor& x) {
+    *was_enabled = is_grad_enabled();
+    s = sigmoid(x);
+    return x * s;
+  }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {g * s}; }
+};
+
+struct Throwing {
+  static constexpr std::string_view name = "throwing";
+  Tensor forward(const Tensor&) const { throw std::runtime_error("forward"); }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {g}; }
+};
+}  // namespace
+
+TEST_CASE("forward runs without recording, and what it was before is restored, also on exceptions") {
+  const Tensor x = variable({2.});
+  bool was_enabled = true;
+  Tensor y = apply(Gate{&was_enabled, {}}, x);
+  CHECK_FALSE(was_enabled);
+  CHECK(is_grad_enabled());
+  CHECK_FALSE(y.stop_gradient());
+  const std::int64_t nodes = Node::live_count();
+  y.backward();
+  y = Tensor();
+  CHECK(Node::live_count() == nodes - 1);  // the op's own, and none that its struct held
+  CHECK_THROWS_AS(apply(Throwing{}, x), std::runtime_error);
+  CHECK(is_grad_enabled());
+  const NoGrad no_grad;
+  CHECK(apply(Gate{&was_enabled, {}}, x).stop_gradient());
+  CHECK_FALSE(is_grad_enabled());
+}
+
+TEST_CASE("apply takes what derives from Tensor") {
+  struct Named : Tensor {
+    using Tensor::Tensor;
+    explicit Named(const Tensor& value) : Tensor(value) {}
+    std::string label;
+  };
+  bool was_enabled = true;
+  const Named x(variable({0.}));
+  apply(Gate{&was_enabled, {}}, x).backward();
+  CHECK(x.grad().item() == 0.5);
+}
+
+TEST_CASE("errors of saved values name the leaf, the pass and the ways out") {
+  Tensor x = variable({3.});
+  const Tensor w = variable({2.});
+  static_cast<LeafNode*>(gradient_node(x))->label = "linear_0.w_0";
+  const Tensor y = x * w;
+  {
+    const NoGrad no_grad;
+    x.fill(9);
+  }
+  CHECK_THROWS_MATCHES(y.backward({}, {.retain_graph = true}), GraphError,
+                       Says("backward: ", "op mul, its inputs[0] [1]", "leaf \"linear_0.w_0\"", "optimizer"));
+  CHECK_THROWS_MATCHES(grad(y, w), GraphError, Says("grad: ", "changed in place", "run grad before"));
+  const Tensor z = w * w;
+  z.backward();
+  CHECK_THROWS_MATCHES(grad(z, w), GraphError, Says("grad: ", "already freed", "retain_graph = true", "detach()"));
 }

@@ -189,3 +189,23 @@ TEST_CASE("what a user's op throws leaves apply and a pass as it is, standard ex
   CHECK_THROWS_MATCHES(dygrad::apply(Throwing<OutOfMemory>{OutOfMemory("allocate: no."), true}, x), OutOfMemory,
                        Says("throwing: no."));
 }
+
+TEST_CASE("a hook that returns a wrong shape or dtype is named as a hook") {
+  const Tensor x = variable(2);
+  const Tensor h = x * 3.;
+  HookHandle handle = h.register_hook([](const Tensor&) { return ones({2}, float64); });
+  CHECK_THROWS_MATCHES(h.backward(), ShapeError, Says("returned by a hook", "mul -> [1]", "expected [1], got [2]"));
+  handle.remove();
+  (void)x.register_hook([](const Tensor&) { return ones({1}, float32); });
+  CHECK_THROWS_MATCHES((x * 3.).backward(), DtypeError, Says("returned by a hook", "leaf", "float64"));
+}
+
+TEST_CASE("on_grad_ready and set_grad of an intermediate point to register_hook") {
+  const Tensor x = variable(2);
+  Tensor h = x * 3.;
+  CHECK_THROWS_MATCHES(on_grad_ready(h, [](const Tensor&) {}), GraphError,
+                       Says("only leaves", "mul", "register_hook"));
+  CHECK_THROWS_MATCHES(h.set_grad(ones({1}, float64)), GraphError, Says("only leaves", "mul", "register_hook"));
+  Tensor constant = ones({1});
+  CHECK_THROWS_MATCHES(on_grad_ready(constant, [](const Tensor&) {}), GraphError, Says("set_stop_gradient(false)"));
+}
