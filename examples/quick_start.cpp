@@ -28,8 +28,8 @@ int main() {
 
   const Tensor t = tensor({1., 2., 3.}).set_stop_gradient(false);
   const Tensor slope = grad((t * t * t).sum(), t, {.create_graph = true});  // 3 t^2
-  const Tensor bend = grad(slope.sum(), t);                                 // 6 t
-  std::cout << "\nt^3 has slope " << slope << " and bends by " << bend << '\n';
-  expect(bend.to_vector<double>() == std::vector<double>{6, 12, 18}, "derivatives of derivatives are exact");
+  const Tensor second = grad(slope.sum(), t);                               // 6 t
+  std::cout << "\nt^3 has slope " << slope << " and second derivative " << second << '\n';
+  expect(second.to_vector<double>() == std::vector<double>{6, 12, 18}, "derivatives of derivatives are exact");
   return verdict();
 }

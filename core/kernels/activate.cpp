@@ -12,7 +12,7 @@ void activate(const FusedActivation& activation, T* const* rows, std::int64_t nu
       for (std::int64_t r = 0; r < num_rows; ++r) {
         T* const y = rows[r];
         DYGRAD_IVDEP
-        for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<T>(function.value(y[i]));
+        for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<T>(function.forward(y[i]));
       }
     });
   });
@@ -24,7 +24,7 @@ void activate(const FusedActivation& activation, const Tensor& y) {
   if (!activation) return;
   dispatch_float(y.dtype(), "activate", [&]<class T>() {
     with_values(activation,
-                [&](auto function) { map_into<T, T>([function](T v) { return function.value(v); }, y, y); });
+                [&](auto function) { map_into<T, T>([function](T v) { return function.forward(v); }, y, y); });
   });
 }
 

@@ -8,20 +8,20 @@
 namespace dygrad::kernel {
 
 struct Identity {
-  static auto value(auto x) { return x; }
+  static auto forward(auto x) { return x; }
 };
 struct Relu {
-  static auto value(auto x) { return x <= 0 ? 0 : x; }
+  static auto forward(auto x) { return x <= 0 ? 0 : x; }
 };
 struct LeakyRelu {
   double alpha;
-  auto value(auto x) const { return x > 0 ? x : static_cast<decltype(x)>(alpha) * x; }
+  auto forward(auto x) const { return x > 0 ? x : static_cast<decltype(x)>(alpha) * x; }
 };
 struct Sigmoid {
-  static auto value(auto x) { return vec::sigmoid(x); }
+  static auto forward(auto x) { return vec::sigmoid(x); }
 };
 struct Tanh {
-  static auto value(auto x) { return vec::tanh(x); }
+  static auto forward(auto x) { return vec::tanh(x); }
 };
 
 /// Calls f with the function of that kind: f(Relu{}).

@@ -1,4 +1,4 @@
-// Activations: see Note [Value, pull, bend] in unary.h for how each is written.
+// Activations: see Note [Unary ops] in unary.h for how each is written.
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -18,7 +18,7 @@ namespace {
 using detail::apply_unary;
 using detail::check_divisor;
 using detail::check_finite;
-using detail::like;
+using detail::constant_like;
 using detail::OfInput;
 using detail::OfOutput;
 
@@ -33,29 +33,29 @@ constexpr double kNormalEnd = 40;    // so is e^(-40^2 / 2)
 /// x s, but 0 wherever s is 0.
 auto gated(auto x, auto s) { return s == 0 ? std::copysign(s, x) : x * s; }
 
-auto within(auto x, double end) { return clipped(x, like(x, -end), like(x, end)); }
+auto within(auto x, double end) { return clipped(x, constant_like(x, -end), constant_like(x, end)); }
 Tensor within(const Tensor& x, double end) { return clip(x, -end, end); }
 
 // Values outside (low, high) are cut off, and their derivative is 0 on the bounds too.
 struct Relu6 : OfOutput {
   static constexpr std::string_view name = "relu6";
   double threshold;
-  auto value(auto x) const { return clipped(x, like(x, 0), like(x, threshold)); }
-  auto pull(auto g, auto y) const { return y > 0 && y < like(y, threshold) ? g : 0; }
+  auto forward(auto x) const { return clipped(x, constant_like(x, 0), constant_like(x, threshold)); }
+  auto vjp(auto g, auto y) const { return y > 0 && y < constant_like(y, threshold) ? g : 0; }
 };
 
 struct Brelu : OfOutput {
   static constexpr std::string_view name = "brelu";
   double low, high;
-  auto value(auto x) const { return clipped(x, like(x, low), like(x, high)); }
-  auto pull(auto g, auto y) const { return y > like(y, low) && y < like(y, high) ? g : 0; }
+  auto forward(auto x) const { return clipped(x, constant_like(x, low), constant_like(x, high)); }
+  auto vjp(auto g, auto y) const { return y > constant_like(y, low) && y < constant_like(y, high) ? g : 0; }
 };
 
 struct HardSigmoid : OfOutput {
   static constexpr std::string_view name = "hard_sigmoid";
   double slope, offset;
-  auto value(auto x) const { return clipped(like(x, slope) * x + like(x, offset), like(x, 0), like(x, 1)); }
-  auto pull(auto g, auto y) const { return y > 0 && y < 1 ? g * like(g, slope) : 0; }
+  auto forward(auto x) const { return clipped(constant_like(x, slope) * x + constant_like(x, offset), constant_like(x, 0), constant_like(x, 1)); }
+  auto vjp(auto g, auto y) const { return y > 0 && y < 1 ? g * constant_like(g, slope) : 0; }
 };
 
 /// p where x is not positive, else 0; and e^x there, without overflow elsewhere.
@@ -65,9 +65,9 @@ Tensor exp_of_negative(const Tensor& x) { return exp(clip(x, -std::numeric_limit
 struct Elu : OfInput {
   static constexpr std::string_view name = "elu";
   double scale, alpha;
-  auto value(auto x) const { return like(x, scale) * (x > 0 ? x : like(x, alpha) * vec::expm1(x)); }
-  auto pull(auto g, auto x) const { return g * like(x, scale) * (x > 0 ? 1 : like(x, alpha) * vec::exp(x)); }
-  Tensor bend(const Tensor& p, const Tensor& x) const {
+  auto forward(auto x) const { return constant_like(x, scale) * (x > 0 ? x : constant_like(x, alpha) * vec::expm1(x)); }
+  auto vjp(auto g, auto x) const { return g * constant_like(x, scale) * (x > 0 ? 1 : constant_like(x, alpha) * vec::exp(x)); }
+  Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     return where_negative(x, p * exp_of_negative(x) * (scale * alpha));
   }
 };
@@ -77,48 +77,48 @@ Tensor sigmoid_slope(const Tensor& x) { return sigmoid(x) * sigmoid(-x); }
 
 struct LogSigmoid : OfInput {
   static constexpr std::string_view name = "logsigmoid";
-  static auto value(auto x) { return -vec::softplus(-x); }
-  static auto pull(auto g, auto x) { return g * vec::sigmoid(-x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * sigmoid_slope(x)); }
+  static auto forward(auto x) { return -vec::softplus(-x); }
+  static auto vjp(auto g, auto x) { return g * vec::sigmoid(-x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * sigmoid_slope(x)); }
 };
 
 struct Softplus : OfInput {
   static constexpr std::string_view name = "softplus";
-  static auto value(auto x) { return vec::softplus(x); }
-  static auto pull(auto g, auto x) { return g * vec::sigmoid(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * sigmoid_slope(x); }
+  static auto forward(auto x) { return vec::softplus(x); }
+  static auto vjp(auto g, auto x) { return g * vec::sigmoid(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * sigmoid_slope(x); }
 };
 
 struct SoftRelu : OfOutput {
   static constexpr std::string_view name = "soft_relu";
   double threshold;
-  auto value(auto x) const { return vec::softplus(clipped(x, like(x, -threshold), like(x, threshold))); }
-  auto pull(auto g, auto y) const {
-    const auto limit = like(y, threshold);
+  auto forward(auto x) const { return vec::softplus(clipped(x, constant_like(x, -threshold), constant_like(x, threshold))); }
+  auto vjp(auto g, auto y) const {
+    const auto limit = constant_like(y, threshold);
     return y > -limit && y < limit ? -g * vec::expm1(-y) : 0;
   }
-  Tensor bend(const Tensor& p, const Tensor& y) const {
+  Tensor vjp_grad(const Tensor& p, const Tensor& y) const {
     return where(logical_and(y > -threshold, y < threshold), p * exp(-y), zeros_like(p));
   }
 };
 
 struct TanhShrink : OfInput {
   static constexpr std::string_view name = "tanh_shrink";
-  static auto value(auto x) { return vec::tanh_shrink(x); }
-  static auto pull(auto g, auto x) {
+  static auto forward(auto x) { return vec::tanh_shrink(x); }
+  static auto vjp(auto g, auto x) {
     const auto t = vec::tanh(x);
     return g * t * t;
   }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return 8 * p * tanh(x) * sigmoid_slope(2 * x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return 8 * p * tanh(x) * sigmoid_slope(2 * x); }
 };
 
 // With t = tanh(a x) and y = b t: dy/dx = a b (1 - t^2), where 1 - t^2 is 4 times the slope of sigmoid at 2 a x.
 struct Stanh : OfInput {
   static constexpr std::string_view name = "stanh";
   double a, b;
-  auto value(auto x) const { return like(x, b) * vec::tanh(like(x, a) * x); }
-  auto pull(auto g, auto x) const { return g * like(g, 4 * a * b) * vec::SigmoidAndSlope(like(x, 2 * a) * x).slope; }
-  Tensor bend(const Tensor& p, const Tensor& x) const {
+  auto forward(auto x) const { return constant_like(x, b) * vec::tanh(constant_like(x, a) * x); }
+  auto vjp(auto g, auto x) const { return g * constant_like(g, 4 * a * b) * vec::SigmoidAndSlope(constant_like(x, 2 * a) * x).slope; }
+  Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     return p * tanh(x * a) * sigmoid_slope(x * (2 * a)) * (-8 * a * a * b);
   }
 };
@@ -127,13 +127,13 @@ struct Stanh : OfInput {
 struct Swish : OfInput {
   static constexpr std::string_view name = "swish";
   double beta;
-  auto value(auto x) const { return gated(x, vec::sigmoid(like(x, beta) * x)); }
-  auto pull(auto g, auto x) const {
-    const auto z = within(like(x, beta) * x, kSigmoidEnd);
+  auto forward(auto x) const { return gated(x, vec::sigmoid(constant_like(x, beta) * x)); }
+  auto vjp(auto g, auto x) const {
+    const auto z = within(constant_like(x, beta) * x, kSigmoidEnd);
     const vec::SigmoidAndSlope s(z);
     return g * (s.value + z * s.slope);
   }
-  Tensor bend(const Tensor& p, const Tensor& x) const {
+  Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     const Tensor z = within(x * beta, kSigmoidEnd);
     const Tensor s = sigmoid(z), rest = sigmoid(-z);
     return p * s * rest * (2 + z * (rest - s)) * beta;
@@ -143,14 +143,14 @@ struct Swish : OfInput {
 struct HardSwish : OfInput {
   static constexpr std::string_view name = "hard_swish";
   double threshold, scale, offset;
-  auto value(auto x) const {
-    return gated(x, clipped(x + like(x, offset), like(x, 0), like(x, threshold)) / like(x, scale));
+  auto forward(auto x) const {
+    return gated(x, clipped(x + constant_like(x, offset), constant_like(x, 0), constant_like(x, threshold)) / constant_like(x, scale));
   }
-  auto pull(auto g, auto x) const {
-    const auto shifted = x + like(x, offset);
-    return shifted <= 0 ? 0 : shifted >= like(x, threshold) ? g : g * (x + shifted) / like(x, scale);
+  auto vjp(auto g, auto x) const {
+    const auto shifted = x + constant_like(x, offset);
+    return shifted <= 0 ? 0 : shifted >= constant_like(x, threshold) ? g : g * (x + shifted) / constant_like(x, scale);
   }
-  Tensor bend(const Tensor& p, const Tensor& x) const {
+  Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     const Tensor shifted = x + offset;
     return where(logical_and(shifted > 0, shifted < threshold), p * (2 / scale), zeros_like(p));
   }
@@ -160,19 +160,19 @@ struct HardSwish : OfInput {
 // m = 1 - s = sigmoid(-x) instead: t = s (1 + m) / (1 + m^2), 1 - t^2 = (2 m / (1 + m^2))^2. See Note [Far from zero].
 struct Mish : OfInput {
   static constexpr std::string_view name = "mish";
-  static auto value(auto x) {
+  static auto forward(auto x) {
     const auto e = vec::exp(x > 22 ? 22 : x);
     const auto n = e * (e + 2);
     return gated(x, n / (n + 2));
   }
-  static auto pull(auto g, auto x) {
-    const auto z = clipped(x, like(x, -kSigmoidEnd), like(x, 22));
+  static auto vjp(auto g, auto x) {
+    const auto z = clipped(x, constant_like(x, -kSigmoidEnd), constant_like(x, 22));
     const auto e = vec::exp(z);
     const auto n = e * (e + 2);
     const auto t = n / (n + 2);
     return g * (t + z * (e / (1 + e)) * (1 + t) * 2 / (n + 2));
   }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const Tensor z = within(x, kSigmoidEnd);
     const Tensor s = sigmoid(z), m = sigmoid(-z), d = 1 + square(m);
     const Tensor t = s * (1 + m) / d;
@@ -182,47 +182,47 @@ struct Mish : OfInput {
 
 struct Softsign : OfInput {
   static constexpr std::string_view name = "softsign";
-  static auto value(auto x) {
+  static auto forward(auto x) {
     const auto size = std::abs(x), most = std::numeric_limits<decltype(x)>::max();
     const auto finite = size > most ? most : size;
     return std::copysign(finite / (1 + finite), x);
   }
-  static auto pull(auto g, auto x) {
+  static auto vjp(auto g, auto x) {
     const auto r = 1 / (1 + std::abs(x));
     return g * r * r;
   }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * sign(x) * -2 * pow(1 + abs(x), -3); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * sign(x) * -2 * pow(1 + abs(x), -3); }
 };
 
 struct ThresholdedRelu : OfInput {
   static constexpr std::string_view name = "thresholded_relu";
   double threshold;
-  auto value(auto x) const { return x <= like(x, threshold) ? 0 : x; }
-  auto pull(auto g, auto x) const { return x > like(x, threshold) ? g : 0; }
+  auto forward(auto x) const { return x <= constant_like(x, threshold) ? 0 : x; }
+  auto vjp(auto g, auto x) const { return x > constant_like(x, threshold) ? g : 0; }
 };
 
 struct Softshrink : OfOutput {
   static constexpr std::string_view name = "softshrink";
   double lambda;
-  auto value(auto x) const { return x - clipped(x, like(x, -lambda), like(x, lambda)); }
-  static auto pull(auto g, auto y) { return y < 0 || y > 0 ? g : 0; }
+  auto forward(auto x) const { return x - clipped(x, constant_like(x, -lambda), constant_like(x, lambda)); }
+  static auto vjp(auto g, auto y) { return y < 0 || y > 0 ? g : 0; }
 };
 
 // The same test on the output: there, what the threshold removed is 0.
 struct HardShrink : OfOutput {
   static constexpr std::string_view name = "hard_shrink";
   double threshold;
-  auto value(auto x) const { return std::abs(x) <= like(x, threshold) ? 0 : x; }
-  auto pull(auto g, auto y) const { return std::abs(y) > like(y, threshold) ? g : 0; }
+  auto forward(auto x) const { return std::abs(x) <= constant_like(x, threshold) ? 0 : x; }
+  auto vjp(auto g, auto y) const { return std::abs(y) > constant_like(y, threshold) ? g : 0; }
 };
 
 // x Phi(x), with Phi the normal distribution function.
 struct Gelu : OfInput {
   static constexpr std::string_view name = "gelu";
   static constexpr double peak = std::numbers::inv_sqrtpi * std::numbers::sqrt2 / 2;  // 1 / sqrt(2 pi)
-  static auto value(auto x) { return gated(x, vec::normal_distribution(x)); }
-  static auto pull(auto g, auto x) { return g * vec::gelu_slope(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static auto forward(auto x) { return gated(x, vec::normal_distribution(x)); }
+  static auto vjp(auto g, auto x) { return g * vec::gelu_slope(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const Tensor xx = square(within(x, kNormalEnd));
     return p * (2 - xx) * exp(xx * -0.5) * peak;
   }
@@ -234,15 +234,15 @@ struct GeluTanh : OfInput {
   static constexpr double linear = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
   static constexpr double cubic = linear * 0.044715;
   static constexpr double end = 25;  // there w exceeds kSigmoidEnd
-  static auto w(auto x) { return x * (like(x, linear) + like(x, cubic) * x * x); }
-  static auto value(auto x) { return gated(x, vec::sigmoid(w(x))); }
-  static auto pull(auto g, auto x) {
+  static auto w(auto x) { return x * (constant_like(x, linear) + constant_like(x, cubic) * x * x); }
+  static auto forward(auto x) { return gated(x, vec::sigmoid(w(x))); }
+  static auto vjp(auto g, auto x) {
     const auto z = within(x, end);
     const vec::SigmoidAndSlope s(w(z));
-    const auto dw = like(z, linear) + like(z, 3 * cubic) * z * z;
+    const auto dw = constant_like(z, linear) + constant_like(z, 3 * cubic) * z * z;
     return g * (s.value + z * s.slope * dw);
   }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const Tensor z = within(x, end), zz = square(z);
     const Tensor ww = z * (linear + cubic * zz);
     const Tensor s = sigmoid(ww), rest = sigmoid(-ww);

@@ -1,4 +1,4 @@
-// Elementary functions: see Note [Value, pull, bend] in unary.h for how each is written.
+// Elementary functions: see Note [Unary ops] in unary.h for how each is written.
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -12,7 +12,7 @@ namespace dygrad {
 namespace {
 
 using detail::apply_unary;
-using detail::like;
+using detail::constant_like;
 using detail::OfInput;
 using detail::OfOutput;
 
@@ -25,23 +25,23 @@ Tensor finite(const Tensor& x) {
 
 struct Exp : OfOutput {
   static constexpr std::string_view name = "exp";
-  static auto value(auto x) { return vec::exp(x); }
-  static auto pull(auto g, auto y) { return g * y; }
-  static Tensor bend(const Tensor& p, const Tensor&) { return p; }
+  static auto forward(auto x) { return vec::exp(x); }
+  static auto vjp(auto g, auto y) { return g * y; }
+  static Tensor vjp_grad(const Tensor& p, const Tensor&) { return p; }
 };
 
 struct Log : OfInput {
   static constexpr std::string_view name = "log";
-  static auto value(auto x) { return vec::log(x); }
-  static auto pull(auto g, auto x) { return g / x; }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p / x / x); }
+  static auto forward(auto x) { return vec::log(x); }
+  static auto vjp(auto g, auto x) { return g / x; }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p / x / x); }
 };
 
 struct Log1p : OfInput {
   static constexpr std::string_view name = "log1p";
-  static auto value(auto x) { return vec::log1p(x); }
-  static auto pull(auto g, auto x) { return g / (1 + x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static auto forward(auto x) { return vec::log1p(x); }
+  static auto vjp(auto g, auto x) { return g / (1 + x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const Tensor u = 1 + x;
     return -(p / u / u);
   }
@@ -50,52 +50,52 @@ struct Log1p : OfInput {
 // From the input: y + 1 would have lost e^x where x is far below zero.
 struct Expm1 : OfInput {
   static constexpr std::string_view name = "expm1";
-  static auto value(auto x) { return vec::expm1(x); }
-  static auto pull(auto g, auto x) { return g * vec::exp(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * exp(x); }
+  static auto forward(auto x) { return vec::expm1(x); }
+  static auto vjp(auto g, auto x) { return g * vec::exp(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * exp(x); }
 };
 
 struct Sqrt : OfOutput {
   static constexpr std::string_view name = "sqrt";
-  static auto value(auto x) { return std::sqrt(x); }
-  static auto pull(auto g, auto y) { return g / (2 * std::abs(y)); }  // sqrt(-0) is -0, beside which it rises
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * -0.5 / square(y); }
+  static auto forward(auto x) { return std::sqrt(x); }
+  static auto vjp(auto g, auto y) { return g / (2 * std::abs(y)); }  // sqrt(-0) is -0, beside which it rises
+  static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * -0.5 / square(y); }
 };
 
 struct Rsqrt : OfOutput {
   static constexpr std::string_view name = "rsqrt";
-  static auto value(auto x) { return 1 / std::sqrt(x); }
-  static auto pull(auto g, auto y) { return g * y * y * (y / -2); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * square(y) * -1.5; }
+  static auto forward(auto x) { return 1 / std::sqrt(x); }
+  static auto vjp(auto g, auto y) { return g * y * y * (y / -2); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * square(y) * -1.5; }
 };
 
 struct Square : OfInput {
   static constexpr std::string_view name = "square";
-  static auto value(auto x) { return x * x; }
-  static auto pull(auto g, auto x) { return 2 * g * x; }
-  static Tensor bend(const Tensor& p, const Tensor&) { return p * 2; }
+  static auto forward(auto x) { return x * x; }
+  static auto vjp(auto g, auto x) { return 2 * g * x; }
+  static Tensor vjp_grad(const Tensor& p, const Tensor&) { return p * 2; }
 };
 
 struct Reciprocal : OfOutput {
   static constexpr std::string_view name = "reciprocal";
-  static auto value(auto x) { return 1 / x; }
-  static auto pull(auto g, auto y) { return -g * y * y; }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * y * -2; }
+  static auto forward(auto x) { return 1 / x; }
+  static auto vjp(auto g, auto y) { return -g * y * y; }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * y * -2; }
 };
 
 struct Abs : OfInput {
   static constexpr std::string_view name = "abs";
-  static auto value(auto x) { return std::abs(x); }
-  static auto pull(auto g, auto x) { return x > 0 ? g : x < 0 ? -g : 0; }
+  static auto forward(auto x) { return std::abs(x); }
+  static auto vjp(auto g, auto x) { return x > 0 ? g : x < 0 ? -g : 0; }
 };
 
 struct Erf : OfInput {
   static constexpr std::string_view name = "erf";
   static constexpr double slope_at_0 = 2 * std::numbers::inv_sqrtpi;
-  static auto value(auto x) { return vec::erf(x); }
+  static auto forward(auto x) { return vec::erf(x); }
   static constexpr double end = 30;  // e^(-30^2) is 0 in either dtype
-  static auto pull(auto g, auto x) { return g * like(g, slope_at_0) * vec::exp_of_square(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static auto vjp(auto g, auto x) { return g * constant_like(g, slope_at_0) * vec::exp_of_square(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const Tensor z = clip(x, -end, end);
     return p * z * exp(-square(z)) * (-2 * slope_at_0);
   }
@@ -103,51 +103,51 @@ struct Erf : OfInput {
 
 struct Sin : OfInput {
   static constexpr std::string_view name = "sin";
-  static auto value(auto x) { return std::sin(x); }
-  static auto pull(auto g, auto x) { return g * std::cos(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * sin(x)); }
+  static auto forward(auto x) { return std::sin(x); }
+  static auto vjp(auto g, auto x) { return g * std::cos(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * sin(x)); }
 };
 
 struct Cos : OfInput {
   static constexpr std::string_view name = "cos";
-  static auto value(auto x) { return std::cos(x); }
-  static auto pull(auto g, auto x) { return -g * std::sin(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * cos(x)); }
+  static auto forward(auto x) { return std::cos(x); }
+  static auto vjp(auto g, auto x) { return -g * std::sin(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * cos(x)); }
 };
 
 struct Tan : OfOutput {
   static constexpr std::string_view name = "tan";
-  static auto value(auto x) { return std::tan(x); }
-  static auto pull(auto g, auto y) { return g * (1 + y * y); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * y * 2; }
+  static auto forward(auto x) { return std::tan(x); }
+  static auto vjp(auto g, auto y) { return g * (1 + y * y); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * y * 2; }
 };
 
 // (1 - x)(1 + x) instead of 1 - x^2 keeps its digits near 1; where it is -infinity, its power would be 0 instead of
 // NaN.
 struct Asin : OfInput {
   static constexpr std::string_view name = "asin";
-  static auto value(auto x) { return std::asin(x); }
-  static auto pull(auto g, auto x) { return g / std::sqrt((1 - x) * (1 + x)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * x * pow(finite((1 - x) * (1 + x)), -1.5); }
+  static auto forward(auto x) { return std::asin(x); }
+  static auto vjp(auto g, auto x) { return g / std::sqrt((1 - x) * (1 + x)); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * x * pow(finite((1 - x) * (1 + x)), -1.5); }
 };
 
 struct Acos : OfInput {
   static constexpr std::string_view name = "acos";
-  static auto value(auto x) { return std::acos(x); }
-  static auto pull(auto g, auto x) { return -g / std::sqrt((1 - x) * (1 + x)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return -(p * x * pow(finite((1 - x) * (1 + x)), -1.5)); }
+  static auto forward(auto x) { return std::acos(x); }
+  static auto vjp(auto g, auto x) { return -g / std::sqrt((1 - x) * (1 + x)); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * x * pow(finite((1 - x) * (1 + x)), -1.5)); }
 };
 
 // 1 / (1 + x^2), with both scaled where the square would overflow.
 struct Atan : OfInput {
   static constexpr std::string_view name = "atan";
-  static auto value(auto x) { return std::atan(x); }
-  static auto pull(auto g, auto x) {
-    const auto scale = std::abs(x) > like(x, 0x1p40) ? like(x, sizeof(x) == 4 ? 0x1p-66 : 0x1p-514) : 1;
+  static auto forward(auto x) { return std::atan(x); }
+  static auto vjp(auto g, auto x) {
+    const auto scale = std::abs(x) > constant_like(x, 0x1p40) ? constant_like(x, sizeof(x) == 4 ? 0x1p-66 : 0x1p-514) : 1;
     const auto scaled = x * scale;
     return g * scale / (scale * scale + scaled * scaled) * scale;
   }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const auto over_square = [&](const Tensor& t) { return apply(detail::UnaryGrad<Atan>{}, t, x); };
     return over_square(over_square(p) * finite(x)) * -2;
   }
@@ -155,24 +155,24 @@ struct Atan : OfInput {
 
 struct Sinh : OfInput {
   static constexpr std::string_view name = "sinh";
-  static auto value(auto x) { return std::sinh(x); }
-  static auto pull(auto g, auto x) { return g * std::cosh(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * sinh(x); }
+  static auto forward(auto x) { return std::sinh(x); }
+  static auto vjp(auto g, auto x) { return g * std::cosh(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * sinh(x); }
 };
 
 struct Cosh : OfInput {
   static constexpr std::string_view name = "cosh";
-  static auto value(auto x) { return std::cosh(x); }
-  static auto pull(auto g, auto x) { return g * std::sinh(x); }
-  static Tensor bend(const Tensor& p, const Tensor& x) { return p * cosh(x); }
+  static auto forward(auto x) { return std::cosh(x); }
+  static auto vjp(auto g, auto x) { return g * std::sinh(x); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * cosh(x); }
 };
 
 struct Asinh : OfInput {
   static constexpr std::string_view name = "asinh";
-  static auto value(auto x) { return std::asinh(x); }
-  static auto pull(auto g, auto x) { return g / std::hypot(x, like(x, 1)); }
+  static auto forward(auto x) { return std::asinh(x); }
+  static auto vjp(auto g, auto x) { return g / std::hypot(x, constant_like(x, 1)); }
   // -x / (1 + x^2)^(3/2)
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const auto over_root = [&](const Tensor& t) { return apply(detail::UnaryGrad<Asinh>{}, t, x); };
     return -over_root(over_root(over_root(p) * finite(x)));
   }
@@ -180,10 +180,10 @@ struct Asinh : OfInput {
 
 struct Acosh : OfInput {
   static constexpr std::string_view name = "acosh";
-  static auto value(auto x) { return std::acosh(x); }
-  static auto pull(auto g, auto x) { return g / (std::sqrt(x - 1) * std::sqrt(x + 1)); }
+  static auto forward(auto x) { return std::acosh(x); }
+  static auto vjp(auto g, auto x) { return g / (std::sqrt(x - 1) * std::sqrt(x + 1)); }
   // -x / (x^2 - 1)^(3/2)
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const auto over_root = [&](const Tensor& t) { return apply(detail::UnaryGrad<Acosh>{}, t, x); };
     return -over_root(over_root(over_root(p) * finite(x)));
   }
@@ -191,9 +191,9 @@ struct Acosh : OfInput {
 
 struct Atanh : OfInput {
   static constexpr std::string_view name = "atanh";
-  static auto value(auto x) { return std::atanh(x); }
-  static auto pull(auto g, auto x) { return g / ((1 - x) * (1 + x)); }
-  static Tensor bend(const Tensor& p, const Tensor& x) {
+  static auto forward(auto x) { return std::atanh(x); }
+  static auto vjp(auto g, auto x) { return g / ((1 - x) * (1 + x)); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const double end = x.dtype() == float32 ? 0x1p60 : 0x1p500;  // from there on it is 0
     return p * clip(x, -end, end) * 2 / square((1 - x) * (1 + x));
   }
@@ -202,26 +202,26 @@ struct Atanh : OfInput {
 // Functions that are constant between their jumps.
 struct Sign : OfOutput {
   static constexpr std::string_view name = "sign";
-  static auto value(auto x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
-  static auto pull(auto, auto) { return 0; }
+  static auto forward(auto x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
+  static auto vjp(auto, auto) { return 0; }
 };
 
 struct Ceil : OfOutput {
   static constexpr std::string_view name = "ceil";
-  static auto value(auto x) { return std::ceil(x); }
-  static auto pull(auto, auto) { return 0; }
+  static auto forward(auto x) { return std::ceil(x); }
+  static auto vjp(auto, auto) { return 0; }
 };
 
 struct Floor : OfOutput {
   static constexpr std::string_view name = "floor";
-  static auto value(auto x) { return std::floor(x); }
-  static auto pull(auto, auto) { return 0; }
+  static auto forward(auto x) { return std::floor(x); }
+  static auto vjp(auto, auto) { return 0; }
 };
 
 struct Round : OfOutput {
   static constexpr std::string_view name = "round";
-  static auto value(auto x) { return std::round(x); }
-  static auto pull(auto, auto) { return 0; }
+  static auto forward(auto x) { return std::round(x); }
+  static auto vjp(auto, auto) { return 0; }
 };
 
 }  // namespace

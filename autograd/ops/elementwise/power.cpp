@@ -13,17 +13,17 @@ namespace {
 struct PowNumber : detail::OfInput {
   static constexpr std::string_view name = "pow";
   double exponent;
-  auto value(auto x) const { return std::pow(x, detail::like(x, exponent)); }
-  auto pull(auto g, auto x) const {
+  auto forward(auto x) const { return std::pow(x, detail::constant_like(x, exponent)); }
+  auto vjp(auto g, auto x) const {
     if (exponent == 0) return decltype(x){0};
-    const auto power = std::pow(x, detail::like(x, exponent - 1));
+    const auto power = std::pow(x, detail::constant_like(x, exponent - 1));
     if (std::isinf(power) && x > 0 && !std::isinf(x)) {  // perhaps only without the factors
-      const auto half = std::pow(x, detail::like(x, (exponent - 1) / 2));
-      return g * detail::like(x, exponent) * half * half;
+      const auto half = std::pow(x, detail::constant_like(x, (exponent - 1) / 2));
+      return g * detail::constant_like(x, exponent) * half * half;
     }
-    return g * detail::like(x, exponent) * power;
+    return g * detail::constant_like(x, exponent) * power;
   }
-  Tensor bend(const Tensor& p, const Tensor& x) const {
+  Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     const double factor = exponent * (exponent - 1);
     return factor == 0 ? zeros_like(p) : p * pow(x, exponent - 2) * factor;
   }

@@ -87,10 +87,10 @@ struct Minimum {
 struct Clip : detail::OfInput {
   static constexpr std::string_view name = "clip";
   double low, high;
-  auto value(auto x) const {
-    return x < detail::like(x, low) ? detail::like(x, low) : x > detail::like(x, high) ? detail::like(x, high) : x;
+  auto forward(auto x) const {
+    return x < detail::constant_like(x, low) ? detail::constant_like(x, low) : x > detail::constant_like(x, high) ? detail::constant_like(x, high) : x;
   }
-  auto pull(auto g, auto x) const { return x >= detail::like(x, low) && x <= detail::like(x, high) ? g : 0; }
+  auto vjp(auto g, auto x) const { return x >= detail::constant_like(x, low) && x <= detail::constant_like(x, high) ? g : 0; }
 };
 
 }  // namespace

@@ -76,8 +76,8 @@ struct CrossEntropyGrad {
     const Tensor s = counted(softmax(saved[0], labels.axis));
     Grads<2> grads;
     if (need[0]) {
-      const Tensor pull = h * counted(saved[1]);
-      grads[0] = s * (pull - sum(s * pull, {labels.axis}, true));
+      const Tensor hg = h * counted(saved[1]);
+      grads[0] = s * (hg - sum(s * hg, {labels.axis}, true));
     }
     if (need[1]) grads[1] = sum(h * (s - one_hot_like(s)), {labels.axis}, true);
     return grads;

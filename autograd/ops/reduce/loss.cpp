@@ -36,14 +36,14 @@ void check_pair(std::string_view op, const Tensor& x, const Tensor& y, std::stri
 }
 
 // Note [Losses and their sums]
-// A loss is a struct with `value`, the function of numbers, and `vjp`. ElementLosses is the op that returns a loss per
+// A loss is a struct with `forward`, the function of numbers, and `vjp`. ElementLosses is the op that returns a loss per
 // element, SummedLoss the one that returns their sum and never makes a tensor of them.
 template <class Loss>
 struct ElementLosses {
   static constexpr std::string_view name = Loss::name;
   Tensor forward(const Tensor& x, const Tensor& y) const {
     return kernel::map(
-        name, [](auto a, auto b) { return Loss::value(a, b); }, x, y);
+        name, [](auto a, auto b) { return Loss::forward(a, b); }, x, y);
   }
   static SaveForBackward save_for_backward(NeedsGrad need) { return Loss::save_for_backward(need); }
   static Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) { return Loss::vjp(g, saved, need); }
@@ -55,7 +55,7 @@ struct SummedLoss {
   Shape shape;
   Tensor forward(const Tensor& x, const Tensor& y) const {
     return kernel::map_sum(
-        name, [](auto a, auto b) { return Loss::value(a, b); }, x, y);
+        name, [](auto a, auto b) { return Loss::forward(a, b); }, x, y);
   }
   static SaveForBackward save_for_backward(NeedsGrad need) { return Loss::save_for_backward(need); }
   Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) const {
@@ -102,7 +102,7 @@ struct SquaredErrorGrad {
 
 struct SquaredError {
   static constexpr std::string_view name = "squared_error";
-  static auto value(auto x, auto y) { return (x - y) * (x - y); }
+  static auto forward(auto x, auto y) { return (x - y) * (x - y); }
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
   static Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) {
     Grads<2> grads;
@@ -116,16 +116,16 @@ struct SquaredError {
 struct SmoothL1 : detail::OfInput {
   static constexpr std::string_view name = "smooth_l1";
   double beta;
-  auto value(auto d) const {
-    const auto edge = detail::like(d, beta);
+  auto forward(auto d) const {
+    const auto edge = detail::constant_like(d, beta);
     const auto size = std::abs(d);
     return size < edge ? d * (d / edge) / 2 : size - edge / 2;  // d * d may overflow
   }
-  auto pull(auto g, auto d) const {
-    const auto edge = detail::like(d, beta);
+  auto vjp(auto g, auto d) const {
+    const auto edge = detail::constant_like(d, beta);
     return d >= edge ? g : d <= -edge ? -g : g * (d / edge);
   }
-  Tensor bend(const Tensor& p, const Tensor& d) const {
+  Tensor vjp_grad(const Tensor& p, const Tensor& d) const {
     return where(abs(d) < detail::rounded_to(d.dtype(), beta), p / beta, zeros_like(p));
   }
 };
@@ -159,7 +159,7 @@ struct BceWithLogitsGrad {
 /// infinite x is 0.
 struct BceWithLogits {
   static constexpr std::string_view name = "bce_with_logits";
-  static auto value(auto x, auto z) {
+  static auto forward(auto x, auto z) {
     using T = decltype(x);
     const T size = std::abs(x), weight = x > 0 ? 1 - z : z;
     return (weight == 0 ? T{0} : size * weight) + vec::softplus(-size);

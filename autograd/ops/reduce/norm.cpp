@@ -45,7 +45,7 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor
   Tensor y = kernel::empty_like(source, source.dtype());
   dispatch_float(x.dtype(), "batch_norm", [&]<class T>() {
     kernel::with_values(activation, [&](auto f) {
-      kernel::map_channels<T, 1, 3>([f](T v, T m, T a, T s) { return static_cast<T>(f.value((v - m) * a + s)); }, y,
+      kernel::map_channels<T, 1, 3>([f](T v, T m, T a, T s) { return static_cast<T>(f.forward((v - m) * a + s)); }, y,
                                  {source.data<T>()}, {mean.data<T>(), factor.data<T>(), shift.data<T>()});
     });
   });
@@ -100,8 +100,8 @@ struct BatchNorm {
     const Tensor h = distance * inverse;
     Grads<3> grads;
     if (need[0]) {
-      const Tensor pull = g * per_channel(scale, x);
-      grads[0] = inverse * (pull - dygrad::mean(pull, axes, true) - h * dygrad::mean(pull * h, axes, true));
+      const Tensor gs = g * per_channel(scale, x);
+      grads[0] = inverse * (gs - dygrad::mean(gs, axes, true) - h * dygrad::mean(gs * h, axes, true));
     }
     if (need[1]) grads[1] = sum(g * h, axes);
     if (need[2]) grads[2] = sum(g, axes);
@@ -109,7 +109,7 @@ struct BatchNorm {
   }
 
   Grads<3> fused(const Tensor& g, const Tensor& x, const Tensor& scale, NeedsGrad need) const {
-    const bool is_free = kernel::is_donatable(g);  // see Note [A gradient that nobody else holds]
+    const bool is_free = kernel::is_donatable(g);  // see Note [Donated gradients]
     const Tensor source = dense(x), cotangent = dense_like(g, source);
     const auto [g_sum, distances] = kernel::channel_products(cotangent, source, mean);
     const Tensor gh_sum = x.num_elements() == 0 ? distances  // not 0 * NaN
@@ -117,15 +117,15 @@ struct BatchNorm {
     Grads<3> grads;
     if (need[0]) {
       const Tensor factor = product(inverse_deviation, scale);
-      const Tensor g_average = kernel::clone(g_sum), bend = product(gh_sum, inverse_deviation);
+      const Tensor g_average = kernel::clone(g_sum), gh_scaled = product(gh_sum, inverse_deviation);
       divide(g_average, count(x));
-      divide(bend, count(x));
-      const Tensor g_mean = less_product(g_average, rest, bend);
+      divide(gh_scaled, count(x));
+      const Tensor g_mean = less_product(g_average, rest, gh_scaled);
       grads[0] = is_free ? cotangent : kernel::empty_like(source, source.dtype());
       dispatch_float(x.dtype(), name, [&]<class T>() {
         kernel::map_channels<T, 2, 4>([](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); },
                                    grads[0], {source.data<T>(), cotangent.data<T>()},
-                                   {mean.data<T>(), factor.data<T>(), g_mean.data<T>(), bend.data<T>()});
+                                   {mean.data<T>(), factor.data<T>(), g_mean.data<T>(), gh_scaled.data<T>()});
       });
     }
     if (need[1]) grads[1] = gh_sum;

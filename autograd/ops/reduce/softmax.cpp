@@ -20,11 +20,11 @@ struct SoftmaxGrad {
   static constexpr std::string_view name = "softmax_grad";
   int axis;
   Tensor forward(const Tensor& g, const Tensor& y) const {
-    const Tensor pulls = kernel::map(
+    const Tensor products = kernel::map(
         name, [](auto gg, auto yy) { return gg * yy; }, g, y);
-    const Tensor sums = kernel::reduce_sum(pulls, {axis});
+    const Tensor sums = kernel::reduce_sum(products, {axis});
     return kernel::map(
-        name, [](auto pull, auto yy, auto sum) { return pull - yy * sum; }, pulls, y, view::expand(sums, y.shape()));
+        name, [](auto product, auto yy, auto sum) { return product - yy * sum; }, products, y, view::expand(sums, y.shape()));
   }
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
   Grads<2> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {

@@ -13,33 +13,33 @@ namespace dygrad {
 namespace {
 
 using detail::apply_unary;
-using detail::like;
+using detail::constant_like;
 using detail::OfInput;
 using detail::OfOutput;
 using Kind = FusedActivation::Kind;
 
 struct Relu : OfOutput, kernel::Relu {
   static constexpr std::string_view name = "relu";
-  static auto pull(auto g, auto y) { return y > 0 ? g : 0; }
+  static auto vjp(auto g, auto y) { return y > 0 ? g : 0; }
 };
 
-// The output has the input's sign unless alpha is negative; `Kept` is chosen by that.
-template <class Kept>
-struct LeakyRelu : Kept, kernel::LeakyRelu {
+// The output has the input's sign unless alpha is negative; `Source`, what is saved, is chosen by that.
+template <class Source>
+struct LeakyRelu : Source, kernel::LeakyRelu {
   static constexpr std::string_view name = "leaky_relu";
-  auto pull(auto g, auto v) const { return v > 0 ? g : g * like(g, alpha); }
+  auto vjp(auto g, auto v) const { return v > 0 ? g : g * constant_like(g, alpha); }
 };
 
 struct Sigmoid : OfOutput, kernel::Sigmoid {
   static constexpr std::string_view name = "sigmoid";
-  static auto pull(auto g, auto y) { return g * y * (1 - y); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * (1 - 2 * y); }
+  static auto vjp(auto g, auto y) { return g * y * (1 - y); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * (1 - 2 * y); }
 };
 
 struct Tanh : OfOutput, kernel::Tanh {
   static constexpr std::string_view name = "tanh";
-  static auto pull(auto g, auto y) { return g * (1 - y * y); }
-  static Tensor bend(const Tensor& p, const Tensor& y) { return p * y * -2; }
+  static auto vjp(auto g, auto y) { return g * (1 - y * y); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * y * -2; }
 };
 
 }  // namespace
@@ -62,12 +62,12 @@ FusedActivation fused_activation(std::string_view name) {
   return {};
 }
 
-Tensor detail::pull_activation(const FusedActivation& activation, Tensor g, const Tensor& y) {
+Tensor detail::activation_vjp(const FusedActivation& activation, Tensor g, const Tensor& y) {
   switch (activation.kind) {
-    case Kind::relu: return pull(Relu{}, std::move(g), y);
-    case Kind::leaky_relu: return pull(LeakyRelu<OfOutput>{{}, {activation.alpha}}, std::move(g), y);
-    case Kind::sigmoid: return pull(Sigmoid{}, std::move(g), y);
-    case Kind::tanh: return pull(Tanh{}, std::move(g), y);
+    case Kind::relu: return detail::apply_vjp(Relu{}, std::move(g), y);
+    case Kind::leaky_relu: return detail::apply_vjp(LeakyRelu<OfOutput>{{}, {activation.alpha}}, std::move(g), y);
+    case Kind::sigmoid: return detail::apply_vjp(Sigmoid{}, std::move(g), y);
+    case Kind::tanh: return detail::apply_vjp(Tanh{}, std::move(g), y);
     case Kind::none: break;
   }
   return g;

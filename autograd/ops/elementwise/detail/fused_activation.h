@@ -17,7 +17,7 @@
 namespace dygrad::detail {
 
 /// The gradient of the activation's argument from its output y and the output's gradient g; differentiable.
-Tensor pull_activation(const FusedActivation& activation, Tensor g, const Tensor& y);
+Tensor activation_vjp(const FusedActivation& activation, Tensor g, const Tensor& y);
 
 /// Throws InvalidArgument for a slope that hides the argument's sign, or is not finite in the dtype.
 void check_activation(std::string_view op, const FusedActivation& activation, DType dtype);
@@ -31,7 +31,7 @@ struct Activated {
   Tensor forward(const std::same_as<Tensor> auto&... inputs) { return op.forward(inputs..., activation); }
   static SaveForBackward save_for_backward(NeedsGrad need) { return Op::save_for_backward(need) | save_output(); }
   Grads<N> vjp(Tensor g, const Saved& saved, NeedsGrad need) const {
-    return op.vjp(pull_activation(activation, std::move(g), saved.output()), saved, need);
+    return op.vjp(activation_vjp(activation, std::move(g), saved.output()), saved, need);
   }
 };
 
