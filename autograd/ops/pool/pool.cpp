@@ -30,63 +30,66 @@ using detail::PoolWindow;
 using detail::sum_holders;
 using detail::sum_windows;
 
-// max_pool2d picks one cell of each window, by its tap; picking known cells is linear, and its adjoint puts values back
-// there. `taps` has y's order of elements; it is uint8 unless a window has more than 256 cells.
+// max_pool2d saves the argmax of each window, as an index into the window. Gathering at known indices is linear, and its
+// adjoint scatters. `argmax` has y's order of elements; it is uint8 unless a window has more than 256 cells.
 template <class F>
-void dispatch_taps(const Tensor& taps, const F& f) {
-  if (taps.dtype() == DType::uint8) f(taps.data<std::uint8_t>());
-  else f(taps.data<std::int64_t>());
+void dispatch_argmax(const Tensor& argmax, const F& f) {
+  if (argmax.dtype() == DType::uint8) f(argmax.data<std::uint8_t>());
+  else f(argmax.data<std::int64_t>());
 }
 
-/// How far each tap lies from the window's first, in x. Those of small windows, of which there may be many, are looked
-/// up.
-class TapOffsets {
+/// Offsets in x from a window's first cell to its index-th. Those of small windows, of which there may be many, are
+/// looked up.
+class ArgmaxOffsets {
  public:
-  explicit TapOffsets(const PoolGeometry& p) : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
-    for (std::int64_t tap = 0; p.has_small_windows() && tap < p.taps(); ++tap) table_.push_back(offset(tap));
+  explicit ArgmaxOffsets(const PoolGeometry& p)
+      : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
+    for (std::int64_t i = 0; p.has_small_windows() && i < p.taps(); ++i) table_.push_back(offset(i));
   }
-  std::int64_t of(std::uint8_t tap) const { return table_[tap]; }
-  std::int64_t of(std::int64_t tap) const { return offset(tap); }
+  std::int64_t of(std::uint8_t index) const { return table_[index]; }
+  std::int64_t of(std::int64_t index) const { return offset(index); }
 
  private:
-  std::int64_t offset(std::int64_t tap) const { return tap / kernel_width_ * row_ + tap % kernel_width_ * lanes_; }
+  std::int64_t offset(std::int64_t index) const {
+    return index / kernel_width_ * row_ + index % kernel_width_ * lanes_;
+  }
 
   std::int64_t kernel_width_, row_, lanes_;
   std::vector<std::int64_t> table_;
 };
 
-/// Calls f(offset in x of the cell picked, offset in y) for each window of a row, and each lane of it.
-template <class Tap, class F>
-void for_each_picked(const PoolGeometry& p, const Tap* taps, const TapOffsets& offsets, std::int64_t job,
+/// Calls f(offset in x of the argmax, offset in y) for each window of a row, and each lane of it.
+template <class Index, class F>
+void for_each_argmax(const PoolGeometry& p, const Index* argmax, const ArgmaxOffsets& offsets, std::int64_t job,
                      std::int64_t oh, const F& f) {
   const std::int64_t top = oh * p.stride[0] - p.padding[0];
   std::int64_t y = p.y_at(job, oh, 0);
   for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
     const std::int64_t x = p.x_at(job, top, ow * p.stride[1] - p.padding[1]);
-    for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y) f(x + lane + offsets.of(taps[y]), y);
+    for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y) f(x + lane + offsets.of(argmax[y]), y);
   }
 }
 
-struct PutCells {
+struct MaxPool2DBackward {
   static constexpr std::string_view name = "max_pool2d_grad";
   PoolGeometry geometry;
-  Tensor taps;
+  Tensor argmax;
   Tensor forward(const Tensor& g) const;
   Grads<1> vjp(const Tensor& h, const Saved&, NeedsGrad) const;
 
  private:
   /// Where one cell may win many windows.
-  void put_long(const Tensor& g, const Tensor& x, const TapOffsets& offsets) const {
+  void scatter_long(const Tensor& g, const Tensor& x, const ArgmaxOffsets& offsets) const {
     dispatch_float(g.dtype(), name, [&]<class T>() {
       using Sum = kernel::LongSum<T>;
       const std::int64_t cells = x.num_elements();
       const Tensor workspace = zeros(Shape(cells, sizeof(Sum) / sizeof(double)), float64);
       Sum* sums = reinterpret_cast<Sum*>(workspace.mutable_data<double>());
       const T* from = g.data<T>();
-      dispatch_taps(taps, [&](const auto* picked) {
+      dispatch_argmax(argmax, [&](const auto* indices) {
         geometry.for_each_row(
             [&](std::int64_t job, std::int64_t oh) {
-              for_each_picked(geometry, picked, offsets, job, oh,
+              for_each_argmax(geometry, indices, offsets, job, oh,
                               [=](std::int64_t cell, std::int64_t i) { sums[cell].add(from[i]); });
             },
             /*with_overlap=*/true);
@@ -97,48 +100,48 @@ struct PutCells {
   }
 };
 
-struct PickCells {
-  static constexpr std::string_view name = "max_pool2d_pick";
+struct GatherByArgmax {
+  static constexpr std::string_view name = "gather_by_argmax";
   PoolGeometry geometry;
-  Tensor taps;
+  Tensor argmax;
 
   Tensor forward(const Tensor& x) const {
     const PoolGeometry& p = geometry;
     const Tensor dense = kernel::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
-    const TapOffsets offsets(p);
+    const ArgmaxOffsets offsets(p);
     dispatch_float(x.dtype(), name, [&]<class T>() {
       const T* from = dense.data<T>();
       T* to = y.mutable_data<T>();
-      dispatch_taps(taps, [&](const auto* picked) {
+      dispatch_argmax(argmax, [&](const auto* indices) {
         p.for_each_row([&](std::int64_t job, std::int64_t oh) {
-          for_each_picked(p, picked, offsets, job, oh, [=](std::int64_t cell, std::int64_t i) { to[i] = from[cell]; });
+          for_each_argmax(p, indices, offsets, job, oh, [=](std::int64_t cell, std::int64_t i) { to[i] = from[cell]; });
         });
       });
     });
     return y;
   }
-  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(PutCells{geometry, taps}, g)}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(MaxPool2DBackward{geometry, argmax}, g)}; }
 };
 
-Tensor PutCells::forward(const Tensor& g) const {
+Tensor MaxPool2DBackward::forward(const Tensor& g) const {
   const PoolGeometry& p = geometry;
   const Tensor dense = kernel::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
-  const TapOffsets offsets(p);
+  const ArgmaxOffsets offsets(p);
   if (p.most_holders() > kernel::kShortSum) {
-    put_long(dense, x, offsets);
+    scatter_long(dense, x, offsets);
     return x;
   }
   dispatch_float(g.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = x.mutable_data<T>();
-    dispatch_taps(taps, [&](const auto* picked) {
+    dispatch_argmax(argmax, [&](const auto* indices) {
       p.for_each_row(
           [&](std::int64_t job, std::int64_t oh) {
             p.for_new_elements(job, oh,
                                [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
-            for_each_picked(p, picked, offsets, job, oh,
+            for_each_argmax(p, indices, offsets, job, oh,
                             [=](std::int64_t cell, std::int64_t i) { to[cell] += from[i]; });
           },
           /*with_overlap=*/true);
@@ -147,32 +150,32 @@ Tensor PutCells::forward(const Tensor& g) const {
   return x;
 }
 
-Grads<1> PutCells::vjp(const Tensor& h, const Saved&, NeedsGrad) const { return {apply(PickCells{geometry, taps}, h)}; }
+Grads<1> MaxPool2DBackward::vjp(const Tensor& h, const Saved&, NeedsGrad) const { return {apply(GatherByArgmax{geometry, argmax}, h)}; }
 
 struct MaxPool2D {
   static constexpr std::string_view name = "max_pool2d";
   PoolGeometry geometry;
-  Tensor taps;
+  Tensor argmax;
 
   Tensor forward(const Tensor& x) {
     const PoolGeometry& p = geometry;
     const Tensor dense = kernel::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
-    taps = Tensor::empty(p.y_shape, p.has_small_windows() ? DType::uint8 : DType::int64, p.format);
+    argmax = Tensor::empty(p.y_shape, p.has_small_windows() ? DType::uint8 : DType::int64, p.format);
     dispatch_float(x.dtype(), name, [&]<class T>() {
-      // While they are compared, taps are as wide as the numbers they belong to, so that both fill vectors alike.
+      // While they are compared, indices are as wide as the numbers they belong to, so that both fill vectors alike.
       using Wide = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-      if (p.has_small_windows()) pick<T, Wide>(dense, y, taps.mutable_data<std::uint8_t>());
-      else if (p.taps() <= std::numeric_limits<Wide>::max()) pick<T, Wide>(dense, y, taps.mutable_data<std::int64_t>());
-      else pick<T, std::int64_t>(dense, y, taps.mutable_data<std::int64_t>());
+      if (p.has_small_windows()) find_argmax<T, Wide>(dense, y, argmax.mutable_data<std::uint8_t>());
+      else if (p.taps() <= std::numeric_limits<Wide>::max()) find_argmax<T, Wide>(dense, y, argmax.mutable_data<std::int64_t>());
+      else find_argmax<T, std::int64_t>(dense, y, argmax.mutable_data<std::int64_t>());
     });
     return y;
   }
-  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(PutCells{geometry, taps}, g)}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(MaxPool2DBackward{geometry, argmax}, g)}; }
 
  private:
-  template <class T, class Wide, class Tap>
-  void pick(const Tensor& x, const Tensor& y, Tap* picked) const {
+  template <class T, class Wide, class Index>
+  void find_argmax(const Tensor& x, const Tensor& y, Index* to_argmax) const {
     const PoolGeometry& p = geometry;
     const T* from = x.data<T>();
     T* to = y.mutable_data<T>();
@@ -180,37 +183,37 @@ struct MaxPool2D {
     p.for_each_row([&](std::int64_t job, std::int64_t oh) {
       const std::int64_t start = p.y_at(job, oh, 0);
       std::vector<T> buffer;
-      std::vector<Wide> best_tap(static_cast<std::size_t>(row));
+      std::vector<Wide> best_index(static_cast<std::size_t>(row));
       std::fill_n(to + start, row, -std::numeric_limits<T>::infinity());
       for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
         const PoolWindow window = p.window(oh, ow);
         const std::int64_t h = oh * p.stride[0] - p.padding[0];
         const std::int64_t w = ow * p.stride[1] - p.padding[1];
         const std::int64_t first = (window.h_begin - h) * p.size[1] + window.w_begin - w;
-        std::fill_n(best_tap.data() + ow * p.lanes, p.lanes, static_cast<Wide>(first));
+        std::fill_n(best_index.data() + ow * p.lanes, p.lanes, static_cast<Wide>(first));
       }
       p.for_each_tap(job, oh,
                      [&](std::int64_t tap, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
                        take_larger<T, Wide>(neighbours(from + at, step, n, buffer), n, static_cast<Wide>(tap),
-                                            to + y_at, best_tap.data() + (y_at - start));
+                                            to + y_at, best_index.data() + (y_at - start));
                      });
-      kernel::vectorize([n = row, wide = best_tap.data(), narrow = picked + start] {
+      kernel::vectorize([n = row, wide = best_index.data(), narrow = to_argmax + start] {
         DYGRAD_IVDEP
-        for (std::int64_t i = 0; i < n; ++i) narrow[i] = static_cast<Tap>(wide[i]);
+        for (std::int64_t i = 0; i < n; ++i) narrow[i] = static_cast<Index>(wide[i]);
       });
     });
   }
 
   /// The first maximum stays, and the first NaN.
   template <class T, class Wide>
-  static void take_larger(const T* x, std::int64_t n, Wide tap, T* best, Wide* best_tap) {
+  static void take_larger(const T* x, std::int64_t n, Wide tap, T* best, Wide* best_index) {
     kernel::vectorize([=] {
       DYGRAD_IVDEP
       for (std::int64_t i = 0; i < n; ++i) {
         const T v = x[i], b = best[i];
         const bool wins = !(v <= b) & (b == b);
         best[i] = wins ? v : b;
-        best_tap[i] = wins ? tap : best_tap[i];
+        best_index[i] = wins ? tap : best_index[i];
       }
     });
   }
