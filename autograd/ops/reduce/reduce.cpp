@@ -40,14 +40,14 @@ struct ReducedAxes {
   /// A kernel's result under the shape asked for.
   Tensor shaped(const Tensor& reduced) const { return to == kept ? reduced : *view::reshape(reduced, to); }
   /// Differentiable: repeats a tensor of the result's shape over what was reduced. A view.
-  Tensor spread(const Tensor& y) const { return expand(to == kept ? y : reshape(y, kept), from); }
+  Tensor broadcast_back(const Tensor& y) const { return expand(to == kept ? y : reshape(y, kept), from); }
 };
 
 struct Sum {
   static constexpr std::string_view name = "sum";
   ReducedAxes reduction;
   Tensor forward(const Tensor& x) const { return reduction.shaped(kernel::reduce_sum(x, reduction.axes)); }
-  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {reduction.spread(g)}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {reduction.broadcast_back(g)}; }
 };
 
 /// Divides sums by the number of their terms, in place.
@@ -66,7 +66,7 @@ struct Mean {
     return reduction.shaped(sums);
   }
   Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const {
-    return {reduction.spread(g / static_cast<double>(reduction.count()))};
+    return {reduction.broadcast_back(g / static_cast<double>(reduction.count()))};
   }
 };
 
@@ -80,12 +80,12 @@ struct MinMax {
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_output(); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
     const Tensor x = saved[0].detach();
-    const Tensor wins = equal(x, reduction.spread(saved.output().detach()));
+    const Tensor wins = equal(x, reduction.broadcast_back(saved.output().detach()));
     const Tensor count = reduction.shaped(kernel::reduce_sum(kernel::cast(wins, x.dtype()), reduction.axes));
     // Chosen rather than multiplied: 0 times an infinite gradient is NaN. Where NaN won, none is equal to it.
     const Tensor others =
         where(count == 0, full({}, std::numeric_limits<double>::quiet_NaN(), x.dtype()), zeros_like(count));
-    return {where(wins, reduction.spread(g / count), reduction.spread(others))};
+    return {where(wins, reduction.broadcast_back(g / count), reduction.broadcast_back(others))};
   }
 };
 
@@ -172,7 +172,7 @@ struct Var {
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
     const Tensor rough = saved[0] - mean(saved[0].detach(), reduction.axes, true);
     const Tensor distance = rough - mean(rough, reduction.axes, true);
-    return {reduction.spread(g * (2 / freedom)) * distance};
+    return {reduction.broadcast_back(g * (2 / freedom)) * distance};
   }
 };
 
@@ -229,7 +229,7 @@ struct LogSumExp {
   static bool has_lost(const Tensor& sums) { return any(sums < kLost); }  // not of the least one: NaN would win
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
-    return {reduction.spread(g) * apply(ExpShares{reduction}, saved[0])};
+    return {reduction.broadcast_back(g) * apply(ExpShares{reduction}, saved[0])};
   }
 };
 

@@ -51,15 +51,15 @@ Shape with_extent(Shape shape, int axis, std::int64_t extent) {
 }
 
 /// A dense tensor seen along one axis: [outer, extent, inner].
-struct Lanes {
+struct AxisView {
   std::int64_t outer = 1;
   std::int64_t inner = 1;
-  Lanes(const Shape& shape, int axis) {
+  AxisView(const Shape& shape, int axis) {
     for (int d = 0; d < axis; ++d) outer *= shape[d];
     for (int d = axis + 1; d < shape.rank(); ++d) inner *= shape[d];
   }
   /// Calls f(o, begin, end) for every outer index o and ranges [begin, end) of inner ones. Ranges do not overlap, so
-  /// threads may add into one tensor, each along its own lanes, in the order of the axis.
+  /// threads may add into one tensor, each along its own view, in the order of the axis.
   template <class F>
   void for_each(std::int64_t count, const F& f) const {
     if (outer == 1) {
@@ -109,17 +109,17 @@ struct IndexSelect {
     Tensor y = Tensor::empty(with_extent(x.shape(), axis, count), x.dtype());
     if (y.num_elements() == 0) return y;
     const IndexedSource source(x, axis, index);
-    const Lanes lanes(x.shape(), axis);
+    const AxisView view(x.shape(), axis);
     const std::int64_t* at = source.index.data<std::int64_t>();
     const std::int64_t rows = source.extent;
     dispatch_all(x.dtype(), [&]<class T>() {
       const T* from = source.dense.data<T>();
       T* to = y.mutable_data<T>();
-      const std::size_t row_bytes = static_cast<std::size_t>(lanes.inner) * sizeof(T);
-      parallel_for(lanes.outer * count, Lanes::grain_for(lanes.inner), [&](std::int64_t begin, std::int64_t end) {
+      const std::size_t row_bytes = static_cast<std::size_t>(view.inner) * sizeof(T);
+      parallel_for(view.outer * count, AxisView::grain_for(view.inner), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
           const std::int64_t source_row = row / count * rows + at[row % count];
-          std::memcpy(to + row * lanes.inner, from + source_row * lanes.inner, row_bytes);
+          std::memcpy(to + row * view.inner, from + source_row * view.inner, row_bytes);
         }
       });
     });
@@ -160,30 +160,30 @@ Tensor IndexAdd::forward(const Tensor& source) const {
   Tensor y = zeros(with_extent(source.shape(), axis, extent), source.dtype());
   if (source.num_elements() == 0) return y;
   const Tensor dense = kernel::contiguous(source);
-  const Lanes lanes(source.shape(), axis);
+  const AxisView view(source.shape(), axis);
   const LongRows rows(index, extent);
-  const Tensor workspace = workspace_for(lanes.outer * rows.count * lanes.inner, y.dtype());
+  const Tensor workspace = workspace_for(view.outer * rows.count * view.inner, y.dtype());
   const std::int64_t* at = index.data<std::int64_t>();
   const std::int64_t* row_of = rows.count > 0 ? rows.row_of.data<std::int64_t>() : nullptr;
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
     LongSum<T>* sums = long_sums<T>(workspace);
-    lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
-      const auto long_row = [&](std::int64_t i) { return sums + (o * rows.count + row_of[i]) * lanes.inner; };
+    view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
+      const auto long_row = [&](std::int64_t i) { return sums + (o * rows.count + row_of[i]) * view.inner; };
       for (std::int64_t i = 0; i < count; ++i) {
-        const T* from_row = from + (o * count + i) * lanes.inner;
+        const T* from_row = from + (o * count + i) * view.inner;
         if (row_of && row_of[at[i]] >= 0) {
           LongSum<T>* to_row = long_row(at[i]);
           for (std::int64_t k = begin; k < end; ++k) to_row[k].add(from_row[k]);
         } else {
-          T* to_row = to + (o * extent + at[i]) * lanes.inner;
+          T* to_row = to + (o * extent + at[i]) * view.inner;
           for (std::int64_t k = begin; k < end; ++k) to_row[k] += from_row[k];
         }
       }
       for (std::int64_t i = 0; row_of && i < extent; ++i) {
         if (row_of[i] < 0) continue;
-        for (std::int64_t k = begin; k < end; ++k) to[(o * extent + i) * lanes.inner + k] = long_row(i)[k].value();
+        for (std::int64_t k = begin; k < end; ++k) to[(o * extent + i) * view.inner + k] = long_row(i)[k].value();
       }
     });
   });
@@ -213,17 +213,17 @@ struct Gather {
     Tensor y = Tensor::empty(index.shape(), x.dtype());
     if (y.num_elements() == 0) return y;
     const IndexedSource source(x, axis, index);
-    const Lanes lanes(index.shape(), axis);
+    const AxisView view(index.shape(), axis);
     const std::int64_t count = index.shape()[axis];
     const std::int64_t* at = source.index.data<std::int64_t>();
     const std::int64_t rows = source.extent;
     dispatch_all(x.dtype(), [&]<class T>() {
       const T* from = source.dense.data<T>();
       T* to = y.mutable_data<T>();
-      lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
+      view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = 0; i < count; ++i) {
-          const std::int64_t row = (o * count + i) * lanes.inner;
-          for (std::int64_t k = begin; k < end; ++k) to[row + k] = from[(o * rows + at[row + k]) * lanes.inner + k];
+          const std::int64_t row = (o * count + i) * view.inner;
+          for (std::int64_t k = begin; k < end; ++k) to[row + k] = from[(o * rows + at[row + k]) * view.inner + k];
         }
       });
     });
@@ -233,17 +233,17 @@ struct Gather {
 };
 
 /// True if more than kShortSum elements go to one place.
-bool has_long_sums(const Lanes& lanes, const Tensor& index, std::int64_t count, std::int64_t extent) {
+bool has_long_sums(const AxisView& view, const Tensor& index, std::int64_t count, std::int64_t extent) {
   if (count <= kShortSum) return false;
-  const Tensor times = zeros(Shape(lanes.outer, extent, lanes.inner), uint8);
+  const Tensor times = zeros(Shape(view.outer, extent, view.inner), uint8);
   std::uint8_t* own = times.mutable_data<std::uint8_t>();
   const std::int64_t* at = index.data<std::int64_t>();
   std::atomic<bool> found = false;
-  lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
+  view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = 0; i < count && !found.load(std::memory_order_relaxed); ++i) {
-      const std::int64_t row = (o * count + i) * lanes.inner;
+      const std::int64_t row = (o * count + i) * view.inner;
       for (std::int64_t k = begin; k < end; ++k) {
-        std::uint8_t& number = own[(o * extent + at[row + k]) * lanes.inner + k];
+        std::uint8_t& number = own[(o * extent + at[row + k]) * view.inner + k];
         if (++number > kShortSum) {
           found.store(true, std::memory_order_relaxed);
           break;
@@ -258,19 +258,19 @@ Tensor ScatterAdd::forward(const Tensor& source) const {
   Tensor y = zeros(with_extent(source.shape(), axis, extent), source.dtype());
   if (source.num_elements() == 0) return y;
   const Tensor dense = kernel::contiguous(source);
-  const Lanes lanes(source.shape(), axis);
+  const AxisView view(source.shape(), axis);
   const std::int64_t count = source.shape()[axis];
   const std::int64_t* at = index.data<std::int64_t>();
-  const bool is_long = has_long_sums(lanes, index, count, extent);
+  const bool is_long = has_long_sums(view, index, count, extent);
   const Tensor workspace = workspace_for(is_long ? y.num_elements() : 0, y.dtype());
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
     LongSum<T>* sums = long_sums<T>(workspace);
-    lanes.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
+    view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t row = (o * count + i) * lanes.inner;
-        const auto place = [&](std::int64_t k) { return (o * extent + at[row + k]) * lanes.inner + k; };
+        const std::int64_t row = (o * count + i) * view.inner;
+        const auto place = [&](std::int64_t k) { return (o * extent + at[row + k]) * view.inner + k; };
         if (is_long) {
           for (std::int64_t k = begin; k < end; ++k) sums[place(k)].add(from[row + k]);
         } else {
