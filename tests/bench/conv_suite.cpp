@@ -41,7 +41,7 @@ struct Operands {
         w(uniform({p.cin, p.cout / p.groups, p.kh, p.kw}, -1, 1, {.dtype = dtype})),
         b(uniform({p.cout}, -1, 1, {.dtype = dtype})),
         g(image({p.n, p.cout, p.oh(), p.ow()}, dtype)),
-        params(resolve(options, x.shape(), w.shape())) {}
+        params(infer_conv2d_transpose_params(options, x.shape(), w.shape())) {}
 
   static Tensor image(const Shape& shape, DType dtype) {
     return uniform(shape, -1, 1, {.dtype = dtype}).contiguous(MemoryFormat::channels_last);

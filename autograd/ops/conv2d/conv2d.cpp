@@ -18,7 +18,7 @@ namespace {
 
 using Kernel = std::array<std::int64_t, 2>;
 
-// Shapes of D(x, w) = y that follow from the other two operands.
+// Shapes of conv2d_transpose(x, w) = y that follow from the other two operands.
 Shape y_shape(const Conv2DParams& p, const Shape& x, const Shape& w) {
   std::int64_t filters = 0;
   if (__builtin_mul_overflow(w[1], p.groups, &filters)) filters = 0;  // fits nothing, as the checks will say
@@ -32,7 +32,7 @@ Shape w_shape(const Conv2DParams& p, const Shape& x, const Shape& y, const Kerne
 }
 
 // Note [The family is closed]
-// T(x, w, y) = <D(x, w), y> is linear in each argument; the transposed convolution D, the ordinary convolution and the
+// <conv2d_transpose(x, w), y> is linear in x, w and y; the transposed convolution, the ordinary convolution and the
 // gradient of the weights are its three partial derivatives. So each vjp consists of the other two ops, and any order
 // of derivative exists. An empty batch never reaches a backend.
 
@@ -158,7 +158,7 @@ Kernel kernel_of(const Tensor& w) { return {w.shape()[2], w.shape()[3]}; }
 Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DTransposeOptions& options) {
   check_dtypes("conv2d_transpose", "x", x, "w", w, b);
   const Tensor image = to_nchw(x, options.data_format);
-  const Conv2DParams p = resolve(options, image.shape(), w.shape());
+  const Conv2DParams p = infer_conv2d_transpose_params(options, image.shape(), w.shape());
   detail::check_activation("conv2d_transpose", options.activation, x.dtype());
   check_bias("conv2d_transpose", b, w.shape()[1] * p.groups);
   detail::check_result_size("conv2d_transpose", p, x.shape(), w.shape(), y_shape(p, image.shape(), w.shape()),
@@ -170,7 +170,7 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& b, const
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2DOptions& options) {
   check_dtypes("conv2d", "x", x, "w", w, b);
   const Tensor image = to_nchw(x, options.data_format);
-  const Conv2DParams p = detail::resolve_conv2d(options, image.shape(), w.shape());
+  const Conv2DParams p = detail::infer_conv2d_params(options, image.shape(), w.shape());
   detail::check_activation("conv2d", options.activation, x.dtype());
   check_bias("conv2d", b, w.shape()[0]);
   detail::check_result_size("conv2d", p, x.shape(), w.shape(), x_shape(p, image.shape(), w.shape()), x.dtype());

@@ -1,9 +1,9 @@
 // 2-D convolution and transposed convolution. Both are one family of three bilinear ops, closed under derivatives:
-//   D(x, w) = conv2d_transpose          the transposed convolution
-//   B(g, w) = conv2d     its adjoint in x, which is the ordinary convolution
-//   W(x, g) = conv2d_weights  its adjoint in w
-// with <D(x, w), g> = <x, B(g, w)> = <w, W(x, g)>. Each one's vjp uses the other two, so any order of derivative
-// exists.
+//   conv2d_transpose(x, w)  the transposed convolution (fwd)
+//   conv2d(g, w)            its adjoint in x, which is the ordinary convolution (bwd_data)
+//   conv2d_weights(x, g)    its adjoint in w (bwd_weights)
+// with <conv2d_transpose(x, w), g> = <x, conv2d(g, w)> = <w, conv2d_weights(x, g)>. Each one's vjp uses the other two, so
+// any order of derivative exists.
 // Accuracy of all three: sums of n products, n being the channels of a group times the taps of the kernel for images,
 // and the pixels of all images for weights, have an error of at most n u up to 2^14 products and (2048 + log2 n) u
 // beyond, relative to the sum of the absolute products, with u half the machine epsilon. Winograd, which
@@ -72,6 +72,6 @@ DYGRAD_API Tensor conv2d_weights(const Tensor& x, const Tensor& g, const Conv2DP
                                    std::array<std::int64_t, 2> kernel);
 
 /// The numbers a transposed convolution runs with, or an error as above. `x` is NCHW here.
-DYGRAD_API Conv2DParams resolve(const Conv2DTransposeOptions& options, const Shape& x, const Shape& w);
+DYGRAD_API Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options, const Shape& x, const Shape& w);
 
 }  // namespace dygrad

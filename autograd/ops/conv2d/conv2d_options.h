@@ -47,11 +47,10 @@ class OutputSize {
 ///   1                           the same on all four sides
 ///   {1, 2}                      height, width: symmetric
 ///   {top, bottom, left, right}  each side
-///   {{0, 0}, {0, 0}, {top, bottom}, {left, right}}  with batch and channel, which must be {0, 0}; in the order of the
-///                               data format
-///   "SAME" or "VALID"           in large or small letters. SAME also forces dilation to 1, as in Paddle.
-/// Kept as written; `resolve` in detail/conv2d_resolve.cpp turns it into numbers. Throws InvalidArgument for any other
-/// word.
+///   {{0, 0}, {0, 0}, {top, bottom}, {left, right}}
+///                               with batch and channel, which must be {0, 0}, in the order of the data format
+///   "SAME" or "VALID"           any case. SAME also forces dilation to 1, as in Paddle.
+/// Kept as written: numbers follow from the tensors' shapes. Throws InvalidArgument for any other word.
 class DYGRAD_API Padding2D {
  public:
   enum class Form : std::uint8_t { pair, sides, dims, same, valid };

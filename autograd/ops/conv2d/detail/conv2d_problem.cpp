@@ -49,7 +49,7 @@ void check_problem(std::string_view op, const Conv2DParams& p, const Shape& x, c
                                p.output_extent[0], p.output_extent[1])
                          .expected("{}", rule)
                          .got("the above")
-                         .fix("make the parameters with resolve(), or correct what is above"));
+                         .fix("make the parameters with infer_conv2d_transpose_params(), or correct what is above"));
   };
   if (x.rank() != 4 || w.rank() != 4 || y.rank() != 4) fail("an operand has the wrong rank.", "ranks of 4");
   if (p.groups < 1) fail("the parameters are not sound.", "groups >= 1");

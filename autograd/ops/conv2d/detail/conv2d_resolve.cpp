@@ -131,7 +131,7 @@ void check_output_size(const Conv2DRequest& r, const Pair& size, const Extents& 
 
 }  // namespace
 
-Conv2DParams resolve(const Conv2DTransposeOptions& options, const Shape& x, const Shape& w) {
+Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options, const Shape& x, const Shape& w) {
   Conv2DRequest r{"conv2d_transpose",
                   true,
                   x,
@@ -201,7 +201,7 @@ Conv2DParams resolve(const Conv2DTransposeOptions& options, const Shape& x, cons
   return p;
 }
 
-Conv2DParams detail::resolve_conv2d(const Conv2DOptions& options, const Shape& x, const Shape& w) {
+Conv2DParams detail::infer_conv2d_params(const Conv2DOptions& options, const Shape& x, const Shape& w) {
   Conv2DRequest r{"conv2d",
                   false,
                   x,

@@ -5,7 +5,8 @@
 
 namespace dygrad::detail {
 
-/// Parameters of the op B whose result is conv2d(x, w): its output is x's extent, its input the result's. x is NCHW.
-Conv2DParams resolve_conv2d(const Conv2DOptions& options, const Shape& x, const Shape& w);
+/// Parameters of the transposed convolution that conv2d(x, w) is the adjoint of: x has its output extent, the result of
+/// conv2d its input extent. x is NCHW.
+Conv2DParams infer_conv2d_params(const Conv2DOptions& options, const Shape& x, const Shape& w);
 
 }  // namespace dygrad::detail

@@ -159,7 +159,7 @@ TEST_CASE("transposed convolution: second derivatives come out as worked by hand
 
 TEST_CASE("transposed convolution: the usual up-sampling layers have the usual sizes") {
   const auto size = [](std::int64_t extent, std::int64_t kernel, const Conv2DTransposeOptions& options) {
-    return resolve(options, {1, 1, extent, extent}, {1, 1, kernel, kernel}).output_extent[0];
+    return infer_conv2d_transpose_params(options, {1, 1, extent, extent}, {1, 1, kernel, kernel}).output_extent[0];
   };
   CHECK(size(7, 4, {.stride = 2, .padding = 1}) == 14);
   CHECK(size(1, 4, {}) == 4);
@@ -183,7 +183,7 @@ TEST_CASE("transposed convolution: values agree with the definition, gradients w
     };
     // At most 6 * 25 products and a bias of size 1 are summed, each rounded by half an epsilon of the partial sum.
     const double terms = static_cast<double>(c.x[1] / c.options.groups * c.w[2] * c.w[3] + 1);
-    CHECK(distance(f(x, w, b), scatter(x, w, b, resolve(c.options, c.x, c.w))) <= terms * terms * kEpsilon64);
+    CHECK(distance(f(x, w, b), scatter(x, w, b, infer_conv2d_transpose_params(c.options, c.x, c.w))) <= terms * terms * kEpsilon64);
     CHECK_THAT(check_all(f, x, w, b), GradsAgree());
   }
 }
@@ -228,7 +228,7 @@ TEST_CASE("transposed convolution: inputs of any strides give the same result") 
 TEST_CASE("the convolution family: three adjoint ops agree exactly on small integers") {
   for (const Case& c : cases()) {
     INFO(c.what);
-    const Conv2DParams p = resolve(c.options, c.x, c.w);
+    const Conv2DParams p = infer_conv2d_transpose_params(c.options, c.x, c.w);
     const Tensor x = small_integers(c.x, 1), w = small_integers(c.w, 2);
     const Tensor y = explicit_conv2d_transpose(x, w, p);
     const Tensor g = small_integers(y.shape(), 3);
@@ -239,7 +239,7 @@ TEST_CASE("the convolution family: three adjoint ops agree exactly on small inte
 }
 
 TEST_CASE("the convolution family: derivatives to third order") {
-  const Conv2DParams p = resolve({.stride = 2, .padding = 1, .output_size = 4}, {1, 2, 2, 2}, {2, 1, 3, 3});
+  const Conv2DParams p = infer_conv2d_transpose_params({.stride = 2, .padding = 1, .output_size = 4}, {1, 2, 2, 2}, {2, 1, 3, 3});
   const Tensor x = spread_values({1, 2, 2, 2}, 1), w = spread_values({2, 1, 3, 3}, 2),
                g = spread_values({1, 1, 4, 4}, 3);
   // The step balances the error of nested differences against round-off.
@@ -406,7 +406,7 @@ TEST_CASE("convolutions refuse sizes beyond 64 bits before anything is allocated
 
 TEST_CASE("the convolution family refuses raw parameters that do not fit the tensors") {
   const Tensor x = zeros({1, 2, 3, 3}), w = zeros({2, 1, 2, 2}), y = zeros({1, 1, 4, 4});
-  const Conv2DParams good = resolve({}, x.shape(), w.shape());
+  const Conv2DParams good = infer_conv2d_transpose_params({}, x.shape(), w.shape());
   CHECK_NOTHROW(explicit_conv2d_transpose(x, w, good));
   const Conv2DParams pixel = resolve({}, Shape{1, 2, 1, 1}, Shape{2, 1, 1, 1});
   CHECK(explicit_conv2d_transpose(ones({1, 2, 1, 1}), ones({2, 1, 1, 1}), pixel).item() == 2);
