@@ -20,7 +20,7 @@ class NodeIndex {
     return {static_cast<std::uint32_t>(size_++), true};
   }
 
-  /// Forgets all keys, in no time: their slots belong to an earlier round, and count as free.
+  /// O(1): stale slots are recognised by their round number.
   void clear() {
     size_ = 0;
     if (++round_ == 0) *this = NodeIndex();
