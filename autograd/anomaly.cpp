@@ -84,8 +84,8 @@ void detail::fail_nan(const Node& node, std::size_t input, std::size_t num_input
   Message message = Message(node.name(), "the output has a NaN.").line("first in {}", node.describe());
   if (input < num_inputs) message = std::move(message).line("inputs[{}] has one already", input);
   throw GraphError(std::move(message).fix("{}", input < num_inputs
-                                                   ? "look at where this input comes from: no recorded op made its NaN"
-                                                   : "look at the values that reach this op at the place above"));
+                                                    ? "look at where this input comes from: no recorded op made its NaN"
+                                                    : "look at the values that reach this op at the place above"));
 }
 
 }  // namespace dygrad

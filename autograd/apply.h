@@ -257,8 +257,7 @@ Tensor run_forward(Op& op, RecordState& state, const Inputs&... inputs) {
 /// InvalidArgument if forward gives no tensor; tensors that forward gets no memory for are OutOfMemory in the op's name.
 /// What else a user's op throws leaves as it is, from vjp too.
 template <class Op, std::derived_from<Tensor>... Inputs>
-requires DifferentiableOp<Op, sizeof...(Inputs)>
-Tensor apply(Op op, const Inputs&... inputs) {
+requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
   if constexpr (!(std::same_as<Inputs, Tensor> && ...)) {
     return apply(std::move(op), static_cast<const Tensor&>(inputs)...);
   } else {

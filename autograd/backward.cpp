@@ -97,7 +97,7 @@ std::vector<Tensor> run_grad(std::span<const Tensor> outputs, std::span<const Te
 
   detail::BackwardPass pass(
       "grad", {.retain_graph = options.retain_graph.value_or(options.create_graph) || options.create_graph,
-       .create_graph = options.create_graph});
+               .create_graph = options.create_graph});
   constexpr std::size_t kNone = SIZE_MAX;
   std::vector<std::size_t> target_of(inputs.size(), kNone);
   bool has_targets = false;

@@ -47,9 +47,8 @@ inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::init
 }
 /// For inputs in another container, and for what derives from Tensor: `grad({loss}, model.parameters())`.
 template <std::ranges::input_range Inputs>
-requires std::derived_from<std::ranges::range_value_t<Inputs>, Tensor>
-std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, const Inputs& inputs,
-                         const GradOptions& options = {}) {
+requires std::derived_from<std::ranges::range_value_t<Inputs>, Tensor> std::vector<Tensor> grad(
+    std::initializer_list<Tensor> outputs, const Inputs& inputs, const GradOptions& options = {}) {
   const std::vector<Tensor> handles(std::ranges::begin(inputs), std::ranges::end(inputs));
   return grad(std::span<const Tensor>(outputs.begin(), outputs.size()), handles, options);
 }

@@ -65,10 +65,11 @@ void detail::fail_needs_grad(const OpSignature& op, std::size_t input) {
 
 void detail::fail_saved_input(const OpSignature& op, std::size_t input) {
   if (input >= op.num_inputs) throw InvalidArgument(no_such_input(op, "vjp's saved[i]", input));
-  throw InvalidArgument(Message(op.name, "vjp looks at an input that was not saved.")
-                            .expected("an input that save_for_backward names")
-                            .got("saved[{}]", input)
-                            .fix("return save_input({}) from save_for_backward, under the condition that vjp has", input));
+  throw InvalidArgument(
+      Message(op.name, "vjp looks at an input that was not saved.")
+          .expected("an input that save_for_backward names")
+          .got("saved[{}]", input)
+          .fix("return save_input({}) from save_for_backward, under the condition that vjp has", input));
 }
 
 void detail::fail_saved_output(const OpSignature& op) {

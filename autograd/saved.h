@@ -55,9 +55,7 @@ inline SaveForBackward save_nothing() { return {}; }
 inline SaveForBackward save_input(std::size_t input, bool when = true) {
   return when ? SaveForBackward::of_input(input) : SaveForBackward();
 }
-inline SaveForBackward save_output(bool when = true) {
-  return when ? SaveForBackward::of_output() : SaveForBackward();
-}
+inline SaveForBackward save_output(bool when = true) { return when ? SaveForBackward::of_output() : SaveForBackward(); }
 
 /// One kept value with the version it had.
 class DYGRAD_API SavedTensor {

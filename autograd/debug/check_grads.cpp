@@ -153,7 +153,8 @@ class Checker {
       for (std::int64_t e = 0; e < x.num_elements(); ++e) {
         const std::vector<double> numeric = numeric_column(subject, i, e);
         for (std::size_t o = 0; o < outputs; ++o) {
-          const Place place{subject.names[i], coordinates(x.shape(), e), coordinates(y.shape(), static_cast<std::int64_t>(o))};
+          const Place place{subject.names[i], coordinates(x.shape(), e),
+                            coordinates(y.shape(), static_cast<std::int64_t>(o))};
           compare(subject, place, rows[o][i].data<double>()[e],
                   options_.non_contiguous ? strided_rows[o][i].data<double>() + e : nullptr, numeric[o]);
         }
@@ -165,8 +166,12 @@ class Checker {
   /// A derivative of higher order that is 0 everywhere, by finite differences not, was cut from the graph.
   void note_missing(const Subject& subject, std::size_t i, const std::vector<std::vector<Tensor>>& rows) {
     const auto is_zero = [](double v) { return v == 0; };
-    const auto is_all_zero = [&](const std::vector<Tensor>& row) { return std::ranges::all_of(row[i].read<double>(), is_zero); };
-    const auto is_of_input = [&](const GradMismatch& m) { return m.order == subject.order && m.input == subject.names[i]; };
+    const auto is_all_zero = [&](const std::vector<Tensor>& row) {
+      return std::ranges::all_of(row[i].read<double>(), is_zero);
+    };
+    const auto is_of_input = [&](const GradMismatch& m) {
+      return m.order == subject.order && m.input == subject.names[i];
+    };
     if (subject.order > 1 && missing_.empty() && std::ranges::all_of(rows, is_all_zero) &&
         std::ranges::any_of(report_.mismatches, is_of_input)) {
       missing_ = fmt::format("order {} by {}", subject.order, subject.names[i]);
@@ -255,7 +260,8 @@ class Checker {
     if (!missing_.empty()) {
       report_.text += fmt::format(
           "\n  the derivative of {} is 0 everywhere: did the vjp leave the graph, through detach(), NoGrad, item() or "
-          "raw memory?", missing_);
+          "raw memory?",
+          missing_);
     }
     report_.text += "\n  fix: compare the op's vjp with its formula; at a kink or a jump no finite difference agrees";
   }

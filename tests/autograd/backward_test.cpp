@@ -496,7 +496,8 @@ TEST_CASE("an op can keep any of its inputs, however many there are, and its out
 }
 
 TEST_CASE("sets of inputs to keep know their members, below and above 64") {
-  const SaveForBackward set = save_input(31) | save_input(63) | save_input(64, false) | save_input(200) | save_input(65);
+  const SaveForBackward set =
+      save_input(31) | save_input(63) | save_input(64, false) | save_input(200) | save_input(65);
   for (std::size_t i = 0; i < 300; ++i) CHECK(set.input(i) == (i == 31 || i == 63 || i == 65 || i == 200));
   CHECK_FALSE(set.output());
   CHECK((set | save_output()).output());

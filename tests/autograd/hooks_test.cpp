@@ -203,8 +203,7 @@ TEST_CASE("a hook that returns a wrong shape or dtype is named as a hook") {
 TEST_CASE("on_grad_ready and set_grad of an intermediate point to register_hook") {
   const Tensor x = variable(2);
   Tensor h = x * 3.;
-  CHECK_THROWS_MATCHES(on_grad_ready(h, [](const Tensor&) {}), GraphError,
-                       Says("only leaves", "mul", "register_hook"));
+  CHECK_THROWS_MATCHES(on_grad_ready(h, [](const Tensor&) {}), GraphError, Says("only leaves", "mul", "register_hook"));
   CHECK_THROWS_MATCHES(h.set_grad(ones({1}, float64)), GraphError, Says("only leaves", "mul", "register_hook"));
   Tensor constant = ones({1});
   CHECK_THROWS_MATCHES(on_grad_ready(constant, [](const Tensor&) {}), GraphError, Says("set_stop_gradient(false)"));

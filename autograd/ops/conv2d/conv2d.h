@@ -72,6 +72,7 @@ DYGRAD_API Tensor conv2d_weights(const Tensor& x, const Tensor& g, const Conv2DP
                                    std::array<std::int64_t, 2> kernel);
 
 /// The numbers a transposed convolution runs with, or an error as above. `x` is NCHW here.
-DYGRAD_API Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options, const Shape& x, const Shape& w);
+DYGRAD_API Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options, const Shape& x,
+                                                      const Shape& w);
 
 }  // namespace dygrad

@@ -54,7 +54,9 @@ struct Brelu : OfOutput {
 struct HardSigmoid : OfOutput {
   static constexpr std::string_view name = "hard_sigmoid";
   double slope, offset;
-  auto forward(auto x) const { return clipped(constant_like(x, slope) * x + constant_like(x, offset), constant_like(x, 0), constant_like(x, 1)); }
+  auto forward(auto x) const {
+    return clipped(constant_like(x, slope) * x + constant_like(x, offset), constant_like(x, 0), constant_like(x, 1));
+  }
   auto vjp(auto g, auto y) const { return y > 0 && y < 1 ? g * constant_like(g, slope) : 0; }
 };
 
@@ -66,7 +68,9 @@ struct Elu : OfInput {
   static constexpr std::string_view name = "elu";
   double scale, alpha;
   auto forward(auto x) const { return constant_like(x, scale) * (x > 0 ? x : constant_like(x, alpha) * vec::expm1(x)); }
-  auto vjp(auto g, auto x) const { return g * constant_like(x, scale) * (x > 0 ? 1 : constant_like(x, alpha) * vec::exp(x)); }
+  auto vjp(auto g, auto x) const {
+    return g * constant_like(x, scale) * (x > 0 ? 1 : constant_like(x, alpha) * vec::exp(x));
+  }
   Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     return where_negative(x, p * exp_of_negative(x) * (scale * alpha));
   }
@@ -92,7 +96,9 @@ struct Softplus : OfInput {
 struct SoftRelu : OfOutput {
   static constexpr std::string_view name = "soft_relu";
   double threshold;
-  auto forward(auto x) const { return vec::softplus(clipped(x, constant_like(x, -threshold), constant_like(x, threshold))); }
+  auto forward(auto x) const {
+    return vec::softplus(clipped(x, constant_like(x, -threshold), constant_like(x, threshold)));
+  }
   auto vjp(auto g, auto y) const {
     const auto limit = constant_like(y, threshold);
     return y > -limit && y < limit ? -g * vec::expm1(-y) : 0;
@@ -117,7 +123,9 @@ struct Stanh : OfInput {
   static constexpr std::string_view name = "stanh";
   double a, b;
   auto forward(auto x) const { return constant_like(x, b) * vec::tanh(constant_like(x, a) * x); }
-  auto vjp(auto g, auto x) const { return g * constant_like(g, 4 * a * b) * vec::SigmoidAndSlope(constant_like(x, 2 * a) * x).slope; }
+  auto vjp(auto g, auto x) const {
+    return g * constant_like(g, 4 * a * b) * vec::SigmoidAndSlope(constant_like(x, 2 * a) * x).slope;
+  }
   Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     return p * tanh(x * a) * sigmoid_slope(x * (2 * a)) * (-8 * a * a * b);
   }
@@ -144,7 +152,8 @@ struct HardSwish : OfInput {
   static constexpr std::string_view name = "hard_swish";
   double threshold, scale, offset;
   auto forward(auto x) const {
-    return gated(x, clipped(x + constant_like(x, offset), constant_like(x, 0), constant_like(x, threshold)) / constant_like(x, scale));
+    return gated(x, clipped(x + constant_like(x, offset), constant_like(x, 0), constant_like(x, threshold)) /
+                        constant_like(x, scale));
   }
   auto vjp(auto g, auto x) const {
     const auto shifted = x + constant_like(x, offset);

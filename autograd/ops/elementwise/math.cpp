@@ -143,7 +143,8 @@ struct Atan : OfInput {
   static constexpr std::string_view name = "atan";
   static auto forward(auto x) { return std::atan(x); }
   static auto vjp(auto g, auto x) {
-    const auto scale = std::abs(x) > constant_like(x, 0x1p40) ? constant_like(x, sizeof(x) == 4 ? 0x1p-66 : 0x1p-514) : 1;
+    const auto scale =
+        std::abs(x) > constant_like(x, 0x1p40) ? constant_like(x, sizeof(x) == 4 ? 0x1p-66 : 0x1p-514) : 1;
     const auto scaled = x * scale;
     return g * scale / (scale * scale + scaled * scaled) * scale;
   }

@@ -88,9 +88,13 @@ struct Clip : detail::OfInput {
   static constexpr std::string_view name = "clip";
   double low, high;
   auto forward(auto x) const {
-    return x < detail::constant_like(x, low) ? detail::constant_like(x, low) : x > detail::constant_like(x, high) ? detail::constant_like(x, high) : x;
+    return x < detail::constant_like(x, low)    ? detail::constant_like(x, low)
+           : x > detail::constant_like(x, high) ? detail::constant_like(x, high)
+                                                : x;
   }
-  auto vjp(auto g, auto x) const { return x >= detail::constant_like(x, low) && x <= detail::constant_like(x, high) ? g : 0; }
+  auto vjp(auto g, auto x) const {
+    return x >= detail::constant_like(x, low) && x <= detail::constant_like(x, high) ? g : 0;
+  }
 };
 
 }  // namespace

@@ -121,7 +121,9 @@ struct GatherByArgmax {
     });
     return y;
   }
-  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(MaxPool2DBackward{geometry, argmax}, g)}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const {
+    return {apply(MaxPool2DBackward{geometry, argmax}, g)};
+  }
 };
 
 Tensor MaxPool2DBackward::forward(const Tensor& g) const {
@@ -150,7 +152,9 @@ Tensor MaxPool2DBackward::forward(const Tensor& g) const {
   return x;
 }
 
-Grads<1> MaxPool2DBackward::vjp(const Tensor& h, const Saved&, NeedsGrad) const { return {apply(GatherByArgmax{geometry, argmax}, h)}; }
+Grads<1> MaxPool2DBackward::vjp(const Tensor& h, const Saved&, NeedsGrad) const {
+  return {apply(GatherByArgmax{geometry, argmax}, h)};
+}
 
 struct MaxPool2D {
   static constexpr std::string_view name = "max_pool2d";
@@ -166,12 +170,15 @@ struct MaxPool2D {
       // While they are compared, indices are as wide as the numbers they belong to, so that both fill vectors alike.
       using Wide = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
       if (p.has_small_windows()) find_argmax<T, Wide>(dense, y, argmax.mutable_data<std::uint8_t>());
-      else if (p.taps() <= std::numeric_limits<Wide>::max()) find_argmax<T, Wide>(dense, y, argmax.mutable_data<std::int64_t>());
+      else if (p.taps() <= std::numeric_limits<Wide>::max())
+        find_argmax<T, Wide>(dense, y, argmax.mutable_data<std::int64_t>());
       else find_argmax<T, std::int64_t>(dense, y, argmax.mutable_data<std::int64_t>());
     });
     return y;
   }
-  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(MaxPool2DBackward{geometry, argmax}, g)}; }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const {
+    return {apply(MaxPool2DBackward{geometry, argmax}, g)};
+  }
 
  private:
   template <class T, class Wide, class Index>

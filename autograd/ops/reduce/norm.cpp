@@ -46,7 +46,7 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor
   dispatch_float(x.dtype(), "batch_norm", [&]<class T>() {
     kernel::with_values(activation, [&](auto f) {
       kernel::map_channels<T, 1, 3>([f](T v, T m, T a, T s) { return static_cast<T>(f.forward((v - m) * a + s)); }, y,
-                                 {source.data<T>()}, {mean.data<T>(), factor.data<T>(), shift.data<T>()});
+                                    {source.data<T>()}, {mean.data<T>(), factor.data<T>(), shift.data<T>()});
     });
   });
   return y;
@@ -123,9 +123,10 @@ struct BatchNorm {
       const Tensor g_mean = less_product(g_average, rest, gh_scaled);
       grads[0] = is_free ? cotangent : kernel::empty_like(source, source.dtype());
       dispatch_float(x.dtype(), name, [&]<class T>() {
-        kernel::map_channels<T, 2, 4>([](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); },
-                                   grads[0], {source.data<T>(), cotangent.data<T>()},
-                                   {mean.data<T>(), factor.data<T>(), g_mean.data<T>(), gh_scaled.data<T>()});
+        kernel::map_channels<T, 2, 4>(
+            [](T v, T c, T m, T a, T average, T b) { return a * (c - average - (v - m) * b); }, grads[0],
+            {source.data<T>(), cotangent.data<T>()},
+            {mean.data<T>(), factor.data<T>(), g_mean.data<T>(), gh_scaled.data<T>()});
       });
     }
     if (need[1]) grads[1] = gh_sum;

@@ -24,7 +24,8 @@ struct SoftmaxGrad {
         name, [](auto gg, auto yy) { return gg * yy; }, g, y);
     const Tensor sums = kernel::reduce_sum(products, {axis});
     return kernel::map(
-        name, [](auto product, auto yy, auto sum) { return product - yy * sum; }, products, y, view::expand(sums, y.shape()));
+        name, [](auto product, auto yy, auto sum) { return product - yy * sum; }, products, y,
+        view::expand(sums, y.shape()));
   }
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
   Grads<2> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {

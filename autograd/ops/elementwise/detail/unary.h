@@ -73,7 +73,9 @@ struct UnaryGrad {
   F f;
 
   Tensor forward(const Tensor& g, const Tensor& v) const { return kernel::map(name, VjpFunction<F>{f}, g, v); }
-  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(0, has_vjp_grad && need[1]) | save_input(1); }
+  static SaveForBackward save_for_backward(NeedsGrad need) {
+    return save_input(0, has_vjp_grad && need[1]) | save_input(1);
+  }
   Grads<2> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
     Grads<2> grads;
     const Tensor& v = saved[1];
@@ -90,7 +92,8 @@ struct UnaryGrad {
 template <class F>
 Tensor apply_vjp(const F& f, Tensor g, const Tensor& v) {
   if (is_grad_enabled() || !kernel::is_donatable(g)) return apply(UnaryGrad<F>{f}, g, v);
-  dispatch_float(g.dtype(), UnaryGrad<F>::name, [&]<class T>() { kernel::map_into<T, T, T>(VjpFunction<F>{f}, g, g, v); });
+  dispatch_float(g.dtype(), UnaryGrad<F>::name,
+                 [&]<class T>() { kernel::map_into<T, T, T>(VjpFunction<F>{f}, g, g, v); });
   return g;
 }
 

@@ -75,8 +75,8 @@ void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer
           T* from = const_cast<T*>(x.data<T>()) + at[0];
           T* to = y ? y->mutable_data<T>() + at[1] : nullptr;
           if (is_dense) {
-            f(LineBlock<const T>{from, length, count, x_step, is_along}, LineBlock<T>{to, length, count, y_step, is_along},
-              at, loop);
+            f(LineBlock<const T>{from, length, count, x_step, is_along},
+              LineBlock<T>{to, length, count, y_step, is_along}, at, loop);
           } else {
             const auto strided = [&](T* data, std::int64_t step, int k) {
               return StridedBlock{

@@ -183,7 +183,8 @@ TEST_CASE("transposed convolution: values agree with the definition, gradients w
     };
     // At most 6 * 25 products and a bias of size 1 are summed, each rounded by half an epsilon of the partial sum.
     const double terms = static_cast<double>(c.x[1] / c.options.groups * c.w[2] * c.w[3] + 1);
-    CHECK(distance(f(x, w, b), scatter(x, w, b, infer_conv2d_transpose_params(c.options, c.x, c.w))) <= terms * terms * kEpsilon64);
+    CHECK(distance(f(x, w, b), scatter(x, w, b, infer_conv2d_transpose_params(c.options, c.x, c.w))) <=
+          terms * terms * kEpsilon64);
     CHECK_THAT(check_all(f, x, w, b), GradsAgree());
   }
 }
@@ -239,7 +240,8 @@ TEST_CASE("the convolution family: three adjoint ops agree exactly on small inte
 }
 
 TEST_CASE("the convolution family: derivatives to third order") {
-  const Conv2DParams p = infer_conv2d_transpose_params({.stride = 2, .padding = 1, .output_size = 4}, {1, 2, 2, 2}, {2, 1, 3, 3});
+  const Conv2DParams p =
+      infer_conv2d_transpose_params({.stride = 2, .padding = 1, .output_size = 4}, {1, 2, 2, 2}, {2, 1, 3, 3});
   const Tensor x = spread_values({1, 2, 2, 2}, 1), w = spread_values({2, 1, 3, 3}, 2),
                g = spread_values({1, 1, 4, 4}, 3);
   // The step balances the error of nested differences against round-off.

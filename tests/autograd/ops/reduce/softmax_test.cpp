@@ -105,11 +105,13 @@ TEST_CASE("softmax, log_softmax and cross-entropies do not depend on the number 
     for (const Shape& shape : {Shape(8193, 10), Shape(4099, 31), Shape(1, 40, 3001), Shape(2003, 33)}) {
       CAPTURE(shape);
       const Tensor x = spread_values(shape, 3).to(dtype) * 4.;
-      const Tensor labels = zeros([&] {
-        Shape without = shape;
-        without.erase(1);
-        return without;
-      }(), int64);
+      const Tensor labels = zeros(
+          [&] {
+            Shape without = shape;
+            without.erase(1);
+            return without;
+          }(),
+          int64);
       const auto results = [&](int threads) {
         set_num_threads(threads);
         const Tensor losses = softmax_with_cross_entropy(x, labels, {.axis = 1, .reduction = Reduction::none});
