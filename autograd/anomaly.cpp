@@ -81,11 +81,13 @@ bool detail::has_nan(const Tensor& x) {
 }
 
 void detail::fail_nan(const Node& node, std::size_t input, std::size_t num_inputs) {
-  Message message = Message(node.name(), "the output has a NaN.").line("first in {}", node.describe());
-  if (input < num_inputs) message = std::move(message).line("inputs[{}] has one already", input);
-  throw GraphError(std::move(message).fix("{}", input < num_inputs
-                                                    ? "look at where this input comes from: no recorded op made its NaN"
-                                                    : "look at the values that reach this op at the place above"));
+  const auto message = [&] {
+    return Message(node.name(), "the output has a NaN.").line("first in {}", node.describe());
+  };
+  if (input == num_inputs) throw GraphError(message().fix("look at the values that reach this op at the place above"));
+  throw GraphError(message()
+                       .line("inputs[{}] has one already", input)
+                       .fix("look at where this input comes from: no op recorded in anomaly mode made its NaN"));
 }
 
 }  // namespace dygrad

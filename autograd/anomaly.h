@@ -15,7 +15,8 @@ class Tensor;
 /// While alive, recorded ops on this thread remember where they were called (slow) and check their output, which may
 /// hold infinities but no NaN, and backward passes check that every gradient is finite. The first that is not throws
 /// GraphError naming the op and its place. A NaN that where() would drop later counts too. Places are function names
-/// where the program exports them (link with -rdynamic, in CMake ENABLE_EXPORTS ON), else addresses for addr2line. Nests.
+/// where the program exports them (link with -rdynamic, in CMake ENABLE_EXPORTS ON), else addresses for addr2line.
+/// Nests.
 class DYGRAD_API AnomalyMode {
  public:
   explicit AnomalyMode(bool enabled = true);

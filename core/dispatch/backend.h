@@ -17,7 +17,7 @@
 namespace dygrad {
 
 /// Everything about a 2-D (transposed) convolution but batch, channels and values; the key of every cache.
-/// Written from the transposed convolution D(x, w) = y: x [N, C, H, W], w [C, O/groups, kh, kw], y [N, O, OH, OW] with
+/// Written from conv2d_transpose(x, w) = y: x [N, C, H, W], w [C, O/groups, kh, kw], y [N, O, OH, OW] with
 ///   y[n, g*O/G + o, h*sh + i*dh - ph, w*sw + j*dw - pw] += x[n, c, h, w] * w[c, o, i, j]
 /// wherever the target lies inside y. Extents are explicit, so padding after the image is implied by them.
 struct Conv2DParams {
@@ -25,8 +25,8 @@ struct Conv2DParams {
   std::array<std::int64_t, 2> padding{0, 0};  ///< before the image: top, left
   std::array<std::int64_t, 2> dilation{1, 1};
   std::int64_t groups = 1;
-  std::array<std::int64_t, 2> input_extent{};   ///< H, W
-  std::array<std::int64_t, 2> output_extent{};  ///< OH, OW
+  std::array<std::int64_t, 2> input_extent{};   ///< H, W of x, which is the result of conv2d
+  std::array<std::int64_t, 2> output_extent{};  ///< OH, OW of y, which conv2d is given
   bool operator==(const Conv2DParams&) const = default;
 };
 
@@ -36,7 +36,7 @@ struct Problem {
   Kind kind;
   DType dtype;
   const Conv2DParams* conv = nullptr;  ///< for the convolution family
-  Shape x, w, y;                       ///< of the convolution family: shapes of D's input, weights and output
+  Shape x, w, y;                       ///< of the convolution family: shapes of conv2d_transpose's input, weights and output
   MathMode math_mode = MathMode::standard;
 };
 DYGRAD_API std::string_view name_of(Problem::Kind kind);

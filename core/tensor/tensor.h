@@ -164,8 +164,9 @@ class DYGRAD_API Tensor {
   Tensor detach() const;
   /// Called with this tensor's whole gradient during backward; returning a defined tensor replaces it, without its
   /// graph unless the pass has create_graph. A hook must not write into the gradient, whose memory other gradients may
-  /// share: change a clone() and return it. Hooks run in order of registration; what they throw leaves backward as it
-  /// is. Throws GraphError if this tensor stops gradients, InvalidArgument if the hook is empty.
+  /// share: change a clone() and return it. Ops in a hook are recorded only if the pass has create_graph. Hooks run in
+  /// order of registration; what they throw leaves backward as it is. Throws GraphError if this tensor stops gradients,
+  /// InvalidArgument if the hook is empty.
   HookHandle register_hook(std::function<Tensor(const Tensor& grad)> hook) const;
 
   // ---- ops as verbs (defined in autograd/, documented at the free functions of the same name) -------------------

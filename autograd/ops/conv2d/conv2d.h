@@ -2,8 +2,8 @@
 //   conv2d_transpose(x, w)  the transposed convolution (fwd)
 //   conv2d(g, w)            its adjoint in x, which is the ordinary convolution (bwd_data)
 //   conv2d_weights(x, g)    its adjoint in w (bwd_weights)
-// with <conv2d_transpose(x, w), g> = <x, conv2d(g, w)> = <w, conv2d_weights(x, g)>. Each one's vjp uses the other two, so
-// any order of derivative exists.
+// with <conv2d_transpose(x, w), g> = <x, conv2d(g, w)> = <w, conv2d_weights(x, g)>. Each one's vjp uses the other two,
+// so any order of derivative exists.
 // Accuracy of all three: sums of n products, n being the channels of a group times the taps of the kernel for images,
 // and the pixels of all images for weights, have an error of at most n u up to 2^14 products and (2048 + log2 n) u
 // beyond, relative to the sum of the absolute products, with u half the machine epsilon. Winograd, which

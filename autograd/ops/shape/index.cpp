@@ -59,7 +59,7 @@ struct AxisView {
     for (int d = axis + 1; d < shape.rank(); ++d) inner *= shape[d];
   }
   /// Calls f(o, begin, end) for every outer index o and ranges [begin, end) of inner ones. Ranges do not overlap, so
-  /// threads may add into one tensor, each along its own view, in the order of the axis.
+  /// threads may add into one tensor, each at its own inner indices, in the order of the axis.
   template <class F>
   void for_each(std::int64_t count, const F& f) const {
     if (outer == 1) {

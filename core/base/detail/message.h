@@ -30,12 +30,13 @@ class DYGRAD_API Message {
   template <class... Args>
   Message&& expected(fmt::format_string<Args...> format, Args&&... args) && {
     append("\n  expected ", format, fmt::make_format_args(args...));
+    has_expected_ = true;
     return std::move(*this);
   }
-  /// Continues the line of `expected`.
+  /// Continues the line of `expected`, if there is one.
   template <class... Args>
   Message&& got(fmt::format_string<Args...> format, Args&&... args) && {
-    append(", got ", format, fmt::make_format_args(args...));
+    append(has_expected_ ? ", got " : "\n  got ", format, fmt::make_format_args(args...));
     return std::move(*this);
   }
   template <class... Args>
@@ -50,6 +51,7 @@ class DYGRAD_API Message {
   void append(std::string_view lead, fmt::string_view format, fmt::format_args args);
 
   std::string text_;
+  bool has_expected_ = false;
 };
 
 }  // namespace dygrad

@@ -110,7 +110,7 @@ TEST_CASE("a NaN is printed without its sign") {
   CHECK_FALSE(std::signbit(full({}, negative, float64).item()));
   CHECK_FALSE(std::signbit(x.at<float>({0})));
   CHECK(std::string(Message("op", "problem.").got("{} and ({:.2f})", negative, negative)) ==
-        "op: problem., got nan and (nan)");
+        "op: problem.\n  got nan and (nan)");
   CHECK(std::string(Message("op", "problem.").line("{}", "x-nan, -nano")) == "op: problem.\n  x-nan, -nano");
 }
 

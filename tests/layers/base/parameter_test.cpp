@@ -1,6 +1,8 @@
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/debug/graph.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/base/parameter.h>
@@ -91,4 +93,22 @@ TEST_CASE("elements of a parameter each have a place in memory") {
   CHECK(Parameter(repeated.clone(), {.name = "taken?"}).name() == "taken?");
   CHECK_NOTHROW(Parameter(ones({1, 3}).expand({1, 3})));
   CHECK_NOTHROW(Parameter(ones({4, 4}).slice(1, 0, 4, 2)));
+}
+
+namespace {
+struct Product {
+  static constexpr std::string_view name = "product";
+  Tensor forward(const Tensor& a, const Tensor& b) const { return a * b; }
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
+  Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const { return {g * saved[1], g * saved[0]}; }
+};
+}  // namespace
+
+TEST_CASE("custom ops take parameters, and grad takes all parameters of a model") {
+  Linear model({.input_dim = 2, .output_dim = 3});
+  const Tensor loss = apply(Product{}, sum(model(ones({1, 2}))), Parameter(tensor(2.))).sum();
+  const std::vector<Tensor> g = grad({loss}, model.parameters());
+  REQUIRE(g.size() == 2);
+  CHECK(g[0].to_vector<float>() == std::vector<float>(6, 2));
+  CHECK(g[1].to_vector<float>() == std::vector<float>(3, 2));
 }

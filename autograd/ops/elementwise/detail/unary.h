@@ -14,8 +14,8 @@
 //   };
 //   Tensor tanh(const Tensor& x) { return apply_unary(Tanh{}, x); }
 //
-// Numbers such as a slope are double members, brought to the element type by constant_like(x, number), which the compiler moves
-// out of the loop. Conditions are written so that NaN takes the branch that returns it.
+// Numbers such as a slope are double members, brought to the element type by constant_like(x, number), which the
+// compiler moves out of the loop. Conditions are written so that NaN takes the branch that returns it.
 #pragma once
 
 #include <algorithm>

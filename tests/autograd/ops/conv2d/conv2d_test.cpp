@@ -410,7 +410,7 @@ TEST_CASE("the convolution family refuses raw parameters that do not fit the ten
   const Tensor x = zeros({1, 2, 3, 3}), w = zeros({2, 1, 2, 2}), y = zeros({1, 1, 4, 4});
   const Conv2DParams good = infer_conv2d_transpose_params({}, x.shape(), w.shape());
   CHECK_NOTHROW(explicit_conv2d_transpose(x, w, good));
-  const Conv2DParams pixel = resolve({}, Shape{1, 2, 1, 1}, Shape{2, 1, 1, 1});
+  const Conv2DParams pixel = infer_conv2d_transpose_params({}, Shape{1, 2, 1, 1}, Shape{2, 1, 1, 1});
   CHECK(explicit_conv2d_transpose(ones({1, 2, 1, 1}), ones({2, 1, 1, 1}), pixel).item() == 2);
   const auto with = [&](auto change) {
     Conv2DParams p = good;
