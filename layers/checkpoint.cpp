@@ -36,7 +36,7 @@ constexpr std::string_view kModel = "model.", kOptimizer = "optimizer.", kGenera
 /// The default one and the model's.
 std::vector<std::pair<std::string, Generator*>> generators_of(const Layer& model) {
   std::vector<std::pair<std::string, Generator*>> all{{"default", &default_generator()}};
-  for (auto& [path, generator] : detail::LayerWalk::generators(model)) all.emplace_back("model." + path, generator);
+  for (auto& [path, generator] : detail::LayerWalk::generators(model)) all.emplace_back(std::string(kModel) + path, generator);
   return all;
 }
 
@@ -134,12 +134,12 @@ StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& 
     const StateDict own = model.state_dict();
     check("load_checkpoint", path, model, detail::compare_states(own, model_state));
     if (const LoadReport report = optimizer.compare_dict(optimizer_state); !report.ok())
-      throw InvalidArgument(prefixed("optimizer.", report).message("load_checkpoint", optimizer.name(), path));
+      throw InvalidArgument(prefixed(std::string(kOptimizer), report).message("load_checkpoint", optimizer.name(), path));
     const auto generators = generators_of(model);
     std::vector<Generator::State> positions;
     if (!generator_state.empty()) {
       check("load_checkpoint", path, model,
-            prefixed("generator.", detail::compare_states(states_of(generators), generator_state)));
+            prefixed(std::string(kGenerator), detail::compare_states(states_of(generators), generator_state)));
       for (const auto& [name, generator] : generators) positions.push_back(state_of(generator_state.at(name)));
     }
     // Model and generators change last, which cannot fail; the optimizer's load is all or nothing itself.

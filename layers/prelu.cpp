@@ -76,7 +76,7 @@ Tensor PRelu::forward(const Tensor& x) {
     const Tensor slope = fits ? static_cast<const Tensor&>(weight) : weight.reshape(slope_shape(x, options_));
     // The product sees no x that it does not belong to: 0 times infinity would be NaN in the weight's gradient.
     const Tensor is_positive = x > 0;
-    return where(is_positive, x, slope * where(is_positive, zeros_like(x), x));
+    return where(is_positive, x, slope * where(is_positive, zeros({}, x.dtype()), x));
   });
 }
 

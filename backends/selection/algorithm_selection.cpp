@@ -128,8 +128,8 @@ Tensor empty_sums(const Problem& problem, const Epilogue& epilogue) {
 
 /// Once per process: that bfloat16 was asked for, and that no algorithm that may compute here rounds to it.
 void tell_if_bfloat16_is_ignored(const Problem& problem, const Backend* forced) {
-  static std::atomic<bool> told{false};
-  if (problem.math_mode != MathMode::bfloat16 || problem.dtype != DType::float32 || told) return;
+  static std::atomic<bool> has_warned{false};
+  if (problem.math_mode != MathMode::bfloat16 || problem.dtype != DType::float32 || has_warned) return;
   Problem standard = problem;
   standard.math_mode = MathMode::standard;
   for (const auto& backend : all_backends()) {
@@ -138,7 +138,7 @@ void tell_if_bfloat16_is_ignored(const Problem& problem, const Backend* forced) 
       if (algorithm->supports(problem) && !algorithm->supports(standard)) return;
     }
   }
-  if (told.exchange(true)) return;
+  if (has_warned.exchange(true)) return;
   detail::write_verbose_line("dygrad,bfloat16 is ignored: no backend in use multiplies it fast on this processor");
 }
 

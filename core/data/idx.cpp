@@ -21,7 +21,7 @@ bool is_file(const std::string& path) {
   return std::filesystem::is_regular_file(path, ignored);
 }
 
-io::Encoding encoding_of_code(const io::FileContext& place, unsigned code) {
+io::Encoding encoding_of_code(const io::FileContext& context, unsigned code) {
   switch (code) {
     case 0x08: return io::Encoding::u8;
     case 0x09: return io::Encoding::i8;
@@ -29,7 +29,7 @@ io::Encoding encoding_of_code(const io::FileContext& place, unsigned code) {
     case 0x0C: return io::Encoding::i32;
     case 0x0D: return io::Encoding::f32;
     case 0x0E: return io::Encoding::f64;
-    default: io::fail(place, "the file has the unknown element type {:#04x}.", code);
+    default: io::fail(context, "the file has the unknown element type {:#04x}.", code);
   }
 }
 
@@ -38,10 +38,10 @@ Tensor read_idx(io::ByteSource& source, io::LoadBudget& budget) {
   std::array<unsigned char, 4> start;
   source.read(std::as_writable_bytes(std::span(start)));
   if (start[0] != 0 || start[1] != 0)
-    io::fail(source.place(), "this is no IDX file: it does not begin with two zero bytes.");
-  const io::Encoding encoding = encoding_of_code(source.place(), start[2]);
+    io::fail(source.context(), "this is no IDX file: it does not begin with two zero bytes.");
+  const io::Encoding encoding = encoding_of_code(source.context(), start[2]);
   if (start[3] > kMaxRank)
-    io::fail(source.place(), "the array has {} dimensions, at most {} are supported.", start[3], kMaxRank);
+    io::fail(source.context(), "the array has {} dimensions, at most {} are supported.", start[3], kMaxRank);
   Shape shape;
   for (int i = 0; i < start[3]; ++i) {
     std::array<unsigned char, 4> extent;
@@ -65,7 +65,7 @@ Tensor load_idx(const std::string& path, const LoadOptions& options) {
   return detail::with_out_of_memory("load_idx", [&] {
     const io::InputFile file({.op = "load_idx", .path = path, .remedy = kRemedy});
     const bool is_compressed = is_gzip(file);
-    io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
+    io::LoadBudget budget(file.context(), options, file.num_bytes(), is_compressed);
     std::unique_ptr<io::ByteSource> source = std::make_unique<io::FileSource>(file);
     if (is_compressed) source = io::inflate(std::move(source), io::Compression::gzip);
     return read_idx(*source, budget);

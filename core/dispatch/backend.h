@@ -64,9 +64,9 @@ class DYGRAD_API Algorithm {
   /// Predicted seconds with num_threads() threads. A function of the problem alone, so that choices repeat.
   virtual double estimate(const Problem& problem) const = 0;
   /// The result from its operands, in the order of the kind:
-  ///   conv2d_transpose          D(x, w) = y, the transposed convolution
-  ///   conv2d     B(g, w): the adjoint of D in x, which is the ordinary convolution of g; shape of x
-  ///   conv2d_weights  W(x, g): the adjoint of D in w; shape of w
+  ///   conv2d_transpose  x, w: the transposed convolution; shape of y
+  ///   conv2d            g, w: its adjoint in x, which is the ordinary convolution of g; shape of x
+  ///   conv2d_weights    x, g: its adjoint in w; shape of w
   ///   matmul            a [B..., M, K] times b [B..., K, N] with equal batch dimensions; strides of 0 are welcome
   /// `epilogue` is for image results; others ignore it.
   virtual Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const = 0;

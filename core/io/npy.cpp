@@ -56,7 +56,7 @@ void save_npy(const std::string& path, const Tensor& tensor) {
 Tensor load_npy(const std::string& path, const LoadOptions& options) {
   return detail::with_out_of_memory("load_npy", [&] {
     const io::InputFile file({.op = "load_npy", .path = path, .remedy = kRemedyNpy});
-    io::LoadBudget budget(file.place(), options, file.num_bytes(), /*is_compressed=*/false);
+    io::LoadBudget budget(file.context(), options, file.num_bytes(), /*is_compressed=*/false);
     io::FileSource source(file);
     Tensor tensor = io::read_npy(source, budget);
     source.finish();
@@ -85,11 +85,11 @@ NamedTensors load_npz(const std::string& path, const LoadOptions& options) {
     const io::InputFile file({.op = "load_npz", .path = path, .remedy = kRemedyNpz});
     const std::vector<io::ZipMember> members = io::read_zip_directory(file);
     const bool is_compressed = std::ranges::any_of(members, &io::ZipMember::is_deflated);
-    io::LoadBudget budget(file.place(), options, file.num_bytes(), is_compressed);
+    io::LoadBudget budget(file.context(), options, file.num_bytes(), is_compressed);
     NamedTensors tensors;
     for (const io::ZipMember& member : members) {
       if (!member.name.ends_with(kSuffix)) {
-        io::fail(file.place(), "member {} is no array: its name does not end in .npy.", io::in_quotes(member.name));
+        io::fail(file.context(), "member {} is no array: its name does not end in .npy.", io::in_quotes(member.name));
       }
       const std::unique_ptr<io::ByteSource> source = io::open_zip_member(file, member);
       Tensor tensor = io::read_npy(*source, budget);

@@ -98,7 +98,7 @@ std::string make_header(const NamedTensors& tensors, const std::vector<std::size
 void check_begins_with_brace(const io::InputFile& file, std::uint64_t header_bytes) {
   char first = '\0';
   if (header_bytes > 0) file.read_at(kLengthBytes, std::as_writable_bytes(std::span(&first, 1)));
-  if (first != '{') io::fail(file.place(), "this is no safetensors file: its header does not begin with a brace.");
+  if (first != '{') io::fail(file.context(), "this is no safetensors file: its header does not begin with a brace.");
 }
 
 }  // namespace
@@ -123,24 +123,24 @@ void save_safetensors(const std::string& path, const NamedTensors& tensors, cons
 SafetensorsFile load_safetensors(const std::string& path, const LoadOptions& options) {
   return detail::with_out_of_memory("load_safetensors", [&] {
     const io::InputFile file({.op = "load_safetensors", .path = path, .remedy = kRemedy});
-    const io::FileContext& place = file.place();
-    if (file.num_bytes() < kLengthBytes) io::fail(place, "the file is too short: {} bytes.", file.num_bytes());
+    const io::FileContext& context = file.context();
+    if (file.num_bytes() < kLengthBytes) io::fail(context, "the file is too short: {} bytes.", file.num_bytes());
     std::uint64_t length = 0;
     file.read_at(0, std::as_writable_bytes(std::span(&length, 1)));
     const std::uint64_t rest = file.num_bytes() - kLengthBytes;
     // Other kinds of file begin with bytes that make a huge number.
     if (length > io::kLargestHeader)
-      io::fail(place, "this is no safetensors file: its header would have {} bytes, at most {} are allowed.", length,
+      io::fail(context, "this is no safetensors file: its header would have {} bytes, at most {} are allowed.", length,
                io::kLargestHeader);
     if (length > rest)
-      io::fail(place, "this is no safetensors file, or a part of one: its header has {} bytes, {} are there.", length,
+      io::fail(context, "this is no safetensors file, or a part of one: its header has {} bytes, {} are there.", length,
                rest);
     check_begins_with_brace(file, length);
     std::string text(static_cast<std::size_t>(length), '\0');
     file.read_at(kLengthBytes, std::as_writable_bytes(std::span(text)));
-    io::SafetensorsHeader header = io::parse_safetensors_header(place, text, rest - length);
+    io::SafetensorsHeader header = io::parse_safetensors_header(context, text, rest - length);
 
-    io::LoadBudget budget(place, options, file.num_bytes(), /*is_compressed=*/false);
+    io::LoadBudget budget(context, options, file.num_bytes(), /*is_compressed=*/false);
     SafetensorsFile result{.tensors = {}, .metadata = std::move(header.metadata)};
     for (const io::SafetensorsEntry& entry : header.entries) {
       io::FileSource data(file, kLengthBytes + length + entry.begin, entry.end - entry.begin);

@@ -13,13 +13,13 @@ namespace dygrad::io {
 
 void FileSource::read(std::span<std::byte> bytes) {
   if (bytes.size() > most_left())
-    fail(place(), "the data ends early: {} bytes are wanted, {} are left.", bytes.size(), most_left());
+    fail(context(), "the data ends early: {} bytes are wanted, {} are left.", bytes.size(), most_left());
   file_.read_at(position_, bytes);
   position_ += bytes.size();
 }
 
 void FileSource::finish() {
-  if (most_left() > 0) fail(place(), "{} bytes follow the end of the data.", most_left());
+  if (most_left() > 0) fail(context(), "{} bytes follow the end of the data.", most_left());
 }
 
 namespace {
@@ -33,7 +33,7 @@ std::uint64_t most_from(std::uint64_t compressed) {
 class InflateSource final : public ByteSource {
  public:
   InflateSource(std::unique_ptr<ByteSource> compressed, Compression format)
-      : ByteSource(compressed->place()),
+      : ByteSource(compressed->context()),
         compressed_(std::move(compressed)),
         gzip_(format == Compression::gzip),
         most_left_(most_from(compressed_->most_left())) {
@@ -43,14 +43,14 @@ class InflateSource final : public ByteSource {
   ~InflateSource() override { inflateEnd(&stream_); }
 
   void read(std::span<std::byte> bytes) override {
-    if (produce(bytes) != bytes.size()) fail(place(), "the compressed data ends early.");
+    if (produce(bytes) != bytes.size()) fail(context(), "the compressed data ends early.");
     most_left_ -= std::min<std::uint64_t>(most_left_, bytes.size());
   }
   std::uint64_t most_left() const override { return most_left_; }
   void finish() override {
     std::array<std::byte, 1> extra;
-    if (produce(extra) != 0) fail(place(), "more compressed data than expected.");
-    if (stream_.avail_in > 0) fail(place(), "bytes follow the compressed data.");
+    if (produce(extra) != 0) fail(context(), "more compressed data than expected.");
+    if (stream_.avail_in > 0) fail(context(), "bytes follow the compressed data.");
     compressed_->finish();
   }
 
@@ -70,11 +70,11 @@ class InflateSource final : public ByteSource {
         if (another) inflateReset(&stream_);
         ended_ = !another;
       } else if (status == Z_BUF_ERROR && stream_.avail_in == 0 && compressed_->most_left() == 0) {
-        fail(place(), "the compressed data ends early.");
+        fail(context(), "the compressed data ends early.");
       } else if (status == Z_MEM_ERROR) {
         throw std::bad_alloc();
       } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        fail(place(), "the compressed data is damaged: {}.", stream_.msg ? stream_.msg : "unexpected end");
+        fail(context(), "the compressed data is damaged: {}.", stream_.msg ? stream_.msg : "unexpected end");
       }
     }
     return done;

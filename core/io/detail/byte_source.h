@@ -20,13 +20,13 @@ class ByteSource {
   virtual std::uint64_t most_left() const = 0;
   /// Throws IoError if anything is left unread, or a checksum does not fit.
   virtual void finish() = 0;
-  const FileContext& place() const { return place_; }
+  const FileContext& context() const { return context_; }
 
  protected:
-  explicit ByteSource(FileContext place) : place_(std::move(place)) {}
+  explicit ByteSource(FileContext context) : context_(std::move(context)) {}
 
  private:
-  FileContext place_;
+  FileContext context_;
 };
 
 /// `num_bytes` bytes of the file from `begin`.
@@ -34,9 +34,9 @@ class FileSource final : public ByteSource {
  public:
   explicit FileSource(const InputFile& file) : FileSource(file, 0, file.num_bytes()) {}
   FileSource(const InputFile& file, std::uint64_t begin, std::uint64_t num_bytes)
-      : FileSource(file, file.place(), begin, num_bytes) {}
-  FileSource(const InputFile& file, FileContext place, std::uint64_t begin, std::uint64_t num_bytes)
-      : ByteSource(std::move(place)), file_(file), position_(begin), end_(begin + num_bytes) {}
+      : FileSource(file, file.context(), begin, num_bytes) {}
+  FileSource(const InputFile& file, FileContext context, std::uint64_t begin, std::uint64_t num_bytes)
+      : ByteSource(std::move(context)), file_(file), position_(begin), end_(begin + num_bytes) {}
   void read(std::span<std::byte> bytes) override;
   std::uint64_t most_left() const override { return end_ - position_; }
   void finish() override;

@@ -71,7 +71,7 @@ void read_bools(ByteSource& source, const Tensor& result) {
   source.read({reinterpret_cast<std::byte*>(out), count});
   if (std::any_of(out, out + count, [](std::uint8_t v) { return v > 1; })) {
     std::memset(out, 0, count);
-    fail(source.place(), "a bool is stored as something other than 0 or 1.");
+    fail(source.context(), "a bool is stored as something other than 0 or 1.");
   }
 }
 
@@ -119,27 +119,27 @@ Encoding encoding_of(DType dtype) {
 }
 
 namespace {
-std::uint64_t bytes_of_elements(const FileContext& place, const Shape& shape, std::size_t element_bytes) {
+std::uint64_t bytes_of_elements(const FileContext& context, const Shape& shape, std::size_t element_bytes) {
   try {
     return static_cast<std::uint64_t>(num_bytes(shape, element_bytes));
   } catch (const ShapeError&) {
-    fail(place, "shape {} is negative or does not fit into 64 bits.", shape);
+    fail(context, "shape {} is negative or does not fit into 64 bits.", shape);
   }
 }
 }  // namespace
 
-std::uint64_t stored_bytes_of(const FileContext& place, const Shape& shape, Encoding encoding) {
-  return bytes_of_elements(place, shape, size_of(encoding));
+std::uint64_t stored_bytes_of(const FileContext& context, const Shape& shape, Encoding encoding) {
+  return bytes_of_elements(context, shape, size_of(encoding));
 }
 
 Tensor read_tensor(ByteSource& source, LoadBudget& budget, const Shape& shape, Encoding encoding, std::endian order) {
-  const std::uint64_t stored_bytes = stored_bytes_of(source.place(), shape, encoding);
+  const std::uint64_t stored_bytes = stored_bytes_of(source.context(), shape, encoding);
   if (stored_bytes > source.most_left()) {
-    fail(source.place(), "the file is too short: shape {} needs {} bytes, at most {} are there.", shape, stored_bytes,
+    fail(source.context(), "the file is too short: shape {} needs {} bytes, at most {} are there.", shape, stored_bytes,
          source.most_left());
   }
   const DType dtype = dtype_of(encoding);
-  budget.take(source.place(), bytes_of_elements(source.place(), shape, dygrad::size_of(dtype)));
+  budget.take(source.context(), bytes_of_elements(source.context(), shape, dygrad::size_of(dtype)));
   const Tensor result = Tensor::empty(shape, dtype);
   switch (encoding) {
     case Encoding::f16: read_widened<Half, float>(source, result, order); break;

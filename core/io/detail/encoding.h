@@ -22,7 +22,7 @@ DType dtype_of(Encoding encoding);
 Encoding encoding_of(DType dtype);
 
 /// Bytes that a tensor takes in the file. Throws IoError if an extent is negative or the product overflows.
-std::uint64_t stored_bytes_of(const FileContext& place, const Shape& shape, Encoding encoding);
+std::uint64_t stored_bytes_of(const FileContext& context, const Shape& shape, Encoding encoding);
 
 /// Reads a row-major tensor. Throws IoError if the source cannot hold as many bytes or the budget does not allow them
 /// (both before memory is asked for), if it ends early, or if a bool is neither 0 nor 1.

@@ -18,23 +18,23 @@ inline std::string printable(std::string_view text, std::size_t longest = 4096) 
 inline std::string in_quotes(std::string_view name) { return "\"" + printable(name, 80) + "\""; }
 
 /// The beginning of every message about a file.
-inline Message about(const FileContext& place, std::string_view problem) {
-  Message message(place.op, problem);
-  (void)std::move(message).line("file {}", printable(place.path));  // adds in place
-  if (!place.member.empty()) (void)std::move(message).line("array {}", in_quotes(place.member));
+inline Message about(const FileContext& context, std::string_view problem) {
+  Message message(context.op, problem);
+  (void)std::move(message).line("file {}", printable(context.path));  // adds in place
+  if (!context.member.empty()) (void)std::move(message).line("array {}", in_quotes(context.member));
   return message;
 }
 
 template <class... Args>
-[[noreturn]] void fail(const FileContext& place, fmt::format_string<Args...> problem, Args&&... args) {
-  Message message = about(place, fmt::format(problem, std::forward<Args>(args)...));
-  if (!place.remedy.empty()) (void)std::move(message).fix("{}", place.remedy);
+[[noreturn]] void fail(const FileContext& context, fmt::format_string<Args...> problem, Args&&... args) {
+  Message message = about(context, fmt::format(problem, std::forward<Args>(args)...));
+  if (!context.remedy.empty()) (void)std::move(message).fix("{}", context.remedy);
   throw IoError(std::move(message));
 }
 
 /// A call of the system failed with this errno.
-[[noreturn]] inline void fail_system(const FileContext& place, std::string_view problem, int error, std::string_view fix) {
-  throw IoError(about(place, problem).line("reason: {}", std::generic_category().message(error)).fix("{}", fix));
+[[noreturn]] inline void fail_system(const FileContext& context, std::string_view problem, int error, std::string_view fix) {
+  throw IoError(about(context, problem).line("reason: {}", std::generic_category().message(error)).fix("{}", fix));
 }
 
 }  // namespace dygrad::io

@@ -28,7 +28,7 @@ class DYGRAD_API AtomicFileWriter {
   /// Throws IoError if the folder is missing or not writable, if `path` names something other than a regular file
   /// (a directory, a pipe, a device), or if the file there is read-only: for this process, or, the superuser included,
   /// because its permissions let nobody write.
-  explicit AtomicFileWriter(FileContext place);
+  explicit AtomicFileWriter(FileContext context);
   ~AtomicFileWriter();
   AtomicFileWriter(const AtomicFileWriter&) = delete;
   AtomicFileWriter& operator=(const AtomicFileWriter&) = delete;
@@ -36,13 +36,13 @@ class DYGRAD_API AtomicFileWriter {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
   std::uint64_t num_bytes() const { return num_bytes_; }
-  const FileContext& place() const { return place_; }
+  const FileContext& context() const { return context_; }
 
   /// Flushes to the disk, then replaces `path`. Call once, last.
   void commit();
 
  private:
-  FileContext place_;
+  FileContext context_;
   std::unique_ptr<TemporaryFile> file_;
   std::uint64_t num_bytes_ = 0;
 };
@@ -50,23 +50,23 @@ class DYGRAD_API AtomicFileWriter {
 /// A regular file opened for reading. Its size is taken once; a file that shrinks meanwhile is an IoError.
 class DYGRAD_API InputFile {
  public:
-  explicit InputFile(FileContext place);
+  explicit InputFile(FileContext context);
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
 
   std::uint64_t num_bytes() const { return num_bytes_; }
-  const FileContext& place() const { return place_; }
+  const FileContext& context() const { return context_; }
   /// Fills all of `bytes` from this position, or throws.
   void read_at(std::uint64_t position, std::span<std::byte> bytes) const;
 
  private:
-  FileContext place_;
+  FileContext context_;
   int descriptor_ = -1;
   std::uint64_t num_bytes_ = 0;
 };
 
 /// The whole file. Throws IoError if it is larger than `limit` bytes.
-DYGRAD_API std::vector<std::byte> read_file(const FileContext& place, std::uint64_t limit);
+DYGRAD_API std::vector<std::byte> read_file(const FileContext& context, std::uint64_t limit);
 
 }  // namespace dygrad::io

@@ -4,13 +4,13 @@
 
 namespace dygrad::io {
 
-void check_path(const FileContext& place) {
-  if (place.path.empty()) throw IoError(Message(place.op, "the path is empty.").fix("name a file"));
-  if (const std::size_t at = place.path.find('\0'); at != std::string::npos) {
-    throw IoError(Message(place.op, "the path contains a zero byte.")
-                      .line("file {}", printable(place.path))
+void check_path(const FileContext& context) {
+  if (context.path.empty()) throw IoError(Message(context.op, "the path is empty.").fix("name a file"));
+  if (const std::size_t at = context.path.find('\0'); at != std::string::npos) {
+    throw IoError(Message(context.op, "the path contains a zero byte.")
+                      .line("file {}", printable(context.path))
                       .expected("no zero byte")
-                      .got("one at position {} of {}", at, place.path.size())
+                      .got("one at position {} of {}", at, context.path.size())
                       .fix("name the file without it"));
   }
 }

@@ -15,6 +15,6 @@ struct FileContext {
 };
 
 /// Throws IoError if the path is empty or contains a zero byte, where the system would take it to end.
-DYGRAD_API void check_path(const FileContext& place);
+DYGRAD_API void check_path(const FileContext& context);
 
 }  // namespace dygrad::io

@@ -28,23 +28,23 @@ std::uint64_t default_limit(std::uint64_t file_bytes, bool is_compressed) {
 
 }  // namespace
 
-LoadBudget::LoadBudget(const FileContext& place, const LoadOptions& options, std::uint64_t file_bytes, bool is_compressed)
+LoadBudget::LoadBudget(const FileContext& context, const LoadOptions& options, std::uint64_t file_bytes, bool is_compressed)
     : limit_(options.max_bytes > 0 ? static_cast<std::uint64_t>(options.max_bytes)
                                    : default_limit(file_bytes, is_compressed)) {
   if (options.max_bytes < 0) {
-    throw InvalidArgument(about(place, "max_bytes is negative.")
+    throw InvalidArgument(about(context, "max_bytes is negative.")
                               .expected("a number of bytes, or 0 for the default")
                               .got("{}", options.max_bytes)
                               .fix("leave it out"));
   }
 }
 
-void LoadBudget::take(const FileContext& place, std::uint64_t num_bytes) {
+void LoadBudget::take(const FileContext& context, std::uint64_t num_bytes) {
   if (num_bytes > limit_ - taken_) {
-    throw IoError(about(place, "the tensors of this file take more memory than is allowed.")
+    throw IoError(about(context, "the tensors of this file take more memory than is allowed.")
                       .expected("at most {} bytes", limit_)
                       .got("{}{}", num_bytes, taken_ > 0 ? fmt::format(" beside {}", taken_) : "")
-                      .fix("if you trust the file, allow more: {}(..., {{.max_bytes = ...}})", place.op));
+                      .fix("if you trust the file, allow more: {}(..., {{.max_bytes = ...}})", context.op));
   }
   taken_ += num_bytes;
 }

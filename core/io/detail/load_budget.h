@@ -11,9 +11,9 @@ namespace dygrad::io {
 class LoadBudget {
  public:
   /// Throws InvalidArgument if the limit is negative. `file_bytes` is the size of the file as it is on the disk.
-  LoadBudget(const FileContext& place, const LoadOptions& options, std::uint64_t file_bytes, bool is_compressed);
+  LoadBudget(const FileContext& context, const LoadOptions& options, std::uint64_t file_bytes, bool is_compressed);
   /// Counts the memory of one more tensor. Throws IoError if the limit is exceeded.
-  void take(const FileContext& place, std::uint64_t num_bytes);
+  void take(const FileContext& context, std::uint64_t num_bytes);
 
  private:
   std::uint64_t limit_;

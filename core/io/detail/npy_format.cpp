@@ -46,7 +46,7 @@ constexpr std::array<Descr, 11> kDescrs{{{"f2", Encoding::f16},
 ///   {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
 class HeaderParser {
  public:
-  HeaderParser(const FileContext& place, std::string_view text) : place_(place), rest_(text) {}
+  HeaderParser(const FileContext& context, std::string_view text) : context_(context), rest_(text) {}
 
   Header parse() {
     Header header;
@@ -58,8 +58,8 @@ class HeaderParser {
                    : key == "fortran_order" ? &has_order
                    : key == "shape"         ? &has_shape
                                             : nullptr;
-      if (!seen) fail(place_, "the header has the unknown field {}.", in_quotes(key));
-      if (std::exchange(*seen, true)) fail(place_, "the header has two fields {}.", in_quotes(key));
+      if (!seen) fail(context_, "the header has the unknown field {}.", in_quotes(key));
+      if (std::exchange(*seen, true)) fail(context_, "the header has two fields {}.", in_quotes(key));
       expect(':');
       if (seen == &has_descr) descr(header);
       else if (seen == &has_order) header.fortran_order = boolean();
@@ -70,8 +70,8 @@ class HeaderParser {
       }
     }
     skip_space();
-    if (!rest_.empty()) fail(place_, "the header goes on after its end.");
-    if (!has_descr || !has_order || !has_shape) fail(place_, "the header lacks descr, fortran_order or shape.");
+    if (!rest_.empty()) fail(context_, "the header goes on after its end.");
+    if (!has_descr || !has_order || !has_shape) fail(context_, "the header lacks descr, fortran_order or shape.");
     return header;
   }
 
@@ -84,14 +84,14 @@ class HeaderParser {
     return true;
   }
   void expect(char c) {
-    if (!accept(c)) fail(place_, "the header is malformed: '{}' is missing before {}.", c, in_quotes(rest_));
+    if (!accept(c)) fail(context_, "the header is malformed: '{}' is missing before {}.", c, in_quotes(rest_));
   }
   std::string_view string() {
     skip_space();
     const char quote = rest_.empty() ? '\0' : rest_.front();
     const auto end = quote == '\'' || quote == '"' ? rest_.find(quote, 1) : std::string_view::npos;
     if (end == std::string_view::npos)
-      fail(place_, "the header is malformed: a string is missing before {}.", in_quotes(rest_));
+      fail(context_, "the header is malformed: a string is missing before {}.", in_quotes(rest_));
     const std::string_view text = rest_.substr(1, end - 1);
     rest_.remove_prefix(end + 1);
     return text;
@@ -99,7 +99,7 @@ class HeaderParser {
   bool boolean() {
     skip_space();
     const bool is_true = rest_.starts_with("True");
-    if (!is_true && !rest_.starts_with("False")) fail(place_, "fortran_order is neither True nor False.");
+    if (!is_true && !rest_.starts_with("False")) fail(context_, "fortran_order is neither True nor False.");
     rest_.remove_prefix(is_true ? 4 : 5);
     return is_true;
   }
@@ -111,9 +111,9 @@ class HeaderParser {
       std::int64_t extent = -1;
       const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), extent);
       if (error != std::errc() || extent < 0)
-        fail(place_, "an extent is missing, negative or too large before {}.", in_quotes(rest_));
+        fail(context_, "an extent is missing, negative or too large before {}.", in_quotes(rest_));
       rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
-      if (result.rank() == kMaxRank) fail(place_, "the array has more than {} dimensions.", kMaxRank);
+      if (result.rank() == kMaxRank) fail(context_, "the array has more than {} dimensions.", kMaxRank);
       result.push_back(extent);
       if (!accept(',')) {
         expect(')');
@@ -129,7 +129,7 @@ class HeaderParser {
                                     [&](const Descr& d) { return !text.empty() && d.text == text.substr(1); });
     const bool ordered = order == '<' || order == '>';
     if (known == kDescrs.end() || !(ordered || (order == '|' && size_of(known->encoding) == 1))) {
-      throw IoError(about(place_, "the array has a type that dygrad cannot hold.")
+      throw IoError(about(context_, "the array has a type that dygrad cannot hold.")
                         .expected("f2, f4, f8, i1, i2, i4, i8, u1, u2, u4 or b1")
                         .got("{}", in_quotes(text))
                         .fix("convert it first, in numpy with astype"));
@@ -138,7 +138,7 @@ class HeaderParser {
     header.order = order == '>' ? std::endian::big : std::endian::little;
   }
 
-  const FileContext& place_;
+  const FileContext& context_;
   std::string_view rest_;
 };
 
@@ -148,17 +148,17 @@ std::string read_header_text(ByteSource& source) {
   source.read(std::as_writable_bytes(std::span(start)));
   if (!std::equal(kMagic.begin(), kMagic.end(), start.begin(),
                   [](char a, unsigned char b) { return static_cast<unsigned char>(a) == b; })) {
-    fail(source.place(), "this is no .npy file: it does not begin with \\x93NUMPY.");
+    fail(source.context(), "this is no .npy file: it does not begin with \\x93NUMPY.");
   }
   const int version = start[6];
   if (version < 1 || version > 3 || start[7] != 0)
-    fail(source.place(), "unknown version {}.{} of the format.", version, start[7]);
+    fail(source.context(), "unknown version {}.{} of the format.", version, start[7]);
   std::array<unsigned char, 4> length{};
   source.read(std::as_writable_bytes(std::span(length)).first(version == 1 ? 2 : 4));
   const std::uint32_t num_bytes =
       length[0] | std::uint32_t{length[1]} << 8 | std::uint32_t{length[2]} << 16 | std::uint32_t{length[3]} << 24;
   if (num_bytes > kLongestText)
-    fail(source.place(), "the header is too long: {} bytes, at most {} are allowed.", num_bytes, kLongestText);
+    fail(source.context(), "the header is too long: {} bytes, at most {} are allowed.", num_bytes, kLongestText);
   std::string text(num_bytes, '\0');
   source.read(std::as_writable_bytes(std::span(text)));
   return text;
@@ -184,7 +184,7 @@ std::string make_npy_header(const Tensor& tensor) {
 
 Tensor read_npy(ByteSource& source, LoadBudget& budget) {
   const std::string text = read_header_text(source);
-  const Header header = HeaderParser(source.place(), text).parse();
+  const Header header = HeaderParser(source.context(), text).parse();
   if (!header.fortran_order) return read_tensor(source, budget, header.shape, header.encoding, header.order);
   // The first dimension is the densest: the same bytes are a row-major array of the reversed shape.
   Shape reversed = header.shape;

@@ -30,7 +30,7 @@ constexpr std::array<std::pair<std::string_view, Encoding>, 12> kNames{{{"F16", 
 ///   ...}
 class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  HeaderParser(const FileContext& place, SafetensorsHeader& header) : place_(place), header_(header) {}
+  HeaderParser(const FileContext& context, SafetensorsHeader& header) : context_(context), header_(header) {}
 
   bool start_object(std::size_t) override {
     switch (state_) {
@@ -44,7 +44,7 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
       case State::top: begin_entry(name); break;
       case State::metadata:
         key_ = name;
-        if (header_.metadata.contains(name)) fail(place_, "the metadata key {} is repeated.", in_quotes(name));
+        if (header_.metadata.contains(name)) fail(context_, "the metadata key {} is repeated.", in_quotes(name));
         state_ = State::metadata_value;
         break;
       default: begin_field(name); break;
@@ -59,7 +59,7 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
       const auto known =
           std::find_if(kNames.begin(), kNames.end(), [&](const auto& pair) { return pair.first == value; });
       if (known == kNames.end()) {
-        throw IoError(about(place_, "a tensor has a type that dygrad cannot hold.")
+        throw IoError(about(context_, "a tensor has a type that dygrad cannot hold.")
                           .line("tensor {}", in_quotes(entry_.name))
                           .expected("F16, BF16, F32, F64, I8, U8, I16, U16, I32, U32, I64 or BOOL")
                           .got("{}", in_quotes(value))
@@ -81,12 +81,12 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   bool number_unsigned(number_unsigned_t value) override {
     if (state_ == State::shape) {
       if (entry_.shape.rank() == kMaxRank)
-        fail(place_, "tensor {} has more than {} dimensions.", in_quotes(entry_.name), kMaxRank);
+        fail(context_, "tensor {} has more than {} dimensions.", in_quotes(entry_.name), kMaxRank);
       if (value > static_cast<std::uint64_t>(INT64_MAX))
-        fail(place_, "tensor {} has an extent of {}.", in_quotes(entry_.name), value);
+        fail(context_, "tensor {} has an extent of {}.", in_quotes(entry_.name), value);
       entry_.shape.push_back(static_cast<std::int64_t>(value));
     } else if (state_ == State::offsets) {
-      if (num_offsets_ == 2) fail(place_, "tensor {} has more than two data_offsets.", in_quotes(entry_.name));
+      if (num_offsets_ == 2) fail(context_, "tensor {} has more than two data_offsets.", in_quotes(entry_.name));
       (num_offsets_++ == 0 ? entry_.begin : entry_.end) = value;
     } else {
       unexpected("a number");
@@ -95,7 +95,7 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   }
   bool end_array() override {
     if (state_ == State::offsets && num_offsets_ != 2)
-      fail(place_, "tensor {} needs two data_offsets.", in_quotes(entry_.name));
+      fail(context_, "tensor {} needs two data_offsets.", in_quotes(entry_.name));
     state_ = State::entry;
     return true;
   }
@@ -111,7 +111,7 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   bool number_float(number_float_t, const string_t&) override { unexpected("a number that is no 64-bit integer"); }
   bool binary(binary_t&) override { unexpected("binary data"); }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    fail(place_, "the header is not valid JSON in UTF-8, at its byte {}.", position);
+    fail(context_, "the header is not valid JSON in UTF-8, at its byte {}.", position);
   }
 
  private:
@@ -131,11 +131,11 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   };
 
   [[noreturn]] void unexpected(std::string_view what) const {
-    fail(place_, "the header has {} where the format wants none, near {}.", what, in_quotes(entry_.name));
+    fail(context_, "the header has {} where the format wants none, near {}.", what, in_quotes(entry_.name));
   }
   void begin_entry(const std::string& name) {
     is_metadata_ = name == "__metadata__";
-    if (!names_.insert(name).second) fail(place_, "the name {} is repeated.", in_quotes(name));
+    if (!names_.insert(name).second) fail(context_, "the name {} is repeated.", in_quotes(name));
     entry_ = {.name = name, .encoding = Encoding::f32, .shape = {}, .begin = 0, .end = 0};
     num_offsets_ = 0;
     has_dtype_ = has_shape_ = has_offsets_ = false;
@@ -144,25 +144,25 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   void begin_field(const std::string& field) {
     const bool is_dtype = field == "dtype", is_shape = field == "shape", is_offsets = field == "data_offsets";
     if (!is_dtype && !is_shape && !is_offsets)
-      fail(place_, "tensor {} has the unknown field {}.", in_quotes(entry_.name), in_quotes(field));
+      fail(context_, "tensor {} has the unknown field {}.", in_quotes(entry_.name), in_quotes(field));
     bool& seen = is_dtype ? has_dtype_ : is_shape ? has_shape_ : has_offsets_;
     if (std::exchange(seen, true))
-      fail(place_, "tensor {} has two fields {}.", in_quotes(entry_.name), in_quotes(field));
+      fail(context_, "tensor {} has two fields {}.", in_quotes(entry_.name), in_quotes(field));
     state_ = is_dtype ? State::dtype_value : is_shape ? State::shape_value : State::offsets_value;
   }
   void end_entry() {
     if (!has_dtype_ || !has_shape_ || !has_offsets_) {
-      fail(place_, "tensor {} lacks dtype, shape or data_offsets.", in_quotes(entry_.name));
+      fail(context_, "tensor {} lacks dtype, shape or data_offsets.", in_quotes(entry_.name));
     }
-    const std::uint64_t wanted = stored_bytes_of(place_, entry_.shape, entry_.encoding);
+    const std::uint64_t wanted = stored_bytes_of(context_, entry_.shape, entry_.encoding);
     if (entry_.end < entry_.begin || entry_.end - entry_.begin != wanted) {
-      fail(place_, "tensor {} of shape {} needs {} bytes, its data_offsets are [{}, {}].", in_quotes(entry_.name),
+      fail(context_, "tensor {} of shape {} needs {} bytes, its data_offsets are [{}, {}].", in_quotes(entry_.name),
            entry_.shape, wanted, entry_.begin, entry_.end);
     }
     header_.entries.push_back(entry_);
   }
 
-  const FileContext& place_;
+  const FileContext& context_;
   SafetensorsHeader& header_;
   State state_ = State::start;
   bool is_metadata_ = false;
@@ -173,7 +173,7 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   std::set<std::string> names_;  // a hash table could be filled with names that collide
 };
 
-void check_coverage(const FileContext& place, const std::vector<SafetensorsEntry>& entries, std::uint64_t num_data_bytes) {
+void check_coverage(const FileContext& context, const std::vector<SafetensorsEntry>& entries, std::uint64_t num_data_bytes) {
   std::vector<const SafetensorsEntry*> by_position;
   for (const SafetensorsEntry& entry : entries) by_position.push_back(&entry);
   std::sort(by_position.begin(), by_position.end(), [](const SafetensorsEntry* a, const SafetensorsEntry* b) {
@@ -182,25 +182,25 @@ void check_coverage(const FileContext& place, const std::vector<SafetensorsEntry
   std::uint64_t covered = 0;
   for (const SafetensorsEntry* entry : by_position) {
     if (entry->begin != covered) {
-      fail(place, "the data of tensor {} begins at byte {}, {} byte {}.", in_quotes(entry->name), entry->begin,
+      fail(context, "the data of tensor {} begins at byte {}, {} byte {}.", in_quotes(entry->name), entry->begin,
            entry->begin > covered ? "leaving a hole from" : "overlapping what reaches to", covered);
     }
     covered = entry->end;
   }
   if (covered != num_data_bytes)
-    fail(place, "the header speaks of {} data bytes, the file has {}.", covered, num_data_bytes);
+    fail(context, "the header speaks of {} data bytes, the file has {}.", covered, num_data_bytes);
 }
 
 }  // namespace
 
-SafetensorsHeader parse_safetensors_header(const FileContext& place, std::string_view text, std::uint64_t num_data_bytes) {
-  if (!text.starts_with('{')) fail(place, "this is no safetensors file: its header does not begin with a brace.");
+SafetensorsHeader parse_safetensors_header(const FileContext& context, std::string_view text, std::uint64_t num_data_bytes) {
+  if (!text.starts_with('{')) fail(context, "this is no safetensors file: its header does not begin with a brace.");
   // The JSON parser would take a zero byte for the end of the text.
-  if (text.find('\0') != std::string_view::npos) fail(place, "the header contains a zero byte.");
+  if (text.find('\0') != std::string_view::npos) fail(context, "the header contains a zero byte.");
   SafetensorsHeader header;
-  HeaderParser parser(place, header);
+  HeaderParser parser(context, header);
   nlohmann::json::sax_parse(text.begin(), text.end(), &parser);
-  check_coverage(place, header.entries, num_data_bytes);
+  check_coverage(context, header.entries, num_data_bytes);
   return header;
 }
 

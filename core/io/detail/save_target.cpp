@@ -22,74 +22,74 @@ std::string_view kind_of(mode_t mode) {
   return "a device";
 }
 
-void check_regular(const FileContext& place, const struct stat& facts) {
+void check_regular(const FileContext& context, const struct stat& facts) {
   if (S_ISREG(facts.st_mode)) return;
-  throw IoError(about(place, "cannot write: the path names something that is not a regular file.")
+  throw IoError(about(context, "cannot write: the path names something that is not a regular file.")
                     .expected("a regular file, or nothing yet")
                     .got("{}", kind_of(facts.st_mode))
                     .fix("save to a file, and copy that into a pipe or device"));
 }
 
-void check_writable(const FileContext& place, const SaveTarget& target) {
+void check_writable(const FileContext& context, const SaveTarget& target) {
   constexpr mode_t kAnyWrite = S_IWUSR | S_IWGRP | S_IWOTH;
   constexpr std::string_view kFix = "save under another name, or make the file writable (chmod u+w)";
   if ((target.old.st_mode & kAnyWrite) == 0) {
-    throw IoError(about(place, "cannot write: the file there is read-only.")
+    throw IoError(about(context, "cannot write: the file there is read-only.")
                       .expected("permission to write")
                       .got("mode {:04o}", target.old.st_mode & 07777U)
                       .fix("{}", kFix));
   }
   if (::faccessat(target.folder.get(), target.name.c_str(), W_OK, AT_EACCESS) != 0)
-    fail_system(place, "cannot write: this process may not change the file there.", errno, kFix);
+    fail_system(context, "cannot write: this process may not change the file there.", errno, kFix);
 }
 
-std::string read_link(const FileContext& place, const SaveTarget& link) {
+std::string read_link(const FileContext& context, const SaveTarget& link) {
   std::array<char, 4096> text;  // PATH_MAX
   const ssize_t length = ::readlinkat(link.folder.get(), link.name.c_str(), text.data(), text.size());
-  if (length <= 0) fail_system(place, "cannot follow a symbolic link.", errno, kFolderFix);
+  if (length <= 0) fail_system(context, "cannot follow a symbolic link.", errno, kFolderFix);
   return {text.data(), static_cast<std::size_t>(length)};
 }
 
 /// Opens the folder of `path`, which is relative to the target's folder so far, and takes the name in it.
-void step_to(const FileContext& place, SaveTarget& target, const std::string& path) {
+void step_to(const FileContext& context, SaveTarget& target, const std::string& path) {
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const int from = target.folder ? target.folder.get() : AT_FDCWD;
   Descriptor opened(::openat(from, folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!opened) fail_system(place, "cannot create a file here.", errno, kFolderFix);
+  if (!opened) fail_system(context, "cannot create a file here.", errno, kFolderFix);
   target.folder = std::move(opened);
   target.name = slash == std::string::npos ? path : path.substr(slash + 1);
   if (target.name.empty())
-    fail_system(place, "cannot write: the path ends in a slash, as that of a folder.", EISDIR, kFolderFix);
+    fail_system(context, "cannot write: the path ends in a slash, as that of a folder.", EISDIR, kFolderFix);
 }
 
 }  // namespace
 
-SaveTarget find_save_target(const FileContext& place) {
-  check_path(place);
+SaveTarget find_save_target(const FileContext& context) {
+  check_path(context);
   struct stat end {};  // asked of the kernel first, which knows where links may be followed
-  const bool exists = ::stat(place.path.c_str(), &end) == 0;
-  if (!exists && errno != ENOENT) fail_system(place, "cannot create a file here.", errno, kFolderFix);
-  if (exists) check_regular(place, end);
+  const bool exists = ::stat(context.path.c_str(), &end) == 0;
+  if (!exists && errno != ENOENT) fail_system(context, "cannot create a file here.", errno, kFolderFix);
+  if (exists) check_regular(context, end);
 
   SaveTarget target;
-  std::string path = place.path;
+  std::string path = context.path;
   for (int links = 0;; ++links) {
-    step_to(place, target, path);
+    step_to(context, target, path);
     const bool found = ::fstatat(target.folder.get(), target.name.c_str(), &target.old, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!found && errno != ENOENT) fail_system(place, "cannot create a file here.", errno, kFolderFix);
+    if (!found && errno != ENOENT) fail_system(context, "cannot create a file here.", errno, kFolderFix);
     target.replaces = found;
     if (!found || !S_ISLNK(target.old.st_mode)) break;
-    if (links == kMostLinks) fail_system(place, "cannot follow a symbolic link.", ELOOP, kFolderFix);
-    path = read_link(place, target);
+    if (links == kMostLinks) fail_system(context, "cannot follow a symbolic link.", ELOOP, kFolderFix);
+    path = read_link(context, target);
   }
-  if (exists && !target.replaces && ::stat(place.path.c_str(), &end) == 0) {  // so for /dev/stdout of a deleted file
-    throw IoError(about(place, "cannot write: the open file behind this path has no name of its own any more.")
+  if (exists && !target.replaces && ::stat(context.path.c_str(), &end) == 0) {  // so for /dev/stdout of a deleted file
+    throw IoError(about(context, "cannot write: the open file behind this path has no name of its own any more.")
                       .fix("{}", kFolderFix));
   }
   if (target.replaces) {
-    check_regular(place, target.old);
-    check_writable(place, target);
+    check_regular(context, target.old);
+    check_writable(context, target);
   }
   return target;
 }

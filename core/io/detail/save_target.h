@@ -22,7 +22,7 @@ struct SaveTarget {
 /// Throws IoError if the folder is missing or cannot be searched, if the path names anything but a regular file, or if
 /// that file may not be written: by its permissions for this process, or for anybody (mode without any w), which binds
 /// the superuser too.
-SaveTarget find_save_target(const FileContext& place);
+SaveTarget find_save_target(const FileContext& context);
 
 /// Gives `file` the owner, permissions and access control list of the file that it will replace, as far as this process
 /// may. Where it may not keep the group, the group gets no more than everybody.

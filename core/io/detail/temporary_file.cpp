@@ -27,16 +27,16 @@ std::uint64_t fnv1a(std::string_view text) {
 
 bool lock(int file) { return ::flock(file, LOCK_EX | LOCK_NB) == 0; }
 
-[[noreturn]] void fail_creation(const FileContext& place, int error) {
-  fail_system(place, "cannot create a file here.", error, "name a file in a folder that exists and may be written");
+[[noreturn]] void fail_creation(const FileContext& context, int error) {
+  fail_system(context, "cannot create a file here.", error, "name a file in a folder that exists and may be written");
 }
 
 }  // namespace
 
 // Delegates, so that the destructor cleans up also if this one throws.
-TemporaryFile::TemporaryFile(const FileContext& place, SaveTarget target) : TemporaryFile(std::move(target)) {
+TemporaryFile::TemporaryFile(const FileContext& context, SaveTarget target) : TemporaryFile(std::move(target)) {
   remove_leftovers();
-  if (!create_without_name()) create_with_name(place);
+  if (!create_without_name()) create_with_name(context);
   if (target_.replaces) keep_ownership(file_.get(), target_);
 }
 
@@ -84,12 +84,12 @@ bool TemporaryFile::create_without_name() {
   return true;
 }
 
-void TemporaryFile::create_with_name(const FileContext& place) {
+void TemporaryFile::create_with_name(const FileContext& context) {
   for (int slot = 0;; ++slot) {
     std::string name = name_of_slot(slot);
     const int flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
     Descriptor file(::openat(target_.folder.get(), name.c_str(), flags, first_mode()));
-    if (!file && errno != EEXIST) fail_creation(place, errno);
+    if (!file && errno != EEXIST) fail_creation(context, errno);
     if (!file) continue;
     // Before it had its lock, another save may have taken it for a dead one's. File systems without locks keep it.
     const bool locked = lock(file.get()) || errno != EWOULDBLOCK;
@@ -113,31 +113,31 @@ bool TemporaryFile::link_to_name() {
   }
 }
 
-void TemporaryFile::copy_to_name(const FileContext& place) {
+void TemporaryFile::copy_to_name(const FileContext& context) {
   const Descriptor content = std::move(file_);
-  create_with_name(place);
+  create_with_name(context);
   if (target_.replaces) keep_ownership(file_.get(), target_);
   constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;
   off_t position = 0;
   for (ssize_t count = 1; count != 0;) {
     count = ::sendfile(file_.get(), content.get(), &position, kLargestTransfer);
-    if (count < 0 && errno != EINTR) fail_system(place, "cannot write.", errno, kDiskFix);
+    if (count < 0 && errno != EINTR) fail_system(context, "cannot write.", errno, kDiskFix);
   }
 }
 
-void TemporaryFile::flush(const FileContext& place) const {
-  if (::fsync(file_.get()) != 0) fail_system(place, "cannot flush to the disk.", errno, kDiskFix);
+void TemporaryFile::flush(const FileContext& context) const {
+  if (::fsync(file_.get()) != 0) fail_system(context, "cannot flush to the disk.", errno, kDiskFix);
 }
 
-void TemporaryFile::replace_target(const FileContext& place) {
-  flush(place);
+void TemporaryFile::replace_target(const FileContext& context) {
+  flush(context);
   if (name_.empty() && !link_to_name()) {
-    copy_to_name(place);
-    flush(place);
+    copy_to_name(context);
+    flush(context);
   }
   const int folder = target_.folder.get();
   if (::renameat(folder, name_.c_str(), folder, target_.name.c_str()) != 0)
-    fail_system(place, "cannot move the finished file into place.", errno, kDiskFix);
+    fail_system(context, "cannot move the finished file into place.", errno, kDiskFix);
   name_.clear();
   // The new name survives a power cut only once the folder is on the disk as well. Some file systems cannot do that.
   const Descriptor readable(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -17,7 +17,7 @@ namespace dygrad::io {
 class TemporaryFile {
  public:
   /// Removes what killed saves to this target left, then creates. Throws IoError.
-  TemporaryFile(const FileContext& place, SaveTarget target);
+  TemporaryFile(const FileContext& context, SaveTarget target);
   /// Removes the file unless it took the target's place.
   ~TemporaryFile();
   TemporaryFile(const TemporaryFile&) = delete;
@@ -25,7 +25,7 @@ class TemporaryFile {
 
   int descriptor() const { return file_.get(); }
   /// Flushes to the disk, then takes the target's place. Throws IoError.
-  void replace_target(const FileContext& place);
+  void replace_target(const FileContext& context);
 
  private:
   explicit TemporaryFile(SaveTarget target) : target_(std::move(target)) {}
@@ -35,10 +35,10 @@ class TemporaryFile {
   void remove_leftovers() const;
   mode_t first_mode() const;
   bool create_without_name();
-  void create_with_name(const FileContext& place);
+  void create_with_name(const FileContext& context);
   bool link_to_name();
-  void copy_to_name(const FileContext& place);
-  void flush(const FileContext& place) const;
+  void copy_to_name(const FileContext& context);
+  void flush(const FileContext& context) const;
 
   SaveTarget target_;
   Descriptor file_;

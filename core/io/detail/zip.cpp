@@ -71,26 +71,26 @@ Directory find_directory(const InputFile& file) {
     const Directory directory{
         .begin = fields.u32(at + 16), .num_bytes = fields.u32(at + 12), .count = fields.u16(at + 10)};
     if (fields.u16(at + 4) != 0 || fields.u16(at + 6) != 0)
-      fail(file.place(), "archives of several parts are not supported.");
+      fail(file.context(), "archives of several parts are not supported.");
     if (directory.begin == kZip64Mark || directory.num_bytes == kZip64Mark || directory.count == 0xFFFF) {
-      fail(file.place(), "archives of more than 4 GiB or 65534 members are not supported.");
+      fail(file.context(), "archives of more than 4 GiB or 65534 members are not supported.");
     }
     if (directory.num_bytes > kLargestDirectory || directory.begin + directory.num_bytes != tail_begin + at) {
-      fail(file.place(), "the archive's directory does not end where its end record begins.");
+      fail(file.context(), "the archive's directory does not end where its end record begins.");
     }
     return directory;
   }
-  fail(file.place(), "this is no .npz file: the record that ends an archive is missing.");
+  fail(file.context(), "this is no .npz file: the record that ends an archive is missing.");
 }
 
 /// Reads one directory record; `position` moves behind it. `begin` of the member is that of its local header.
-ZipMember read_record(const FileContext& place, std::span<const std::byte> directory, std::size_t& position) {
+ZipMember read_record(const FileContext& context, std::span<const std::byte> directory, std::size_t& position) {
   const Fields record{directory.subspan(position)};
   if (record.bytes.size() < kCentralBytes || record.u32(0) != kCentralSignature)
-    fail(place, "the archive's directory is damaged.");
+    fail(context, "the archive's directory is damaged.");
   const std::size_t name_bytes = record.u16(28);
   const std::size_t all = kCentralBytes + name_bytes + record.u16(30) + record.u16(32);
-  if (record.bytes.size() < all) fail(place, "the archive's directory is damaged.");
+  if (record.bytes.size() < all) fail(context, "the archive's directory is damaged.");
   position += all;
   ZipMember member{.name = record.text(kCentralBytes, name_bytes),
                    .is_deflated = record.u16(10) == 8,
@@ -98,17 +98,17 @@ ZipMember read_record(const FileContext& place, std::span<const std::byte> direc
                    .compressed_bytes = record.u32(20),
                    .num_bytes = record.u32(24),
                    .begin = record.u32(42)};
-  if ((record.u16(8) & kEncryptedFlag) != 0) fail(place, "member {} is encrypted.", in_quotes(member.name));
+  if ((record.u16(8) & kEncryptedFlag) != 0) fail(context, "member {} is encrypted.", in_quotes(member.name));
   if (record.u16(10) != 0 && !member.is_deflated) {
-    fail(place, "member {} is compressed by method {}; stored and deflate are supported.", in_quotes(member.name),
+    fail(context, "member {} is compressed by method {}; stored and deflate are supported.", in_quotes(member.name),
          record.u16(10));
   }
   if (member.compressed_bytes == kZip64Mark || member.num_bytes == kZip64Mark || member.begin == kZip64Mark) {
-    fail(place, "member {} takes more than 4 GiB, which is not supported.", in_quotes(member.name));
+    fail(context, "member {} takes more than 4 GiB, which is not supported.", in_quotes(member.name));
   }
   const std::uint64_t most = member.is_deflated ? member.compressed_bytes * kLargestExpansion : member.compressed_bytes;
   if (member.num_bytes > most || (!member.is_deflated && member.num_bytes != most)) {
-    fail(place, "member {} cannot hold {} bytes in {}.", in_quotes(member.name), member.num_bytes,
+    fail(context, "member {} cannot hold {} bytes in {}.", in_quotes(member.name), member.num_bytes,
          member.compressed_bytes);
   }
   return member;
@@ -118,18 +118,18 @@ ZipMember read_record(const FileContext& place, std::span<const std::byte> direc
 std::uint64_t skip_local_header(const InputFile& file, ZipMember& member, std::uint64_t end_of_members) {
   const std::uint64_t start = member.begin;
   if (start + kLocalBytes > end_of_members)
-    fail(file.place(), "member {} lies outside of the archive.", in_quotes(member.name));
+    fail(file.context(), "member {} lies outside of the archive.", in_quotes(member.name));
   std::array<std::byte, kLocalBytes> bytes;
   file.read_at(start, bytes);
   const Fields local{bytes};
-  if (local.u32(0) != kLocalSignature) fail(file.place(), "member {} has no header.", in_quotes(member.name));
+  if (local.u32(0) != kLocalSignature) fail(file.context(), "member {} has no header.", in_quotes(member.name));
   member.begin = start + kLocalBytes + local.u16(26) + local.u16(28);
   if (member.begin + member.compressed_bytes > end_of_members) {
-    fail(file.place(), "member {} lies outside of the archive.", in_quotes(member.name));
+    fail(file.context(), "member {} lies outside of the archive.", in_quotes(member.name));
   }
   const auto name = read_part(file, start + kLocalBytes, local.u16(26));
   if (Fields{name}.text(0, name.size()) != member.name)
-    fail(file.place(), "member {} has another name in its header.", in_quotes(member.name));
+    fail(file.context(), "member {} has another name in its header.", in_quotes(member.name));
   return start;
 }
 
@@ -137,18 +137,18 @@ std::uint64_t skip_local_header(const InputFile& file, ZipMember& member, std::u
 class CheckedSource final : public ByteSource {
  public:
   CheckedSource(std::unique_ptr<ByteSource> inner, const ZipMember& member)
-      : ByteSource(inner->place()), inner_(std::move(inner)), wanted_(member.checksum), left_(member.num_bytes) {}
+      : ByteSource(inner->context()), inner_(std::move(inner)), wanted_(member.checksum), left_(member.num_bytes) {}
   void read(std::span<std::byte> bytes) override {
-    if (bytes.size() > left_) fail(place(), "the array's data end early.");
+    if (bytes.size() > left_) fail(context(), "the array's data end early.");
     inner_->read(bytes);
     left_ -= bytes.size();
     checksum_ = crc32_z(checksum_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
   }
   std::uint64_t most_left() const override { return left_; }
   void finish() override {
-    if (left_ > 0) fail(place(), "{} bytes follow the array's data.", left_);
+    if (left_ > 0) fail(context(), "{} bytes follow the array's data.", left_);
     inner_->finish();
-    if (checksum_ != wanted_) fail(place(), "the array is damaged: its checksum does not fit.");
+    if (checksum_ != wanted_) fail(context(), "the array is damaged: its checksum does not fit.");
   }
 
  private:
@@ -168,27 +168,27 @@ std::vector<ZipMember> read_zip_directory(const InputFile& file) {
   std::set<std::string> names;                                   // a hash table could be filled with names that collide
   std::size_t position = 0;
   for (std::uint64_t i = 0; i < directory.count; ++i) {
-    ZipMember member = read_record(file.place(), bytes, position);
-    if (!names.insert(member.name).second) fail(file.place(), "the member {} is repeated.", in_quotes(member.name));
+    ZipMember member = read_record(file.context(), bytes, position);
+    if (!names.insert(member.name).second) fail(file.context(), "the member {} is repeated.", in_quotes(member.name));
     const std::uint64_t start = skip_local_header(file, member, directory.begin);
     extents.emplace_back(start, member.begin + member.compressed_bytes);
     members.push_back(std::move(member));
   }
   if (position != bytes.size())
-    fail(file.place(), "the archive's directory has more than its {} members.", directory.count);
+    fail(file.context(), "the archive's directory has more than its {} members.", directory.count);
   // Members that share bytes would let a small file claim any amount of memory.
   std::sort(extents.begin(), extents.end());
   for (std::size_t i = 1; i < extents.size(); ++i) {
-    if (extents[i].first < extents[i - 1].second) fail(file.place(), "members of the archive overlap.");
+    if (extents[i].first < extents[i - 1].second) fail(file.context(), "members of the archive overlap.");
   }
   return members;
 }
 
 std::unique_ptr<ByteSource> open_zip_member(const InputFile& file, const ZipMember& member) {
-  FileContext place = file.place();
-  place.member = member.name;
+  FileContext context = file.context();
+  context.member = member.name;
   std::unique_ptr<ByteSource> bytes =
-      std::make_unique<FileSource>(file, std::move(place), member.begin, member.compressed_bytes);
+      std::make_unique<FileSource>(file, std::move(context), member.begin, member.compressed_bytes);
   if (member.is_deflated) bytes = inflate(std::move(bytes), Compression::deflate);
   return std::make_unique<CheckedSource>(std::move(bytes), member);
 }
@@ -205,10 +205,10 @@ void ZipWriter::add(const std::string& name, std::span<const std::span<const std
   constexpr std::uint64_t kLimit = kZip64Mark - kLargestDirectory;
   if (begin + num_bytes > kLimit || name.size() > 65535 || count_ == 65534 ||
       directory_.size() > kLargestDirectory - 2 * 65536) {
-    FileContext place = file_.place();
-    place.member = name;
+    FileContext context = file_.context();
+    context.member = name;
     throw InvalidArgument(
-        about(place, "the file would become larger than its format allows.")
+        about(context, "the file would become larger than its format allows.")
             .expected("at most {} bytes, 65534 arrays, names of 65535 bytes", kLimit)
             .got("{} bytes, {} arrays, a name of {} bytes", begin + num_bytes, count_ + 1, name.size())
             .fix("save as safetensors"));
