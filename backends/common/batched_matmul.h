@@ -81,7 +81,7 @@ Tensor batched_matmul(const Tensor& a, const Tensor& b, const Multiply& multiply
   T* result = c.mutable_data<T>();
 
   const double work = static_cast<double>(s.batch) * static_cast<double>(s.m * s.n) * static_cast<double>(s.k);
-  const std::int64_t pieces = num_pieces(work, s.batch * std::max(s.m, s.n));
+  const std::int64_t pieces = num_chunks(work, s.batch * std::max(s.m, s.n));
   const std::int64_t parts = std::min(ceil_div(pieces, s.batch), std::max(s.m, s.n));  // of each matrix of the batch
   const std::int64_t blocks = s.batch * parts;
   parallel_for(blocks, ceil_div(blocks, pieces), [&](std::int64_t first, std::int64_t last) {

@@ -9,14 +9,14 @@
 
 namespace dygrad::cost {
 
-inline constexpr double kProductRate = 100e9;  ///< float32 FLOP a second, one thread
+inline constexpr double kFlopRate = 100e9;     ///< float32 FLOP a second, one thread
 inline constexpr double kBandwidth = 12e9;     ///< bytes a second, one thread
 inline constexpr double kThreadStart = 2e-6;   ///< seconds to hand work to other threads
-inline constexpr double kConversions = 0.5;    ///< for each call, of weights: one while training, none while they stay
+inline constexpr double kReorders = 0.5;       ///< for each call, of weights: one while training, none while they stay
 
-inline double product_rate(DType dtype) { return dtype == DType::float64 ? kProductRate / 2 : kProductRate; }
+inline double flop_rate(DType dtype) { return dtype == DType::float64 ? kFlopRate / 2 : kFlopRate; }
 
-/// Floating-point operations of one direction: two per product.
+/// Floating-point operations of one direction: two per multiply-add.
 inline double flop(const Conv2DSizes& s) {
   return 2.0 * static_cast<double>(s.n * s.h * s.w) * static_cast<double>(s.c * s.filters_in_group() * s.taps());
 }

@@ -51,9 +51,9 @@ double largest_of(const T* x, std::int64_t count) {
   return std::isfinite(value) ? static_cast<double>(value) : std::numeric_limits<double>::infinity();
 }
 
-struct KnownMagnitude final : Conversion {
+struct KnownMagnitude final : Prepacked {
   Magnitude magnitude;
-  bool is(const Conversion& other) const override { return dynamic_cast<const KnownMagnitude*>(&other); }
+  bool is(const Prepacked& other) const override { return dynamic_cast<const KnownMagnitude*>(&other); }
 };
 
 /// Of a dense tensor of floats.
@@ -71,10 +71,10 @@ Magnitude magnitude_of(const Tensor& x) {
 
 Magnitude magnitude_of_weights(const Tensor& w) {
   Ref<KnownMagnitude> known = make_ref<KnownMagnitude>();
-  if (const Ref<Conversion> found = find_conversion(w, *known))
+  if (const Ref<Prepacked> found = find_prepacked(w, *known))
     return static_cast<const KnownMagnitude*>(found.get())->magnitude;
   known->magnitude = magnitude_of(kernel::contiguous(w));
-  keep_small_conversion(w, known);
+  keep_small(w, known);
   return known->magnitude;
 }
 

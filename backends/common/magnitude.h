@@ -19,7 +19,7 @@ struct Magnitude {
   bool is_finite() const { return largest < std::numeric_limits<double>::infinity(); }
 };
 
-/// Of weights, kept beside them like a conversion.
+/// Of weights, kept beside them like prepacked ones.
 Magnitude magnitude_of_weights(const Tensor& w);
 /// True if no number of x is infinite or undefined.
 bool is_finite(const Tensor& x);

@@ -12,7 +12,7 @@ struct Entry {
   std::int64_t offset;
   Shape shape;
   Strides strides;
-  Ref<Conversion> conversion;
+  Ref<Prepacked> packed;
   bool is_made;  // else merely wanted once
 
   bool is_of(const Tensor& w) const {
@@ -21,37 +21,37 @@ struct Entry {
   }
 };
 
-class Conversions final : public RefCounted {
+class PrepackedCache final : public RefCounted {
  public:
-  Ref<Conversion> find(const Tensor& w, const Conversion& wanted) const {
+  Ref<Prepacked> find(const Tensor& w, const Prepacked& wanted) const {
     const std::scoped_lock lock(mutex_);
     for (const Entry& entry : entries_) {
-      if (entry.is_made && entry.is_of(w) && entry.conversion->is(wanted)) return entry.conversion;
+      if (entry.is_made && entry.is_of(w) && entry.packed->is(wanted)) return entry.packed;
     }
     return {};
   }
 
-  void note_or_keep(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made) {
+  void note_or_keep(const Tensor& w, Ref<Prepacked> wanted, Ref<Prepacked> made) {
     const std::scoped_lock lock(mutex_);
     for (Entry& entry : entries_) {
-      if (!entry.is_of(w) || !entry.conversion->is(*wanted)) continue;
-      entry.conversion = std::move(made);
+      if (!entry.is_of(w) || !entry.packed->is(*wanted)) continue;
+      entry.packed = std::move(made);
       entry.is_made = true;
       return;
     }
     add(w, std::move(wanted), false);
   }
-  void keep(const Tensor& w, Ref<Conversion> made) {
+  void keep(const Tensor& w, Ref<Prepacked> made) {
     const std::scoped_lock lock(mutex_);
     add(w, std::move(made), true);
   }
 
  private:
-  void add(const Tensor& w, Ref<Conversion> conversion, bool is_made) {
+  void add(const Tensor& w, Ref<Prepacked> packed, bool is_made) {
     const std::uint64_t version = w.impl()->storage->version();
     std::erase_if(entries_, [&](const Entry& old) { return old.version != version; });
-    if (entries_.size() == kConversionsPerStorage) entries_.erase(entries_.begin());
-    entries_.push_back({version, w.impl()->offset, w.shape(), w.strides(), std::move(conversion), is_made});
+    if (entries_.size() == kPrepackedPerStorage) entries_.erase(entries_.begin());
+    entries_.push_back({version, w.impl()->offset, w.shape(), w.strides(), std::move(packed), is_made});
   }
 
   mutable std::mutex mutex_;
@@ -59,32 +59,32 @@ class Conversions final : public RefCounted {
 };
 
 /// Made where there are none.
-Ref<Conversions> conversions_of(const Tensor& w) {
+Ref<PrepackedCache> cache_of(const Tensor& w) {
   Storage& storage = *w.impl()->storage;
   const Ref<RefCounted> slot = storage.backend_slot();
-  if (auto* cache = dynamic_cast<Conversions*>(slot.get())) return Ref<Conversions>(cache);
-  Ref<Conversions> made = make_ref<Conversions>();
-  storage.set_backend_slot(made);  // two threads may race here: the loser's conversion is merely made again
+  if (auto* cache = dynamic_cast<PrepackedCache*>(slot.get())) return Ref<PrepackedCache>(cache);
+  Ref<PrepackedCache> made = make_ref<PrepackedCache>();
+  storage.set_backend_slot(made);  // two threads may race here: the loser's reorder is merely made again
   return made;
 }
 
 }  // namespace
 
-Ref<Conversion> find_conversion(const Tensor& w, const Conversion& wanted) {
+Ref<Prepacked> find_prepacked(const Tensor& w, const Prepacked& wanted) {
   const Ref<RefCounted> slot = w.impl()->storage->backend_slot();
-  const auto* cache = dynamic_cast<const Conversions*>(slot.get());
-  return cache ? cache->find(w, wanted) : Ref<Conversion>();
+  const auto* cache = dynamic_cast<const PrepackedCache*>(slot.get());
+  return cache ? cache->find(w, wanted) : Ref<Prepacked>();
 }
 
 // Borrowed memory may change without a new version, so nothing is kept for it.
-void keep_conversion(const Tensor& w, Ref<Conversion> wanted, Ref<Conversion> made) {
+void keep_prepacked(const Tensor& w, Ref<Prepacked> wanted, Ref<Prepacked> made) {
   if (w.impl()->storage->is_borrowed()) return;
-  conversions_of(w)->note_or_keep(w, std::move(wanted), std::move(made));
+  cache_of(w)->note_or_keep(w, std::move(wanted), std::move(made));
 }
 
-void keep_small_conversion(const Tensor& w, Ref<Conversion> made) {
+void keep_small(const Tensor& w, Ref<Prepacked> made) {
   if (w.impl()->storage->is_borrowed()) return;
-  conversions_of(w)->keep(w, std::move(made));
+  cache_of(w)->keep(w, std::move(made));
 }
 
 }  // namespace dygrad

@@ -48,7 +48,7 @@ void use_one_blas_thread() {
 
 void make_buffers(std::string_view op, double multiplications) {
   static std::atomic<std::int64_t> threads_served{0};
-  const std::int64_t threads = num_pieces(multiplications, num_threads());
+  const std::int64_t threads = num_chunks(multiplications, num_threads());
   if (threads_served.load(std::memory_order_acquire) >= threads) return;
   constexpr std::size_t kBufferBytes = std::size_t{129} << 20;  // OpenBLAS's BUFFER_SIZE for x86-64, and what is around
   const std::size_t num_bytes = static_cast<std::size_t>(threads) * kBufferBytes;

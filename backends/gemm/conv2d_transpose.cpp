@@ -18,7 +18,7 @@ template <class T>
 void conv2d_transpose(const Conv2DSizes& s, const T* x, const T* weights, T* y) {
   const std::int64_t cg = s.channels_in_group(), width = s.taps() * s.filters_in_group();
   const Range all_rows{0, s.n * s.oh};
-  const std::int64_t pieces = num_pieces(multiplications(s), all_rows.size());
+  const std::int64_t pieces = num_chunks(multiplications(s), all_rows.size());
   const ColumnTiles<T> tiles(pieces, s.n * s.h * s.w, width);
   parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t piece = first; piece < last; ++piece) {
@@ -41,7 +41,7 @@ template <class T>
 void conv2d(const Conv2DSizes& s, const T* y, const T* weights, T* x) {
   const std::int64_t cg = s.channels_in_group(), width = s.taps() * s.filters_in_group();
   const Range all_positions{0, s.n * s.h * s.w};
-  const std::int64_t pieces = num_pieces(multiplications(s), all_positions.size());
+  const std::int64_t pieces = num_chunks(multiplications(s), all_positions.size());
   const ColumnTiles<T> tiles(pieces, all_positions.size(), width);
   parallel_for(pieces, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t piece = first; piece < last; ++piece) {
@@ -62,7 +62,7 @@ template <class T>
 void conv2d_weights(const Conv2DSizes& s, const T* x, const T* y, T* weights) {
   constexpr std::int64_t kColumnsWanted = 128;  // wide enough for an efficient product
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group(), width = s.taps() * og;
-  const std::int64_t pieces = num_pieces(multiplications(s), s.groups * s.taps() * cg);
+  const std::int64_t pieces = num_chunks(multiplications(s), s.groups * s.taps() * cg);
 
   const std::int64_t chunks_wanted = std::max(width / kColumnsWanted, ceil_div(pieces, s.groups));
   const std::int64_t chunks = std::clamp<std::int64_t>(chunks_wanted, 1, s.taps());

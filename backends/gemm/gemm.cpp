@@ -55,11 +55,11 @@ class Columns final : public SplitK {
     const std::int64_t width = s.filters_in_group() * s.taps();
     const double use = problem.kind == Kind::conv2d ? 1 : cost::lane_use(width, 16);
     const double columns = positions * count(s.o * s.taps());
-    const double products = cost::flop(s) / (kBlasRate * use * cost::product_rate(problem.dtype));
+    const double products = cost::flop(s) / (kBlasRate * use * cost::flop_rate(problem.dtype));
     const double copies = kStretch * positions * count(s.groups * s.taps()) + kCopied * number * columns;
     return kCall + kProduct * count(s.groups) + kWeight * count(num_elements(s.w_shape())) +
            cost::seconds(products + copies, cost::bytes(s, problem.dtype) / cost::kBandwidth,
-                         num_pieces(cost::flop(s) / 2, s.n * s.h * s.w));
+                         num_chunks(cost::flop(s) / 2, s.n * s.h * s.w));
   }
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
@@ -85,7 +85,7 @@ class Columns final : public SplitK {
 
 class Products final : public SplitK {
  public:
-  std::string_view name() const override { return "product"; }
+  std::string_view name() const override { return "matmul"; }
   std::string implementation(const Problem&) const override { return "cblas"; }
 
   bool supports(const Problem& problem) const override {
@@ -95,7 +95,7 @@ class Products final : public SplitK {
 
   double estimate(const Problem& problem) const override {
     const double flop = 2.0 * static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
-    return cost::seconds(flop / cost::product_rate(problem.dtype), 0);
+    return cost::seconds(flop / cost::flop_rate(problem.dtype), 0);
   }
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {

@@ -73,7 +73,7 @@ double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algor
   const auto count = [](std::int64_t number) { return static_cast<double>(number); };
   const auto has = [&](std::string_view part) { return algorithm.find(part) != std::string_view::npos; };
   const bool narrow = has("avx2") && kernel::instruction_set() == kernel::InstructionSet::avx512;
-  const double product = 2 / cost::kProductRate * (narrow ? 1.7 : 1);  // seconds
+  const double product = 2 / cost::kFlopRate * (narrow ? 1.7 : 1);  // seconds
   const std::int64_t lanes = has("avx2") ? 8 : 16;
   const double x = count(num_elements(s.x_shape())), y = count(num_elements(s.y_shape())),
                w = count(num_elements(s.w_shape())), positions = count(s.n * s.h * s.w);
@@ -93,7 +93,7 @@ double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algor
     const double rate = kind == Kind::conv2d ? 2 : 1, of_columns = kind == Kind::conv2d_transpose ? 0.28e-9 : 1.2e-9;
     const double filled = kind == Kind::conv2d_transpose ? 1 : cost::lane_use(s.channels_in_group(), 8);
     const double rows = kind == Kind::conv2d_transpose ? 0.14e-6 * count(s.n * s.oh * s.groups) : 0;
-    const double weight = kind == Kind::conv2d_weights ? 3e-9 : cost::kConversions * 3e-9;
+    const double weight = kind == Kind::conv2d_weights ? 3e-9 : cost::kReorders * 3e-9;
     // Images follow each other, and threads rarely help with one.
     return kCall +
            std::max(slow * rate * product * products / filled + 0.2e-6 * calls + of_columns * columns + rows, moved) +
@@ -111,7 +111,7 @@ double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algor
   }
   const std::int64_t filled = kind == Kind::conv2d_transpose ? s.filters_in_group() : s.channels_in_group();
   const double use = cost::lane_use(filled, filled < lanes ? 16 : lanes);
-  const double weight = kind == Kind::conv2d_weights ? 2e-9 : cost::kConversions * 2e-9;
+  const double weight = kind == Kind::conv2d_weights ? 2e-9 : cost::kReorders * 2e-9;
   return seconds(slow * product * share_inside(s) * products / use + start + 0.3e-9 * x + 0.1e-9 * y +
                  (kind == Kind::conv2d ? 0.25e-9 * columns : 0)) +
          weight * w;
@@ -186,14 +186,14 @@ class Primitive final : public SplitK {
 
 class Products final : public SplitK {
  public:
-  std::string_view name() const override { return "product"; }
+  std::string_view name() const override { return "matmul"; }
   std::string implementation(const Problem&) const override { return "dnnl_sgemm"; }
   bool supports(const Problem& problem) const override {
     return problem.kind == Kind::matmul && problem.dtype == DType::float32 && onednn::is_usable();
   }
   double estimate(const Problem& problem) const override {
     const double flop = 2.0 * static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
-    return cost::seconds(0.9 * flop / cost::product_rate(problem.dtype), 0);
+    return cost::seconds(0.9 * flop / cost::flop_rate(problem.dtype), 0);
   }
   Tensor run_whole(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     const detail::GrantedThreads granted;

@@ -9,14 +9,14 @@ namespace dygrad::onednn {
 
 namespace {
 
-struct ReorderedWeights final : Conversion {
+struct ReorderedWeights final : Prepacked {
   dnnl::memory::desc seen_as;  // the direction's view of the plain weights
   dnnl::memory::desc wanted;
   Tensor bytes;  // owns what `memory` points to
   dnnl::memory memory;
 
   explicit ReorderedWeights(const Convolution& c) : seen_as(c.plain_weights), wanted(c.weights) {}
-  bool is(const Conversion& other) const override {
+  bool is(const Prepacked& other) const override {
     const auto* o = dynamic_cast<const ReorderedWeights*>(&other);
     return o && seen_as == o->seen_as && wanted == o->wanted;
   }
@@ -26,7 +26,7 @@ struct ReorderedWeights final : Conversion {
 
 dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w, Ref<RefCounted>& owner) {
   Ref<ReorderedWeights> wanted = make_ref<ReorderedWeights>(convolution);
-  if (Ref<Conversion> found = find_conversion(w, *wanted)) {
+  if (Ref<Prepacked> found = find_prepacked(w, *wanted)) {
     owner = found;
     return static_cast<const ReorderedWeights&>(*found).memory;
   }
@@ -37,7 +37,7 @@ dnnl::memory converted_weights(const Convolution& convolution, const Tensor& w, 
   copy_from_plain(convolution.plain_weights, plain.data<float>(), convolution.weights,
                   static_cast<float*>(made->memory.get_data_handle()));
   owner = made;
-  keep_conversion(w, std::move(wanted), made);
+  keep_prepacked(w, std::move(wanted), made);
   return made->memory;
 }
 

@@ -81,10 +81,10 @@ Errors errors_of(const Tensor& result, const ExactSums& exact, double unit) {
 }
 
 /// Of a mean square sum of products: each addition rounds by at most half a unit of a partial sum, which is no larger
-/// than the result on average. Tiles lose two bits, large ones three; see docs/design/winograd.md.
+/// than the result on average. winograd_f2 loses two bits, winograd_f4 three; see docs/design/winograd.md.
 double most_units(const Algorithm& algorithm, std::int64_t reduction) {
   const double plain = 2 * std::sqrt(static_cast<double>(reduction));
-  return algorithm.name() == "wide_winograd" ? 8 * plain : mixes_neighbours(algorithm) ? 4 * plain : plain;
+  return algorithm.name() == "winograd_f4" ? 8 * plain : mixes_neighbours(algorithm) ? 4 * plain : plain;
 }
 
 }  // namespace

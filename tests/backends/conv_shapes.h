@@ -10,7 +10,7 @@
 
 namespace dygrad::testing {
 
-/// One problem D(x, w) = y. `extra` is added to the extent that symmetric padding gives, at the bottom and right:
+/// One transposed convolution y of x and w. `extra` is added to the extent that symmetric padding gives, at the bottom and right:
 /// positive for an output_size above the smallest, negative for more padding after the image than before it.
 struct ConvShape {
   std::string_view name;

@@ -28,7 +28,7 @@ inline std::vector<ConvTerm> conv_terms(std::int64_t inputs, std::int64_t output
   return terms;
 }
 
-/// D, B or W as `kind` tells, of operands in the order of Algorithm::run. `shape` is the result's.
+/// fwd, bwd_data or bwd_weights as `kind` says, of operands in the order of Algorithm::run. `shape` is the result's.
 inline Tensor conv_by_definition(Problem::Kind kind, const Conv2DParams& p, const Tensor& a, const Tensor& b,
                                  const Shape& x, const Shape& w, const Shape& y) {
   const std::vector<double> of_a = a.to_vector<double>(), of_b = b.to_vector<double>();

@@ -122,7 +122,7 @@ TEST_CASE("the second-order example follows from the three directions alone") {
     const Tensor w = make({{1, 2, 3}, {4, 5, 6}, {7, 8, 9}});
     const Tensor g = make({{1, 0, 2}, {0, 1, 0}, {-1, 0, 3}});
     const Conv2DParams p = params(x, w, {.stride = {2, 2}, .padding = {1, 1}});
-    // S = sum of dx squared with dx = B(g, w); so dS/dw = W(2 dx, g) and dS/dg = D(2 dx, w).
+    // S = sum of dx squared with dx = bwd_data(g, w); so dS/dw = bwd_weights(2 dx, g) and dS/dg = fwd(2 dx, w).
     const Tensor twice_dx = make({{28, 34}, {-4, 32}});
     CHECK(identical(chosen(Kind::conv2d_weights, p, x, w).conv2d_weights(p, twice_dx, g, {3, 3}),
                     make({{32, 0, -4}, {0, 196, 0}, {34, 0, 28}})));

@@ -1,10 +1,10 @@
 // The algorithm for one channel per group.
 #pragma once
 
-#include <dygrad/core/dispatch/backend.h>
+#include <dygrad/backends/native/packing/native_algorithm.h>
 
 namespace dygrad::native {
 
-const Algorithm& depthwise();  ///< D, B and W (depthwise.cpp)
+MakeAlgorithm make_depthwise;  ///< fwd, bwd_data and bwd_weights (depthwise.cpp)
 
 }  // namespace dygrad::native

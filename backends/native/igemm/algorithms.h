@@ -1,22 +1,16 @@
-// Algorithms that multiply panels of the images and of the weights, one file each.
+// Algorithms of implicit GEMM, one file each, of the same name. fwd is the transposed convolution, bwd_data the
+// ordinary one, bwd_weights the gradient of the weights of both.
 #pragma once
 
-#include <dygrad/core/dispatch/backend.h>
+#include <dygrad/backends/native/packing/native_algorithm.h>
 
 namespace dygrad::native {
 
-const Algorithm& subpixel();          ///< D: an ordinary convolution per phase of the output (subpixel.cpp)
-const Algorithm& scatter();           ///< D: a product per input pixel, then sums per output pixel (scatter.cpp)
-const Algorithm& convolution();       ///< B: an ordinary convolution (convolution.cpp)
-const Algorithm& weights_gradient();  ///< W: pixels times patches (weights_gradient.cpp)
-const Algorithm& weights_by_taps();   ///< W: the same for few filters (weights_by_taps.cpp)
-const Algorithm& matmul();            ///< matrix products (matmul.cpp)
-
-// The same with factors rounded to bfloat16, for problems that allow it.
-const Algorithm& bf16_subpixel();
-const Algorithm& bf16_scatter();
-const Algorithm& bf16_convolution();
-const Algorithm& bf16_weights_gradient();
-const Algorithm& bf16_weights_by_taps();
+MakeAlgorithm make_subpixel;               ///< fwd: an ordinary convolution per sub-kernel
+MakeAlgorithm make_gemm_col2im;            ///< fwd: a GEMM over input pixels, then shifted adds
+MakeAlgorithm make_implicit_gemm;          ///< bwd_data
+MakeAlgorithm make_implicit_gemm_weights;  ///< bwd_weights
+MakeAlgorithm make_weights_by_taps;        ///< bwd_weights, for few filters
+MakeAlgorithm make_matmul;                 ///< matrix products
 
 }  // namespace dygrad::native

@@ -1,10 +1,9 @@
-// Matrix products: the rows of a are pixels, the columns of b are filters of one tap.
+// Matrix products: a 1x1 convolution, whose pixels are the rows of a and whose filters are the columns of b.
 #include <dygrad/backends/common/cost.h>
 #include <dygrad/backends/common/matmul_sizes.h>
-#include <dygrad/backends/common/split_k.h>
 #include <dygrad/backends/native/igemm/algorithms.h>
-#include <dygrad/backends/native/igemm/convolve.h>
-#include <dygrad/backends/native/packing/operands.h>
+#include <dygrad/backends/native/igemm/implicit_gemm_plan.h>
+#include <dygrad/backends/native/packing/workspace.h>
 
 namespace dygrad::native {
 
@@ -20,24 +19,23 @@ std::int64_t matrix_offset(const Tensor& x, std::int64_t batch) {
   return offset;
 }
 
-class Matmul final : public SplitK {
+class Matmul final : public NativeAlgorithm {
  public:
-  std::string_view name() const override { return "product"; }
-  std::string implementation(const Problem&) const override { return kernels<float>().instruction_set; }
-  bool supports(const Problem& problem) const override {
-    return problem.kind == Problem::Kind::matmul && is_floating(problem.dtype);
-  }
+  using NativeAlgorithm::NativeAlgorithm;
 
   double estimate(const Problem& problem) const override {
-    constexpr double kPack = 1.5e-9;  // seconds for each number of b
-    const double products = static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
-    return cost::seconds(2 * products / (0.95 * cost::product_rate(problem.dtype)), 0) +
+    constexpr double kPack = 1.5e-9;  // seconds for each element of b
+    const double multiply_adds = static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
+    return cost::seconds(2 * multiply_adds / (0.95 * cost::flop_rate(problem.dtype)), 0) +
            kPack * static_cast<double>(num_elements(problem.w));
   }
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(a, b); });
   }
+
+ protected:
+  bool supports_sizes(const Problem& problem) const override { return is_floating(problem.dtype); }
 
  private:
   template <class T>
@@ -51,17 +49,17 @@ class Matmul final : public SplitK {
     for (std::int64_t n = 0; n < s.n; ++n) lanes.push_back(n * b.strides()[b.rank() - 1]);
     const Tensor packed = Tensor::empty({std::max<std::int64_t>(panels_size<T>(s.k, s.n), 1)}, a.dtype());
     constexpr double kWorthAThread = 4e5;
-    const double products = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-    const auto pieces =
-        std::clamp<std::int64_t>(static_cast<std::int64_t>(std::min(products / kWorthAThread, 1e6)), 1, num_threads());
-    const PatchPlan<T> plan({1, 1, s.m, s.k, 0, s.k, 1, s.m, 1, 1, {0}, {0}}, pieces, true);
-    const Scratch<T> buffers(pieces, plan.scratch_size());
+    const double multiply_adds = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+    const auto chunks = std::clamp<std::int64_t>(
+        static_cast<std::int64_t>(std::min(multiply_adds / kWorthAThread, 1e6)), 1, num_threads());
+    const ImplicitGemmPlan<T> plan({1, 1, s.m, s.k, 0, s.k, 1, s.m, 1, 1, {0}, {0}}, chunks, true);
+    const Workspace<T> buffers(chunks, plan.workspace_size());
     for (std::int64_t batch = 0; batch < s.batch; ++batch) {
       const Panels<T> panels =
           pack_panels(b.data<T>() + matrix_offset(b, batch), panel_rows, lanes, packed.mutable_data<T>());
-      for_each_piece(pieces, [&](std::int64_t piece) {
+      parallel_for_chunks(chunks, [&](std::int64_t chunk) {
         plan.convolve(rows.data<T>() + batch * s.m * s.k, panels, nullptr,
-                      {c.mutable_data<T>() + batch * s.m * s.n, 0, 0, s.n}, {piece, pieces}, buffers.of_piece(piece));
+                      {c.mutable_data<T>() + batch * s.m * s.n, 0, 0, s.n}, {chunk, chunks}, buffers.of_chunk(chunk));
       });
     }
     return c;
@@ -70,9 +68,6 @@ class Matmul final : public SplitK {
 
 }  // namespace
 
-const Algorithm& matmul() {
-  static const Matmul& instance = *new const Matmul;
-  return instance;
-}
+std::unique_ptr<Algorithm> make_matmul(const AlgorithmKey& key) { return std::make_unique<Matmul>(key); }
 
 }  // namespace dygrad::native

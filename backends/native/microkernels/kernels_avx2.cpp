@@ -1,7 +1,7 @@
 // kernels_impl.h on vectors of 32 bytes.
 #if defined(__x86_64__)
 #define DYGRAD_VECTOR_BYTES 32
-#define DYGRAD_TILE_ROWS 6
+#define DYGRAD_MR 6
 #include <dygrad/backends/native/microkernels/instruction_sets.h>
 #include <dygrad/backends/native/microkernels/kernels_impl.h>
 

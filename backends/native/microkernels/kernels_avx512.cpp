@@ -1,7 +1,7 @@
 // kernels_impl.h on vectors of 64 bytes.
 #if defined(__x86_64__)
 #define DYGRAD_VECTOR_BYTES 64
-#define DYGRAD_TILE_ROWS 14
+#define DYGRAD_MR 14
 #include <dygrad/backends/native/microkernels/instruction_sets.h>
 #include <dygrad/backends/native/microkernels/kernels_impl.h>
 

@@ -9,14 +9,14 @@
 #include <utility>
 
 #include <dygrad/backends/native/microkernels/kernels.h>
-#include <dygrad/backends/native/microkernels/point_matrices.h>
+#include <dygrad/backends/native/microkernels/winograd_matrices.h>
 
 namespace dygrad::native {
 
 namespace {
 
 constexpr int kVectorBytes = DYGRAD_VECTOR_BYTES;
-constexpr int kTileRows = DYGRAD_TILE_ROWS;
+constexpr int kMr = DYGRAD_MR;
 
 template <class T>
 struct VectorOf {
@@ -39,7 +39,7 @@ template <class T>
 inline void store(T* p, Vector<T> v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
-/// The first `count` numbers of a vector; the others are 0 when loaded and stay untouched when stored.
+/// The first `count` lanes of a vector; the others are 0 when loaded and stay untouched when stored.
 #if DYGRAD_VECTOR_BYTES == 64
 inline Vector<float> load_part(const float* p, std::int64_t count) {
   return (Vector<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << count) - 1), p);
@@ -53,7 +53,7 @@ inline void store_part(float* p, Vector<float> v, std::int64_t count) {
 inline void store_part(double* p, Vector<double> v, std::int64_t count) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1U << count) - 1), (__m512d)v);
 }
-/// The numbers in [first, first + count) of a vector.
+/// The lanes [first, first + count) of a vector.
 inline void store_lanes(float* p, Vector<float> v, int first, std::int64_t count) {
   _mm512_mask_storeu_ps(p - first, static_cast<__mmask16>(((1U << count) - 1) << first), (__m512)v);
 }
@@ -78,62 +78,62 @@ inline void store_lanes(T* p, Vector<T> v, int first, std::int64_t count) {
 #endif
 
 template <class T, int kRows, int kVectors>
-inline void load_tile(const TileTarget<T>& tile, Vector<T> (&sums)[kRows][kVectors]) {
+inline void load_tile(const OutputTile<T>& tile, Vector<T> (&acc)[kRows][kVectors]) {
   const bool whole = tile.lanes == kVectors * kLanes<T>;
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) {
-      if (!tile.accumulate || tile.as_block) {
+      if (!tile.accumulate || tile.blocked) {
         // By the time that they are written, the rows have come from memory: stores wait for each other, these do not.
         __builtin_prefetch(tile.rows[i] + j * kLanes<T>, 1);
-        sums[i][j] = tile.init ? load(tile.init + j * kLanes<T>) : Vector<T>{};
+        acc[i][j] = tile.init ? load(tile.init + j * kLanes<T>) : Vector<T>{};
       } else if (whole || j < kVectors - 1) {
-        sums[i][j] = load(tile.rows[i] + j * kLanes<T>);
+        acc[i][j] = load(tile.rows[i] + j * kLanes<T>);
       } else {
-        sums[i][j] = load_part(tile.rows[i] + j * kLanes<T>, tile.lanes - j * kLanes<T>);
+        acc[i][j] = load_part(tile.rows[i] + j * kLanes<T>, tile.lanes - j * kLanes<T>);
       }
     }
   }
 }
 
 template <class T, int kRows, int kVectors>
-inline void store_tile(const TileTarget<T>& tile, const Vector<T> (&sums)[kRows][kVectors]) {
+inline void store_tile(const OutputTile<T>& tile, const Vector<T> (&acc)[kRows][kVectors]) {
   const bool whole = tile.lanes == kVectors * kLanes<T>;
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) {
       T* to = tile.rows[i] + j * kLanes<T>;
       const std::int64_t left = tile.lanes - j * kLanes<T>;
       if (whole || j < kVectors - 1) {
-        store(to, tile.as_block ? load(to) + sums[i][j] : sums[i][j]);
+        store(to, tile.blocked ? load(to) + acc[i][j] : acc[i][j]);
       } else {
-        store_part(to, tile.as_block ? load_part(to, left) + sums[i][j] : sums[i][j], left);
+        store_part(to, tile.blocked ? load_part(to, left) + acc[i][j] : acc[i][j], left);
       }
     }
   }
 }
 
-/// sum[lane] += factor * row[lane]
+/// sum[lane] += scalar * row[lane]
 template <class T>
-inline void add_products(T factor, Vector<T> row, Vector<T>& sum) {
-  sum += factor * row;
+inline void multiply_add(T scalar, Vector<T> row, Vector<T>& sum) {
+  sum += scalar * row;
 }
-inline void add_products(Bf16Pair factor, Vector<Bf16Pair> row, Vector<float>& sum) {
-  const Vector<Bf16Pair> factors = static_cast<std::uint32_t>(factor) - Vector<Bf16Pair>{};
+inline void multiply_add(Bf16Pair scalar, Vector<Bf16Pair> row, Vector<float>& sum) {
+  const Vector<Bf16Pair> broadcast = static_cast<std::uint32_t>(scalar) - Vector<Bf16Pair>{};
 #if DYGRAD_VECTOR_BYTES == 64 && defined(__AVX512BF16__)
-  sum = (Vector<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)factors, (__m512bh)row);
+  sum = (Vector<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)broadcast, (__m512bh)row);
 #else
   constexpr std::uint32_t kSecond = 0xffff0000;  // bfloat16 is the upper half of float32
-  sum += (Vector<float>)(factors << 16) * (Vector<float>)(row << 16);
-  sum += (Vector<float>)(factors & kSecond) * (Vector<float>)(row & kSecond);
+  sum += (Vector<float>)(broadcast << 16) * (Vector<float>)(row << 16);
+  sum += (Vector<float>)(broadcast & kSecond) * (Vector<float>)(row & kSecond);
 #endif
 }
 
 template <class T, int kRows, int kVectors>
-void product(const ProductTile<T>& tile) {
-  Vector<Sum<T>> sums[kRows][kVectors];
-  load_tile(tile.target, sums);
+void igemm(const IgemmTile<T>& tile) {
+  Vector<acc_t<T>> acc[kRows][kVectors];
+  load_tile(tile.target, acc);
   const T* const* a = tile.a;
-  for (std::int64_t segment = 0; segment < tile.segments; ++segment) {
-    const T* b = tile.b + tile.b_rows[segment] * tile.b_step;
+  for (std::int64_t segment = 0; segment < tile.num_segments; ++segment) {
+    const T* b = tile.b + tile.b_rows[segment] * tile.ldb;
     const std::int64_t begin = tile.a_offsets[segment], end = begin + tile.depth;
     constexpr std::int64_t kLine = 64 / sizeof(T);
     for (std::int64_t k = begin; k < end; ++k) {
@@ -142,22 +142,22 @@ void product(const ProductTile<T>& tile) {
       }
       Vector<T> row[kVectors];
       for (int j = 0; j < kVectors; ++j) row[j] = load(b + j * kLanes<T>);
-      b += tile.b_step;
+      b += tile.ldb;
 #pragma GCC unroll 16
       for (int i = 0; i < kRows; ++i) {
-        const T factor = a[i][k];
+        const T scalar = a[i][k];
 #pragma GCC unroll 2
-        for (int j = 0; j < kVectors; ++j) add_products(factor, row[j], sums[i][j]);
+        for (int j = 0; j < kVectors; ++j) multiply_add(scalar, row[j], acc[i][j]);
       }
     }
   }
-  store_tile(tile.target, sums);
+  store_tile(tile.target, acc);
 }
 
 template <class T, int kRows, int kVectors>
-void outer(const OuterTile<T>& tile) {
-  Vector<Sum<T>> sums[kRows][kVectors];
-  load_tile(tile.target, sums);
+void rank1(const Rank1Tile<T>& tile) {
+  Vector<acc_t<T>> acc[kRows][kVectors];
+  load_tile(tile.target, acc);
   const std::int64_t a_offset = tile.a_offset, b_offset = tile.b_offset;
   for (std::int64_t k = 0; k < tile.depth; ++k) {
     const T *a = tile.a[k] + a_offset, *b = tile.b[k] + b_offset;
@@ -165,12 +165,12 @@ void outer(const OuterTile<T>& tile) {
     for (int j = 0; j < kVectors; ++j) row[j] = load(b + j * kLanes<T>);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const T factor = a[i];
+      const T scalar = a[i];
 #pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) add_products(factor, row[j], sums[i][j]);
+      for (int j = 0; j < kVectors; ++j) multiply_add(scalar, row[j], acc[i][j]);
     }
   }
-  store_tile(tile.target, sums);
+  store_tile(tile.target, acc);
 }
 
 /// All bits of the lanes in [first, last).
@@ -184,7 +184,7 @@ inline auto lanes_between(std::int64_t first, std::int64_t last) {
 }
 
 template <class T>
-void sum_shifted(const ShiftedRows<T>& rows, T init, std::int64_t count, T* y) {
+void col2im_row(const Col2imRows<T>& rows, T init, std::int64_t count, T* y) {
   constexpr std::int64_t n = kLanes<T>;
   for (std::int64_t q = 0; q < count; q += n) {
     Vector<T> sum = init - Vector<T>{};
@@ -204,30 +204,31 @@ void sum_shifted(const ShiftedRows<T>& rows, T init, std::int64_t count, T* y) {
   }
 }
 
-/// The numbers of two vectors in turn: those of their first halves, and of their second ones. Where kPiece is less than
-/// a vector, every piece of so many numbers is treated like that.
+/// Interleaves two vectors: their first halves, and their second ones (unpacklo, unpackhi). Where kPiece is less than a
+/// vector, this is done in every piece of so many lanes.
 template <class T, int kPiece, int... kPlaces>
-inline void zip(Vector<T> a, Vector<T> b, Vector<T>& first, Vector<T>& second, std::integer_sequence<int, kPlaces...>) {
+inline void interleave_pair(Vector<T> a, Vector<T> b, Vector<T>& first, Vector<T>& second,
+                            std::integer_sequence<int, kPlaces...>) {
   constexpr int n = sizeof...(kPlaces);
   first = __builtin_shufflevector(a, b, (kPlaces / kPiece * kPiece + kPlaces % kPiece / 2 + kPlaces % 2 * n)...);
   second = __builtin_shufflevector(
       a, b, (kPlaces / kPiece * kPiece + kPlaces % kPiece / 2 + kPiece / 2 + kPlaces % 2 * n)...);
 }
 
-/// Lines are zipped as often as it takes to halve their number down to 1: each time, one bit of the number of a line
-/// changes places with one of the number of a column. Then pieces hold columns of kLines numbers, one after another.
+/// Rows are interleaved log2(kLines) times: each time one bit of the index of a row changes places with one of the
+/// index of a column. Then pieces hold columns of kLines elements, one after another.
 template <class T, int kLines, int kPiece>
-inline void zip_lines(Vector<T> (&v)[kLines]) {
-  Vector<T> zipped[kLines];
+inline void interleave_rows(Vector<T> (&v)[kLines]) {
+  Vector<T> mixed[kLines];
 #pragma GCC unroll 4
   for (int size = kLines; size > 1; size /= 2) {
 #pragma GCC unroll 8
     for (int r = 0; r < kLines / 2; ++r) {
-      zip<T, kPiece>(v[r], v[r + kLines / 2], zipped[2 * r], zipped[2 * r + 1],
-                     std::make_integer_sequence<int, kLanes<T>>());
+      interleave_pair<T, kPiece>(v[r], v[r + kLines / 2], mixed[2 * r], mixed[2 * r + 1],
+                                 std::make_integer_sequence<int, kLanes<T>>());
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < kLines; ++r) v[r] = zipped[r];
+    for (int r = 0; r < kLines; ++r) v[r] = mixed[r];
   }
 }
 
@@ -241,9 +242,9 @@ inline auto joined(A a, A b, std::integer_sequence<int, kPlaces...>) {
 template <class T, int kPieces>
 inline auto load_pieces(const T* const* lines, std::int64_t i) {
   if constexpr (kPieces == 1) {
-    T piece __attribute__((vector_size(16)));
-    __builtin_memcpy(&piece, lines[0] + i, sizeof piece);
-    return piece;
+    T chunk __attribute__((vector_size(16)));
+    __builtin_memcpy(&chunk, lines[0] + i, sizeof chunk);
+    return chunk;
   } else {
     return joined(load_pieces<T, kPieces / 2>(lines, i),
                   load_pieces<T, kPieces / 2>(lines + kPieces / 2 * kShort<T>, i),
@@ -251,8 +252,8 @@ inline auto load_pieces(const T* const* lines, std::int64_t i) {
   }
 }
 
-/// As many lines and columns as a vector has numbers. Most of it is done by loads of a few numbers to their place,
-/// which takes fewer registers than zipping whole lines.
+/// As many rows and columns as a vector has lanes. Most of it is done by loads of a few elements to their place, which
+/// takes fewer registers than interleaving whole rows.
 template <class T>
 inline void transpose_square(const T* const* lines, std::int64_t first, T* to, std::int64_t step) {
   constexpr int n = kLanes<T>, kPiece = kShort<T>;
@@ -260,7 +261,7 @@ inline void transpose_square(const T* const* lines, std::int64_t first, T* to, s
     Vector<T> v[kPiece];
 #pragma GCC unroll 4
     for (int r = 0; r < kPiece; ++r) v[r] = load_pieces<T, n / kPiece>(lines + r, first + i);
-    zip_lines<T, kPiece, kPiece>(v);
+    interleave_rows<T, kPiece, kPiece>(v);
 #pragma GCC unroll 4
     for (int r = 0; r < kPiece; ++r) store(to + r * step, v[r]);
   }
@@ -284,7 +285,7 @@ void transpose_lines(const T* const* lines, std::int64_t num_lines, std::int64_t
     for (int r = 0; r < kLines; ++r) {
       v[r] = r >= num_lines ? Vector<T>{} : columns == n ? load(lines[r] + i) : load_part(lines[r] + i, columns);
     }
-    zip_lines<T, kLines, n>(v);
+    interleave_rows<T, kLines, n>(v);
     if (dense) {
       for (std::int64_t r = 0, left = columns * kLines; left > 0; ++r, left -= n) {
         if (left >= n) store(to + r * n, v[r]);
@@ -310,37 +311,34 @@ void transpose(const T* const* lines, std::int64_t num_lines, std::int64_t count
 }  // namespace dygrad::native
 
 #include <dygrad/backends/native/microkernels/depthwise_impl.h>
-#include <dygrad/backends/native/microkernels/transforms_impl.h>
+#include <dygrad/backends/native/microkernels/winograd_transforms_impl.h>
 
 namespace dygrad::native {
 
 namespace {
 
 template <class T>
-constexpr TileKernels<T> tiles(const char* instruction_set) {
-  constexpr int kSecond = kTileRows > 8 ? 8 : 4;
+constexpr Microkernels<T> microkernels(const char* instruction_set) {
+  constexpr int kSecond = kMr > 8 ? 8 : 4;
   constexpr int kThird = kSecond > 4 ? 4 : 3;
-  return {
-      .instruction_set = instruction_set,
-      .lanes = static_cast<int>(kLanes<T>),
-      .heights = {kTileRows, kSecond, kThird, 2, 1},
-      .product = {{product<T, kTileRows, 1>, product<T, kSecond, 1>, product<T, kThird, 1>, product<T, 2, 1>,
-                   product<T, 1, 1>},
-                  {product<T, kTileRows, 2>, product<T, kSecond, 2>, product<T, kThird, 2>, product<T, 2, 2>,
-                   product<T, 1, 2>}},
-      .outer = {{outer<T, kTileRows, 1>, outer<T, kSecond, 1>, outer<T, kThird, 1>, outer<T, 2, 1>, outer<T, 1, 1>},
-                {outer<T, kTileRows, 2>, outer<T, kSecond, 2>, outer<T, kThird, 2>, outer<T, 2, 2>, outer<T, 1, 2>}}};
+  return {.instruction_set = instruction_set,
+          .lanes = static_cast<int>(kLanes<T>),
+          .mr_variants = {kMr, kSecond, kThird, 2, 1},
+          .igemm = {{igemm<T, kMr, 1>, igemm<T, kSecond, 1>, igemm<T, kThird, 1>, igemm<T, 2, 1>, igemm<T, 1, 1>},
+                    {igemm<T, kMr, 2>, igemm<T, kSecond, 2>, igemm<T, kThird, 2>, igemm<T, 2, 2>, igemm<T, 1, 2>}},
+          .rank1 = {{rank1<T, kMr, 1>, rank1<T, kSecond, 1>, rank1<T, kThird, 1>, rank1<T, 2, 1>, rank1<T, 1, 1>},
+                    {rank1<T, kMr, 2>, rank1<T, kSecond, 2>, rank1<T, kThird, 2>, rank1<T, 2, 2>, rank1<T, 1, 2>}}};
 }
 
 template <class T>
 constexpr Kernels<T> table(const char* instruction_set) {
-  Kernels<T> kernels{tiles<T>(instruction_set), sum_shifted<T>, sum_patches<T>, sum_over_pixels<T>, transpose<T>, {}};
-  fill_transforms<T, Transform::x_to_points>(kernels);
-  fill_transforms<T, Transform::w_to_points>(kernels);
-  fill_transforms<T, Transform::points_to_y>(kernels);
-  fill_transforms<T, Transform::points_to_x>(kernels);
-  fill_transforms<T, Transform::points_to_w>(kernels);
-  fill_transforms<T, Transform::y_to_points>(kernels);
+  Kernels<T> kernels{microkernels<T>(instruction_set), col2im_row<T>, dwconv<T>, dwconv_weights<T>, transpose<T>, {}};
+  fill_transforms<T, Transform::output_adjoint>(kernels);
+  fill_transforms<T, Transform::filter>(kernels);
+  fill_transforms<T, Transform::input_adjoint>(kernels);
+  fill_transforms<T, Transform::output>(kernels);
+  fill_transforms<T, Transform::filter_adjoint>(kernels);
+  fill_transforms<T, Transform::input>(kernels);
   return kernels;
 }
 

@@ -11,12 +11,12 @@ namespace dygrad::native {
 
 namespace {
 
-/// Most rows filled at once.
+/// Most rows packed at once.
 constexpr std::size_t kRowsAtOnce = 16;
 
-/// Where runs of rows begin that lie in about one cache line of the source, which is then read once for all of them;
+/// Where groups of rows begin that share about one cache line of the source, which is then read once for all of them;
 /// and where the last one ends.
-std::vector<std::size_t> runs_of(const std::vector<PanelRow>& rows) {
+std::vector<std::size_t> row_groups(const std::vector<PanelRow>& rows) {
   std::vector<std::size_t> starts{0};
   std::int64_t least = rows.empty() ? 0 : rows[0].offset, most = least;
   for (std::size_t i = 1; i < rows.size(); ++i) {
@@ -31,34 +31,33 @@ std::vector<std::size_t> runs_of(const std::vector<PanelRow>& rows) {
   return starts;
 }
 
-/// What a row holds at one lane.
+/// The element of a row at one lane.
 template <class T>
-inline T element(const Number<T>* from, const PanelRow& row) {
-  if constexpr (kFactors<T> == 1) return from[row.offset];
+inline T element(const scalar_t<T>* from, const PanelRow& row) {
+  if constexpr (kVnniBlock<T> == 1) return from[row.offset];
   else return Bf16Pair{from[row.offset] | (row.second == kZero ? 0U : std::uint32_t{from[row.second]} << 16)};
 }
 
-/// What rows hold at all lanes, in a buffer first: lines of the panel and of the source may fall onto the same cache
-/// sets.
+/// The elements of rows at all lanes, in a buffer first: the panel and the source may map to the same cache sets.
 template <class T>
-using RowBuffer = T[kRowsAtOnce][kMaxPanel];
+using RowBuffer = T[kRowsAtOnce][kMaxNr];
 
 template <class T>
-void read_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
+void read_rows(const scalar_t<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
                RowBuffer<T>& buffer) {
   constexpr std::size_t kWorthTransposing = 4;  // rows
-  if constexpr (kFactors<T> == 1) {
+  if constexpr (kVnniBlock<T> == 1) {
     if (rows.size() >= kWorthTransposing) {
-      // The rows of a run lie within kRowsAtOnce numbers: all numbers there are transposed, and some of them picked.
+      // These rows lie within kRowsAtOnce elements: all elements there are transposed, and some of them taken.
       static constexpr T kZeros[kRowsAtOnce]{};
-      std::array<const T*, kMaxPanel> lines;
+      std::array<const T*, kMaxNr> lines;
       const auto by_offset = [](const PanelRow& a, const PanelRow& b) { return a.offset < b.offset; };
       const auto [least, most] = std::minmax_element(rows.begin(), rows.end(), by_offset);
       for (std::size_t j = 0; j < lanes.size(); ++j)
         lines[j] = lanes[j] == kZero ? kZeros : source + lanes[j] + least->offset;
       RowBuffer<T> transposed;
       kernels<T>().transpose(lines.data(), static_cast<std::int64_t>(lanes.size()), most->offset - least->offset + 1,
-                             transposed[0], kMaxPanel);
+                             transposed[0], kMaxNr);
       for (std::size_t i = 0; i < rows.size(); ++i)
         std::memcpy(buffer[i], transposed[rows[i].offset - least->offset], lanes.size() * sizeof(T));
       return;
@@ -66,14 +65,14 @@ void read_rows(const Number<T>* source, std::span<const PanelRow> rows, std::spa
   }
   for (std::size_t j = 0; j < lanes.size(); ++j) {
     const bool zero = lanes[j] == kZero;
-    const Number<T>* from = source + (zero ? 0 : lanes[j]);
+    const scalar_t<T>* from = source + (zero ? 0 : lanes[j]);
     for (std::size_t i = 0; i < rows.size(); ++i) buffer[i][j] = zero ? T{0} : element<T>(from, rows[i]);
   }
 }
 
 /// Fills some rows of a panel.
 template <class T>
-void fill_rows(const Number<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
+void fill_rows(const scalar_t<T>* source, std::span<const PanelRow> rows, std::span<const std::int64_t> lanes,
                std::int64_t width, T* panel) {
   RowBuffer<T> buffer;
   read_rows(source, rows, lanes, buffer);
@@ -86,41 +85,41 @@ void fill_rows(const Number<T>* source, std::span<const PanelRow> rows, std::spa
 }  // namespace
 
 template <class T>
-Panels<T> pack_panels(const Number<T>* source, const std::vector<PanelRow>& rows,
+Panels<T> pack_panels(const scalar_t<T>* source, const std::vector<PanelRow>& rows,
                       const std::vector<std::int64_t>& lane_offsets, T* data) {
   const Panels<T> panels{static_cast<std::int64_t>(rows.size()), static_cast<std::int64_t>(lane_offsets.size()), data};
-  const std::int64_t panel = kernels<T>().panel();
+  const std::int64_t panel = kernels<T>().nr();
   constexpr std::int64_t kWorthAThread = 1 << 14;
-  const std::vector<std::size_t> runs = runs_of(rows);
-  const auto num_runs = static_cast<std::int64_t>(runs.size()) - 1;
-  const auto fill = [&](std::int64_t p, std::int64_t run) {
+  const std::vector<std::size_t> groups = row_groups(rows);
+  const auto num_groups = static_cast<std::int64_t>(groups.size()) - 1;
+  const auto fill = [&](std::int64_t p, std::int64_t group) {
     const auto lanes = std::span(lane_offsets).subspan(p * panel, panels.lanes_of(p));
-    fill_rows<T>(source, std::span(rows).subspan(runs[run], runs[run + 1] - runs[run]), lanes, panels.width_of(p),
-                 data + p * panel * panels.depth);
+    fill_rows<T>(source, std::span(rows).subspan(groups[group], groups[group + 1] - groups[group]), lanes,
+                 panels.width_of(p), data + p * panel * panels.depth);
   };
-  // Along the source: lanes that lie close together are read row by row, lanes that lie far apart panel by panel.
+  // In the order of the source: adjacent lanes are read row by row, lanes far apart panel by panel.
   const bool lanes_are_close = lane_offsets.size() < 2 || rows.size() < 2 ||
                                lane_offsets[1] - lane_offsets[0] <= rows.back().offset - rows.front().offset;
   if (lanes_are_close && panels.count() < 2 * num_threads()) {
-    parallel_for(num_runs, kWorthAThread / std::max<std::int64_t>(panels.lanes, 1) + 1,
+    parallel_for(num_groups, kWorthAThread / std::max<std::int64_t>(panels.lanes, 1) + 1,
                  [&](std::int64_t first, std::int64_t last) {
-                   for (std::int64_t run = first; run < last; ++run) {
-                     for (std::int64_t p = 0; p < panels.count(); ++p) fill(p, run);
+                   for (std::int64_t group = first; group < last; ++group) {
+                     for (std::int64_t p = 0; p < panels.count(); ++p) fill(p, group);
                    }
                  });
   } else if (lanes_are_close) {
-    // Threads share out panels as those do that will read them.
+    // Panels are distributed over threads as where they will be read.
     parallel_for(panels.count(), kWorthAThread / std::max<std::int64_t>(1, panels.depth * panel) + 1,
                  [&](std::int64_t first, std::int64_t last) {
-                   for (std::int64_t run = 0; run < num_runs; ++run) {
-                     for (std::int64_t p = first; p < last; ++p) fill(p, run);
+                   for (std::int64_t group = 0; group < num_groups; ++group) {
+                     for (std::int64_t p = first; p < last; ++p) fill(p, group);
                    }
                  });
   } else {
     parallel_for(panels.count(), kWorthAThread / std::max<std::int64_t>(1, panels.depth * panel) + 1,
                  [&](std::int64_t first, std::int64_t last) {
                    for (std::int64_t p = first; p < last; ++p) {
-                     for (std::int64_t run = 0; run < num_runs; ++run) fill(p, run);
+                     for (std::int64_t group = 0; group < num_groups; ++group) fill(p, group);
                    }
                  });
   }

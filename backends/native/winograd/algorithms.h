@@ -1,20 +1,11 @@
-// Winograd's algorithms for the three directions.
+// Winograd's F(2, r) and F(4, r), r = 2 or 3, for the three directions.
 #pragma once
 
-#include <dygrad/core/dispatch/backend.h>
+#include <dygrad/backends/native/packing/native_algorithm.h>
 
 namespace dygrad::native {
 
-const Algorithm& winograd();           ///< D with fewer products (winograd.cpp)
-const Algorithm& winograd_data();      ///< B likewise
-const Algorithm& winograd_gradient();  ///< W likewise (winograd_gradient.cpp)
-const Algorithm& wide_winograd();      ///< D, B and W with larger tiles: fewer products still, larger rounding errors
-const Algorithm& wide_winograd_data();
-const Algorithm& wide_winograd_gradient();
-
-// With factors rounded to bfloat16, for problems that allow it.
-const Algorithm& bf16_winograd();
-const Algorithm& bf16_winograd_data();
-const Algorithm& bf16_winograd_gradient();
+MakeAlgorithm make_winograd_f2, make_winograd_f4;                  ///< fwd and bwd_data (winograd.cpp)
+MakeAlgorithm make_winograd_f2_weights, make_winograd_f4_weights;  ///< bwd_weights (winograd_bwd_weights.cpp)
 
 }  // namespace dygrad::native

@@ -16,8 +16,8 @@ class SmallProblem {
  public:
   SmallProblem(const Problem& problem, const Tiles& tiles, std::int64_t group, std::span<const OutlyingTile> outlying)
       : s_(conv2d_sizes(problem)), tiles_(tiles), group_(group), outlying_(outlying) {
-    params_.stride = {tiles.rows().phases(), tiles.columns().phases()};
-    params_.input_extent = {tiles.rows().pixels(), tiles.columns().pixels()};
+    params_.stride = {tiles.rows().subkernels(), tiles.columns().subkernels()};
+    params_.input_extent = {tiles.rows().m(), tiles.columns().m()};
     params_.output_extent = {reach(tiles.rows(), s_.kh), reach(tiles.columns(), s_.kw)};
     const auto count = static_cast<std::int64_t>(outlying.size());
     const std::int64_t cg = s_.channels_in_group(), og = s_.filters_in_group();
@@ -31,8 +31,8 @@ class SmallProblem {
   SmallProblem(const SmallProblem&) = delete;  // its problem points into it
   SmallProblem& operator=(const SmallProblem&) = delete;
 
-  /// So many tiles take this much memory.
-  static std::int64_t numbers_of_tile(const Conv2DSizes& s, const Tiles& tiles) {
+  /// Memory of one tile.
+  static std::int64_t elements_of_tile(const Conv2DSizes& s, const Tiles& tiles) {
     return s.filters_in_group() * reach(tiles.rows(), s.kh) * reach(tiles.columns(), s.kw);
   }
 
@@ -46,11 +46,11 @@ class SmallProblem {
 
   const Problem& problem() const { return problem_; }
 
-  /// Calls f(numbers of a pixel of a tile, those of the same pixel of the image, how many) for all pixels inside.
+  /// Calls f(pixel of a tile, the same pixel of the image, number of channels) for all pixels inside.
   template <class Tile, class Image, class F>
   void for_each_pixel(Tile* in_tiles, Image* image, const F& f) const {
     const auto axis = [](const TileAxis& of, std::int64_t extent) {
-      return Axis{of.pixels(), of.input_step(), extent, &of, false};
+      return Axis{of.m(), of.input_step(), extent, &of, false};
     };
     visit(axis(tiles_.rows(), s_.h), axis(tiles_.columns(), s_.w), s_.c, s_.channels_in_group(), in_tiles, image, f);
   }
@@ -58,7 +58,7 @@ class SmallProblem {
   template <class Tile, class Image, class F>
   void for_each_output(Tile* in_tiles, Image* image, const F& f) const {
     const auto axis = [](const TileAxis& of, std::int64_t kernel, std::int64_t extent) {
-      return Axis{reach(of, kernel), of.output_step() / of.phases(), extent, &of, true};
+      return Axis{reach(of, kernel), of.output_step() / of.subkernels(), extent, &of, true};
     };
     visit(axis(tiles_.rows(), s_.kh, s_.oh), axis(tiles_.columns(), s_.kw, s_.ow), s_.o, s_.filters_in_group(),
           in_tiles, image, f);
@@ -66,7 +66,7 @@ class SmallProblem {
 
  private:
   static std::int64_t reach(const TileAxis& axis, std::int64_t kernel) {
-    return (axis.pixels() - 1) * axis.phases() + kernel;
+    return (axis.m() - 1) * axis.subkernels() + kernel;
   }
 
   /// Where pixels of tiles lie in an image: `count` of them, `step` apart.
@@ -107,9 +107,9 @@ class SmallProblem {
 /// Calls f(small problem) for parts of the tiles that take little memory.
 template <class F>
 void for_each_part(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const F& f) {
-  constexpr std::int64_t kNumbersAtOnce = 1 << 22;
-  const std::int64_t size = SmallProblem::numbers_of_tile(conv2d_sizes(problem), tiles);
-  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kNumbersAtOnce / size));
+  constexpr std::int64_t kElementsAtOnce = 1 << 22;
+  const std::int64_t size = SmallProblem::elements_of_tile(conv2d_sizes(problem), tiles);
+  const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kElementsAtOnce / size));
   for (std::size_t first = 0; first < outlying.size();) {
     std::size_t last = first;
     while (last < outlying.size() && last - first < most && outlying[last].group == outlying[first].group) ++last;

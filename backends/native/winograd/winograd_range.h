@@ -5,9 +5,10 @@
 // of 1e8 the sums of its neighbours lose all digits, and one that is not finite spreads over the tile. The transforms
 // therefore add up the squares of what they read. Where the root of such a sum is more than kRange times that of a
 // typical pixel of the same image, the median of a few that are not 0, or where products might overflow, the tile is
-// left out and computed by plain sums, as a small image of its own. Where weights are uneven, the whole problem is. W
-// sums over all images, so one bound holds for the product of a tile of x with its tile of y, and where a pair exceeds
-// it all is summed plainly. Neither the number of threads nor the rest of the batch has any say in this, but for W.
+// left out and computed by plain sums, as a small image of its own. Where weights are uneven, the whole problem is.
+// bwd_weights sums over all images, so one bound holds for the product of a tile of x with its tile of y, and where a
+// pair exceeds it all is summed plainly. Neither the number of threads nor the rest of the batch has any say in this,
+// but for bwd_weights.
 #pragma once
 
 #include <cmath>
@@ -37,7 +38,7 @@ double most_of_tile(const Magnitude& weights, std::int64_t summed) {
   return std::min(root * root, most / kMostGrowth);
 }
 
-/// Pixels that lie `step` numbers apart.
+/// Pixels that are `step` elements apart.
 template <class T>
 struct PixelRange {
   const T* data;
@@ -58,15 +59,15 @@ struct PixelRange {
     return sampled_quantile(count, kMedian, [&](std::int64_t i) {
       double sum = 0;
       for (std::int64_t c = 0; c < channels; ++c) {
-        const auto number = static_cast<double>(data[i * step + c]);
-        sum += number * number;
+        const auto value = static_cast<double>(data[i * step + c]);
+        sum += value * value;
       }
       return sum;
     });
   }
 };
 
-/// Sums of squares below the least normal number have lost digits: nothing is told of such tiles but that they are 0.
+/// Sums of squares below the least normal number have lost digits: such tiles count as 0.
 template <class T>
 double known_square(double square) {
   return square < static_cast<double>(std::numeric_limits<T>::min()) ? 0 : square;

@@ -22,28 +22,28 @@ std::uint64_t spread_columns(std::uint64_t bits, int rows, int columns) {
 
 }  // namespace
 
-TileAxis::TileAxis(TileSize pixels, std::int64_t input_extent, std::int64_t output_extent, std::int64_t kernel,
+TileAxis::TileAxis(int m, std::int64_t input_extent, std::int64_t output_extent, std::int64_t kernel,
                    std::int64_t stride, std::int64_t dilation, std::int64_t padding)
-    : pixels_(pixels),
+    : m_(m),
       input_extent_(input_extent),
       kernel_(kernel),
       padding_(padding),
       common_(std::gcd(stride, dilation)),
-      phases_(stride / common_),
+      subkernels_(stride / common_),
       step_(dilation / common_),
-      taps_(ceil_div(kernel, phases_)) {
+      r_(ceil_div(kernel, subkernels_)) {
   std::vector<bool> reached(static_cast<std::size_t>(output_extent));
   for (std::int64_t residue = 0; residue < std::min(step_, input_extent); ++residue) {
-    for (std::int64_t start = residue; start < input_extent; start += this->pixels() * step_) starts_.push_back(start);
+    for (std::int64_t start = residue; start < input_extent; start += m * step_) starts_.push_back(start);
   }
   for (std::int64_t tile = 0; tile < tiles(); ++tile) {
     cut_tiles_ += is_cut(tile) ? 1 : 0;
-    const int reachable = pixels_of(tile) + static_cast<int>(taps_) - 1;
+    const int reachable = pixels_of(tile) + static_cast<int>(r_) - 1;
     bool is_whole = common_ == 1 && step_ == 1;
-    for (std::int64_t phase = 0; phase < phases_; ++phase) {
+    for (std::int64_t subkernel = 0; subkernel < subkernels_; ++subkernel) {
       std::uint8_t outside = 0;
       for (int block = 0; block < points(); ++block) {
-        const std::int64_t o = first_output(tile, phase) + block * output_step();
+        const std::int64_t o = first_output(tile, subkernel) + block * output_step();
         if (o >= 0 && o < output_extent && block < reachable) reached[static_cast<std::size_t>(o)] = true;
         else outside = static_cast<std::uint8_t>(outside | 1U << block);
       }
@@ -55,17 +55,17 @@ TileAxis::TileAxis(TileSize pixels, std::int64_t input_extent, std::int64_t outp
   covers_ = std::all_of(reached.begin(), reached.end(), [](bool is) { return is; });
 }
 
-Tiles::Tiles(const Conv2DSizes& s, TileSize pixels)
+Tiles::Tiles(const Conv2DSizes& s, int m)
     : sizes_(s),
-      rows_(pixels, s.h, s.oh, s.kh, s.sh, s.dh, s.ph),
-      columns_(pixels, s.w, s.ow, s.kw, s.sw, s.dw, s.pw),
+      rows_(m, s.h, s.oh, s.kh, s.sh, s.dh, s.ph),
+      columns_(m, s.w, s.ow, s.kw, s.sw, s.dw, s.pw),
       last_row_(spread_rows(std::uint64_t{1} << (rows_.points() - 1), rows_.points(), columns_.points())),
       last_column_(spread_columns(std::uint64_t{1} << (columns_.points() - 1), rows_.points(), columns_.points())) {}
 
 bool Tiles::suit(const Conv2DSizes& s) {
-  const std::int64_t row_taps = ceil_div(s.kh, s.sh / std::gcd(s.sh, s.dh));
-  const std::int64_t column_taps = ceil_div(s.kw, s.sw / std::gcd(s.sw, s.dw));
-  return row_taps == column_taps && row_taps >= 2 && row_taps <= kMostWinogradTaps;
+  const std::int64_t row_r = ceil_div(s.kh, s.sh / std::gcd(s.sh, s.dh));
+  const std::int64_t column_r = ceil_div(s.kw, s.sw / std::gcd(s.sw, s.dw));
+  return row_r == column_r && row_r >= 2 && row_r <= kMaxWinogradR;
 }
 
 Tiles::Place Tiles::after(Place place) const {
@@ -98,26 +98,26 @@ std::int64_t Tiles::first_pixel(const Place& place) const {
   return (row * sizes_.w + columns_.first_input(place.column)) * sizes_.c;
 }
 
-std::int64_t Tiles::first_block(const Place& place, std::int64_t row_phase, std::int64_t column_phase) const {
-  const std::int64_t row = place.n * sizes_.oh + rows_.first_output(place.row, row_phase);
-  return (row * sizes_.ow + columns_.first_output(place.column, column_phase)) * sizes_.o;
+std::int64_t Tiles::first_block(const Place& place, std::int64_t row_subkernel, std::int64_t column_subkernel) const {
+  const std::int64_t row = place.n * sizes_.oh + rows_.first_output(place.row, row_subkernel);
+  return (row * sizes_.ow + columns_.first_output(place.column, column_subkernel)) * sizes_.o;
 }
 
 template <class T, class F>
-void Tiles::for_each_stretch(std::int64_t group, const Place& place, Range lanes, T* y, const F& f) const {
-  const std::int64_t og = sizes_.filters_in_group(), row_lanes = columns_.phases() * og;
+void Tiles::for_each_segment(std::int64_t group, const Place& place, Range lanes, T* y, const F& f) const {
+  const std::int64_t og = sizes_.filters_in_group(), row_lanes = columns_.subkernels() * og;
   const std::int64_t row_size = sizes_.ow * sizes_.o;
   const bool together = sizes_.groups == 1 && columns_.is_whole(place.column);
-  const std::int64_t stretch = together ? row_lanes : og;
+  const std::int64_t segment = together ? row_lanes : og;
   for (std::int64_t lane = lanes.first; lane < lanes.last;) {
-    const std::int64_t count = std::min(lane - lane % stretch + stretch, lanes.last) - lane;
-    const std::int64_t row_phase = lane / row_lanes, column_phase = lane % row_lanes / og, filter = lane % og;
+    const std::int64_t count = std::min(lane - lane % segment + segment, lanes.last) - lane;
+    const std::int64_t row_subkernel = lane / row_lanes, column_subkernel = lane % row_lanes / og, filter = lane % og;
     const std::uint64_t outside =
-        spread_rows(rows_.blocks_outside(place.row, row_phase), rows_.points(), columns_.points()) |
-        (together
-             ? 0
-             : spread_columns(columns_.blocks_outside(place.column, column_phase), rows_.points(), columns_.points()));
-    const std::int64_t offset = first_block(place, row_phase, column_phase) + group * og + filter;
+        spread_rows(rows_.blocks_outside(place.row, row_subkernel), rows_.points(), columns_.points()) |
+        (together ? 0
+                  : spread_columns(columns_.blocks_outside(place.column, column_subkernel), rows_.points(),
+                                   columns_.points()));
+    const std::int64_t offset = first_block(place, row_subkernel, column_subkernel) + group * og + filter;
     f(lane, count, TileView<T>{y + offset, rows_.output_step() * row_size, columns_.output_step() * sizes_.o, outside});
     lane += count;
   }
@@ -126,16 +126,15 @@ void Tiles::for_each_stretch(std::int64_t group, const Place& place, Range lanes
 template <class T>
 TileView<T> Tiles::pixels_of(std::int64_t group, const Place& place, T* x) const {
   const std::int64_t row_size = sizes_.w * sizes_.c;
-  const std::uint64_t outside =
-      spread_rows(rows_.pixels_outside(place.row), rows_.pixels(), columns_.pixels()) |
-      spread_columns(columns_.pixels_outside(place.column), rows_.pixels(), columns_.pixels());
+  const std::uint64_t outside = spread_rows(rows_.pixels_outside(place.row), rows_.m(), columns_.m()) |
+                                spread_columns(columns_.pixels_outside(place.column), rows_.m(), columns_.m());
   return {x + first_pixel(place) + group * channels(), rows_.input_step() * row_size, columns_.input_step() * sizes_.c,
           outside};
 }
 
 template <class T>
-void Tiles::gather_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to, T* squares) const {
-  const auto map = transform<T>(Transform::x_to_points);
+void Tiles::transform_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to, T* squares) const {
+  const auto map = transform<T>(Transform::output_adjoint);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     const Place next = i + 1 < tiles.size() ? after(place) : place;
     squares[i] = map({.in = pixels_of(group, place, x),
@@ -146,14 +145,15 @@ void Tiles::gather_x(std::int64_t group, const T* x, Range tiles, const Matrix<T
 }
 
 template <class T>
-void Tiles::gather_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to, T* squares) const {
-  const auto map = transform<T>(Transform::y_to_points);
+void Tiles::transform_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to,
+                        T* squares) const {
+  const auto map = transform<T>(Transform::input);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     const Place next = i + 1 < tiles.size() ? after(place) : place;
     const std::int64_t ahead = first_block(next, 0, 0) - first_block(place, 0, 0);
     TileView<T> out = points_of(to, i);
     squares[i] = T{0};
-    for_each_stretch(group, place, lanes, y, [&](std::int64_t, std::int64_t count, const TileView<const T>& in) {
+    for_each_segment(group, place, lanes, y, [&](std::int64_t, std::int64_t count, const TileView<const T>& in) {
       squares[i] += map({.in = in, .out = out, .count = count, .ahead = ahead});
       out.data += count;
     });
@@ -161,9 +161,9 @@ void Tiles::gather_y(std::int64_t group, const T* y, Range tiles, Range lanes, c
 }
 
 template <class T>
-void Tiles::scatter_x(std::int64_t group, const Matrix<const T>& from, Range tiles, Range own_channels, const T* init,
-                      T* x) const {
-  const auto map = transform<T>(Transform::points_to_x);
+void Tiles::untransform_x(std::int64_t group, const Matrix<const T>& from, Range tiles, Range own_channels,
+                          const T* init, T* x) const {
+  const auto map = transform<T>(Transform::output);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     TileView<const T> in = points_of(from, i);
     in.outside = zero_points(place.row, place.column);
@@ -172,19 +172,19 @@ void Tiles::scatter_x(std::int64_t group, const Matrix<const T>& from, Range til
 }
 
 template <class T>
-void Tiles::scatter_y(std::int64_t group, const Matrix<const T>& from, Range tiles, Range lanes, const T* init,
-                      bool added, T* y) const {
-  const auto map = transform<T>(Transform::points_to_y);
-  const std::uint64_t overlapping_rows = spread_rows((1U << (rows_.taps() - 1)) - 1, rows_.points(), columns_.points());
+void Tiles::untransform_y(std::int64_t group, const Matrix<const T>& from, Range tiles, Range lanes, const T* init,
+                          bool added, T* y) const {
+  const auto map = transform<T>(Transform::input_adjoint);
+  const std::uint64_t overlapping_rows = spread_rows((1U << (rows_.r() - 1)) - 1, rows_.points(), columns_.points());
   const std::uint64_t overlapping_columns =
-      spread_columns((1U << (columns_.taps() - 1)) - 1, rows_.points(), columns_.points());
+      spread_columns((1U << (columns_.r() - 1)) - 1, rows_.points(), columns_.points());
   for_each(tiles, [&](std::int64_t i, const Place& place) {
     TileView<const T> in = points_of(from, i);
     in.outside = zero_points(place.row, place.column);
     const std::uint64_t reached = added ? ~std::uint64_t{0}
                                         : (rows_.continues(place.row) ? overlapping_rows : 0) |
                                               (columns_.continues(place.column) ? overlapping_columns : 0);
-    for_each_stretch(group, place, lanes, y, [&](std::int64_t lane, std::int64_t count, const TileView<T>& out) {
+    for_each_segment(group, place, lanes, y, [&](std::int64_t lane, std::int64_t count, const TileView<T>& out) {
       map({.in = in,
            .out = out,
            .count = count,
@@ -195,11 +195,11 @@ void Tiles::scatter_y(std::int64_t group, const Matrix<const T>& from, Range til
   });
 }
 
-#define DYGRAD_TILES_OF(T)                                                                                \
-  template void Tiles::gather_x(std::int64_t, const T*, Range, const Matrix<T>&, T*) const;               \
-  template void Tiles::gather_y(std::int64_t, const T*, Range, Range, const Matrix<T>&, T*) const;        \
-  template void Tiles::scatter_x(std::int64_t, const Matrix<const T>&, Range, Range, const T*, T*) const; \
-  template void Tiles::scatter_y(std::int64_t, const Matrix<const T>&, Range, Range, const T*, bool, T*) const;
+#define DYGRAD_TILES_OF(T)                                                                                    \
+  template void Tiles::transform_x(std::int64_t, const T*, Range, const Matrix<T>&, T*) const;                \
+  template void Tiles::transform_y(std::int64_t, const T*, Range, Range, const Matrix<T>&, T*) const;         \
+  template void Tiles::untransform_x(std::int64_t, const Matrix<const T>&, Range, Range, const T*, T*) const; \
+  template void Tiles::untransform_y(std::int64_t, const Matrix<const T>&, Range, Range, const T*, bool, T*) const;
 DYGRAD_TILES_OF(float)
 DYGRAD_TILES_OF(double)
 #undef DYGRAD_TILES_OF

@@ -1,4 +1,4 @@
-// MathMode::bfloat16: what rounding the factors may cost, who follows it, and who does not.
+// MathMode::bfloat16: what rounding the operands may cost, who follows it, and who does not.
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ bool supports(const Algorithm& algorithm, const ConvOperands& in, Kind kind, Mat
   return algorithm.supports({kind, in.x.dtype(), &p, in.x.shape(), in.w.shape(), in.g.shape(), math_mode});
 }
 
-/// The algorithms that take a problem only where its factors may be rounded.
+/// The algorithms that take a problem only where its operands may be rounded.
 std::vector<const Algorithm*> rounding_algorithms(const ConvOperands& in, Kind kind) {
   std::vector<const Algorithm*> found;
   for (const auto& backend : all_backends()) {
@@ -93,17 +93,17 @@ bool all_round(const std::vector<std::string>& lines) {
 
 }  // namespace
 
-TEST_CASE("bfloat16 factors cost no more than their two roundings, on every shape") {
+TEST_CASE("bfloat16 operands cost no more than their two roundings, on every shape") {
   const Backend& reference = backend("reference");
   for_each_rounding(random_values, [&](const Algorithm& algorithm, const ConvOperands& in, Kind kind) {
     const ConvOperands exact = in_float64(in);
     const Tensor magnitude = magnitude_of(algorithm, exact, kind);
     const Tensor result = in.run(algorithm, kind);
-    // Eight significant digits: each factor is off by at most u = 2^-8 of itself. Sums of float32 add gamma, here of
+    // Eight significant digits: each operand is off by at most u = 2^-8 of itself. Sums of float32 add gamma, here of
     // products that are up to (1 + u)^2 times as large.
     const double u = std::ldexp(1, -8), sums = gamma(reduction_length(in.shape, kind), float32) * (1 + u) * (1 + u);
     check_within(result, exact.run(reference, kind), magnitude, 2 * u + u * u + sums);
-    if (mixes_neighbours(algorithm)) return;  // rounds at points of tiles, not what it is given
+    if (mixes_neighbours(algorithm)) return;  // rounds in the transform domain, not what it is given
     // Against operands that were rounded before, sums alone are left: this also proves ties to even.
     const ConvOperands rounded(in.shape, rounded_to_bfloat16(in.x), rounded_to_bfloat16(in.w),
                                rounded_to_bfloat16(in.g));
@@ -142,7 +142,7 @@ const Algorithm& exact_counterpart(const Algorithm& algorithm) {
 
 }  // namespace
 
-TEST_CASE("where factors overflow or are not numbers, so are the sums that they belong to") {
+TEST_CASE("where operands overflow or are not numbers, so are the sums that they belong to") {
   if (!is_here()) {
     SUCCEED("nothing multiplies bfloat16 on this processor");
     return;

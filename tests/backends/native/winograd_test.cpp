@@ -1,4 +1,4 @@
-// Fewer products: who computes with them, what rounding costs then, and how to do without.
+// Winograd: which problems take it, what rounding costs then, and how to do without.
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,17 +25,17 @@ std::string_view chosen(const ConvShape& shape, Kind kind, DType dtype, MathMode
   return choose({kind, dtype, &p, shape.x_shape(), shape.w_shape(), shape.y_shape(), math_mode}).algorithm->name();
 }
 
-bool has_tiles(std::string_view name) { return name.ends_with("winograd"); }
+bool is_winograd(std::string_view name) { return name.find("winograd") != std::string_view::npos; }
 
-/// False where nothing computes with tiles: then there is nothing to test, and it says so.
+/// False where no backend has Winograd: then there is nothing to test, and it says so.
 bool is_here() {
-  if (!std::getenv("DYGRAD_BACKEND") && has_tiles(chosen(kDecoder, Kind::conv2d_transpose, float32, MathMode::standard)))
+  if (!std::getenv("DYGRAD_BACKEND") && is_winograd(chosen(kDecoder, Kind::conv2d_transpose, float32, MathMode::standard)))
     return true;
   SUCCEED("no backend here has the algorithm, or DYGRAD_BACKEND forces another one");
   return false;
 }
 
-/// Every other column of pixels, and the first taps of every phase, are much larger than the rest.
+/// Every other column of pixels, and the first taps of every sub-kernel, are much larger than the rest.
 ConvOperands with_uneven_columns(const ConvShape& shape) {
   ConvOperands in(shape, float32, random_values);
   const auto scaled = [](const Tensor& t, const auto& is_large) {
@@ -60,48 +60,48 @@ double largest_excess(const Tensor& actual, const Tensor& expected, const Tensor
 
 }  // namespace
 
-TEST_CASE("layers of many channels are computed with fewer products, unless plain sums are asked for") {
+TEST_CASE("layers of many channels are computed by Winograd, unless MathMode::strict asks for plain sums") {
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     for (const DType dtype : {float32, float64}) {
       for (const Kind kind : kDirections) {
         INFO(shape << ", " << name_of(kind) << ", " << name_of(dtype));
-        CHECK(chosen(shape, kind, dtype, MathMode::standard) == "wide_winograd");
-        CHECK_FALSE(has_tiles(chosen(shape, kind, dtype, MathMode::strict)));
+        CHECK(chosen(shape, kind, dtype, MathMode::standard) == "winograd_f4");
+        CHECK_FALSE(is_winograd(chosen(shape, kind, dtype, MathMode::strict)));
       }
     }
   }
 }
 
-TEST_CASE("kernels with one tap per phase, or more than three, are left to others") {
-  const ConvShape pieces{"k = s", 8, 128, 16, 16, 64, 2, 2, 2, 2, 0, 0, 1, 1, 1, 0, 0};
+TEST_CASE("Winograd leaves kernels with one tap per sub-kernel, or more than three, to others") {
+  const ConvShape chunks{"k = s", 8, 128, 16, 16, 64, 2, 2, 2, 2, 0, 0, 1, 1, 1, 0, 0};
   const ConvShape wide{"k = 7", 8, 128, 16, 16, 64, 7, 7, 1, 1, 3, 3, 1, 1, 1, 0, 0};
   const ConvShape unequal{"5x3", 8, 128, 16, 16, 64, 5, 3, 2, 1, 2, 1, 1, 1, 1, 0, 0};
   const ConvShape line{"1x3", 8, 128, 16, 16, 64, 1, 3, 1, 1, 0, 1, 1, 1, 1, 0, 0};
-  for (const ConvShape& shape : {pieces, wide, line}) {
-    for (const Kind kind : kDirections) CHECK_FALSE(has_tiles(chosen(shape, kind, float32, MathMode::standard)));
+  for (const ConvShape& shape : {chunks, wide, line}) {
+    for (const Kind kind : kDirections) CHECK_FALSE(is_winograd(chosen(shape, kind, float32, MathMode::standard)));
   }
-  if (!is_here()) return;  // 5 taps of 2 phases, and 3 of one: both are three
-  for (const Kind kind : kDirections) CHECK(has_tiles(chosen(unequal, kind, float32, MathMode::standard)));
+  if (!is_here()) return;  // 5 taps of 2 sub-kernels, and 3 of one: r is 3 for both
+  for (const Kind kind : kDirections) CHECK(is_winograd(chosen(unequal, kind, float32, MathMode::standard)));
 }
 
-TEST_CASE("small problems keep whole numbers exact: what larger tiles would save is not worth it") {
+TEST_CASE("small problems keep whole numbers exact: what m = 4 would save is not worth it") {
   const ConvShape small{"small", 2, 32, 8, 8, 32, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0};
   for (const DType dtype : {float32, float64}) {
-    for (const Kind kind : kDirections) CHECK(chosen(small, kind, dtype, MathMode::standard) != "wide_winograd");
+    for (const Kind kind : kDirections) CHECK(chosen(small, kind, dtype, MathMode::standard) != "winograd_f4");
     const ConvOperands in(small, dtype, random_integers);
     const Conv2DParams p = small.params();
     CHECK(identical(explicit_conv2d_transpose(in.x, in.w, p), in.run(backend("reference"), Kind::conv2d_transpose)));
   }
 }
 
-TEST_CASE("tiny problems are plain sums: tiles would take longer to find than they save") {
+TEST_CASE("tiny problems are plain sums: transforms would take longer than they save") {
   const ConvShape tiny[] = {{"k2", 1, 8, 4, 5, 8, 2, 2, 1, 1, 0, 0, 1, 1, 1, 0, 0},
                             {"k4 s2", 1, 4, 6, 9, 8, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0},
                             {"k4 s2, few filters", 2, 32, 10, 5, 4, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0}};
   for (const ConvShape& shape : tiny) {
     for (const DType dtype : {float32, float64}) {
-      for (const Kind kind : kDirections) CHECK_FALSE(has_tiles(chosen(shape, kind, dtype, MathMode::standard)));
+      for (const Kind kind : kDirections) CHECK_FALSE(is_winograd(chosen(shape, kind, dtype, MathMode::standard)));
     }
   }
 }
@@ -110,8 +110,8 @@ TEST_CASE("DYGRAD_MATH_MODE names the way to compute that threads start with") {
   const char* name = std::getenv("DYGRAD_MATH_MODE");
   if (name) {  // the processes below
     const MathMode expected = std::string_view(name) == "strict"     ? MathMode::strict
-                             : std::string_view(name) == "bfloat16" ? MathMode::bfloat16
-                                                                    : MathMode::standard;
+                              : std::string_view(name) == "bfloat16" ? MathMode::bfloat16
+                                                                     : MathMode::standard;
     CHECK(execution_context().math_mode == expected);
     return;
   }
@@ -137,7 +137,7 @@ TEST_CASE("the share of products inside counts pairs of a pixel and a tap") {
   CHECK(share({"cut", 2, 3, 4, 4, 4, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0}) == 14. / 16 * (14. / 16));
 }
 
-TEST_CASE("on evenly sized numbers fewer products lose less than two bits against plain sums, larger tiles three") {
+TEST_CASE("on evenly sized numbers winograd_f2 loses less than two bits against plain sums, winograd_f4 three") {
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     const ConvOperands in(shape, float32, random_values);
@@ -157,11 +157,11 @@ TEST_CASE("on evenly sized numbers fewer products lose less than two bits agains
       };
       INFO(shape << ", " << name_of(kind));
       const char* plain_sums = kind == Kind::conv2d_transpose        ? "subpixel"
-                               : kind == Kind::conv2d ? "convolution"
-                                                             : "outer";
+                               : kind == Kind::conv2d ? "implicit_gemm"
+                                                      : "implicit_gemm_weights";
       const double plain = error_of("native", plain_sums);
-      CHECK(error_of("native", "winograd") < 4 * plain);
-      CHECK(error_of("native", "wide_winograd") < 8 * plain);
+      CHECK(error_of("native", "winograd_f2") < 4 * plain);
+      CHECK(error_of("native", "winograd_f4") < 8 * plain);
     }
   }
 }
@@ -193,7 +193,7 @@ TEST_CASE("plain sums keep small numbers beside large ones, in backward passes a
   CHECK(excesses(MathMode::strict) == std::vector<double>{0, 0, 0});
 }
 
-TEST_CASE("gradients through tiles are right to the second order") {
+TEST_CASE("gradients through Winograd are right to the second order") {
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     const Conv2DParams p = shape.params();
@@ -206,7 +206,7 @@ TEST_CASE("gradients through tiles are right to the second order") {
   }
 }
 
-TEST_CASE("a result by tiles does not depend on the rest of the batch") {
+TEST_CASE("a result of Winograd does not depend on the rest of the batch") {
   if (!is_here()) return;
   const ConvOperands in(kDecoder, float32, random_values);
   ConvShape one = kDecoder;
@@ -214,7 +214,7 @@ TEST_CASE("a result by tiles does not depend on the rest of the batch") {
   const ConvOperands first(one, kernel::contiguous(in.x.slice(0, 3, 4)), in.w, kernel::contiguous(in.g.slice(0, 3, 4)));
   for (const Kind kind : {Kind::conv2d_transpose, Kind::conv2d}) {
     for (const Algorithm* algorithm : backend("native").algorithms()) {
-      if (!has_tiles(algorithm->name()) || !supports(*algorithm, one, kind, float32)) continue;
+      if (!is_winograd(algorithm->name()) || !supports(*algorithm, one, kind, float32)) continue;
       CHECK(identical(first.run(*algorithm, kind), kernel::contiguous(in.run(*algorithm, kind).slice(0, 3, 4))));
     }
   }

@@ -1,4 +1,4 @@
-// The loops behind transforms.h, for vectors of any width; a part of kernels_impl.h.
+// The loops behind winograd_transforms.h, for vectors of any width; a part of kernels_impl.h.
 #pragma once
 
 namespace dygrad::native {
@@ -7,16 +7,16 @@ namespace {
 
 constexpr int kMostInRegisters = 4;
 
-/// The matrix of a transform along one axis, see point_matrices.h.
-template <int kPixels, int kTaps, Transform kTransform>
+/// The matrix of a transform along one axis, see winograd_matrices.h.
+template <int kM, int kR, Transform kTransform>
 constexpr auto line_matrix() {
-  constexpr int kPoints = kPixels + kTaps - 1;
-  if constexpr (kTransform == Transform::x_to_points) return evaluation<kPoints, kPixels>();
-  else if constexpr (kTransform == Transform::w_to_points) return scaled_evaluation<kPoints, kTaps>();
-  else if constexpr (kTransform == Transform::points_to_y) return interpolation<kPoints>();
-  else if constexpr (kTransform == Transform::points_to_x) return transposed(evaluation<kPoints, kPixels>());
-  else if constexpr (kTransform == Transform::points_to_w) return transposed(scaled_evaluation<kPoints, kTaps>());
-  else return transposed(interpolation<kPoints>());
+  constexpr int kPoints = kM + kR - 1;
+  if constexpr (kTransform == Transform::output_adjoint) return output_matrix<kPoints, kM>();
+  else if constexpr (kTransform == Transform::filter) return filter_matrix<kPoints, kR>();
+  else if constexpr (kTransform == Transform::input_adjoint) return input_matrix<kPoints>();
+  else if constexpr (kTransform == Transform::output) return transposed(output_matrix<kPoints, kM>());
+  else if constexpr (kTransform == Transform::filter_adjoint) return transposed(filter_matrix<kPoints, kR>());
+  else return transposed(input_matrix<kPoints>());
 }
 
 /// Calls f.template operator()<0>(), ..., <kCount - 1>().
@@ -41,10 +41,10 @@ template <int kCount, class F>
 }
 
 /// out = M in along one axis.
-template <int kPixels, int kTaps, Transform kTransform>
+template <int kM, int kR, Transform kTransform>
 struct LineTransform {
-  static constexpr auto kMatrix = line_matrix<kPixels, kTaps, kTransform>();
-  static constexpr bool kReadsImage = kTransform == Transform::x_to_points || kTransform == Transform::y_to_points;
+  static constexpr auto kMatrix = line_matrix<kM, kR, kTransform>();
+  static constexpr bool kReadsImage = kTransform == Transform::output_adjoint || kTransform == Transform::input;
   static constexpr int kOut = static_cast<int>(kMatrix.size()), kIn = static_cast<int>(kMatrix[0].size());
 
   template <class T>
@@ -52,22 +52,22 @@ struct LineTransform {
     unrolled<kOut>([&]<int kRow>() __attribute__((always_inline)) {
       Vector<T> sum{};
       unrolled<kIn>([&]<int kColumn>() __attribute__((always_inline)) {
-        constexpr double kFactor = kMatrix[kRow][kColumn];
+        constexpr double kEntry = kMatrix[kRow][kColumn];
         constexpr bool kFirst = is_first(kRow, kColumn);
-        if constexpr (kFactor == 0) return;
-        else if constexpr (kFirst && kFactor == 1) sum = in[kColumn];
-        else if constexpr (kFirst && kFactor == -1) sum = -in[kColumn];
-        else if constexpr (kFirst) sum = static_cast<T>(kFactor) * in[kColumn];
-        else if constexpr (kFactor == 1) sum += in[kColumn];
-        else if constexpr (kFactor == -1) sum -= in[kColumn];
-        else sum += static_cast<T>(kFactor) * in[kColumn];
+        if constexpr (kEntry == 0) return;
+        else if constexpr (kFirst && kEntry == 1) sum = in[kColumn];
+        else if constexpr (kFirst && kEntry == -1) sum = -in[kColumn];
+        else if constexpr (kFirst) sum = static_cast<T>(kEntry) * in[kColumn];
+        else if constexpr (kEntry == 1) sum += in[kColumn];
+        else if constexpr (kEntry == -1) sum -= in[kColumn];
+        else sum += static_cast<T>(kEntry) * in[kColumn];
       });
       out[kRow] = sum;
     });
   }
 
  private:
-  /// No factor of the row is other than 0 before this one.
+  /// All entries of the row before this one are 0.
   static constexpr bool is_first(int row, int column) {
     for (int j = 0; j < column; ++j) {
       if (kMatrix[row][j] != 0) return false;
@@ -87,7 +87,7 @@ template <class T, class Line, bool kPlain, bool kWhole>
     Vector<T> in[kIn], out[kOut];
     unrolled<kIn>([&]<int c>() __attribute__((always_inline)) {
       const T* from = tile.in.data + (r * tile.in.row_step + c * tile.in.column_step + i);
-      // Processors do not foresee so many short streams.
+      // Hardware prefetchers do not follow so many short streams.
       if constexpr (Line::kReadsImage) __builtin_prefetch(from + tile.ahead);
       if (!kPlain && (tile.in.outside >> (r * kIn + c) & 1)) in[c] = Vector<T>{};
       else in[c] = kWhole ? load(from) : load_part(from, count);
@@ -113,11 +113,11 @@ template <class T, class Line, bool kPlain, bool kWhole>
   });
 }
 
-/// The last numbers, fewer than a vector: through a buffer of whole vectors.
+/// The last elements, fewer than a vector: through a buffer of whole vectors.
 template <class T>
 struct TailBuffer {
-  T numbers[kMostPoints * kLanes<T>];
-  TileView<T> view(int columns) { return {numbers, columns * kLanes<T>, kLanes<T>}; }
+  T data[kMaxPoints * kLanes<T>];
+  TileView<T> view(int columns) { return {data, columns * kLanes<T>, kLanes<T>}; }
 };
 
 template <class T>
@@ -163,24 +163,24 @@ template <class T, class Line, bool kPlain>
       transform_vectors<T, Line, kPlain, false>(tile, i, tile.count - i, squares);
     } else {
       TailBuffer<T> in, out;
-      read_tail(tile.in, kIn, kIn, i, tile.count - i, in.numbers);
+      read_tail(tile.in, kIn, kIn, i, tile.count - i, in.data);
       const TileView<T> whole = in.view(kIn);
       of_tail = transform_all<T, Line, true>(
           {.in = {whole.data, whole.row_step, whole.column_step}, .out = out.view(kOut), .count = kLanes<T>});
-      write_tail(tile, kOut, kOut, i, tile.count - i, out.numbers);
+      write_tail(tile, kOut, kOut, i, tile.count - i, out.data);
     }
   }
   return Line::kReadsImage ? of_tail + sum_of_lanes<T>(squares[0] + squares[1]) : T{0};
 }
 
-/// Weights are always whole and written over; the others have borders, overlaps and biases.
+/// Filters are always whole and overwritten; the others have borders, overlaps and biases.
 constexpr bool is_always_plain(Transform transform) {
-  return transform == Transform::w_to_points || transform == Transform::points_to_w;
+  return transform == Transform::filter || transform == Transform::filter_adjoint;
 }
 
-template <class T, Transform kTransform, int kPixels, int kTaps>
+template <class T, Transform kTransform, int kM, int kR>
 T transform(const TransformTile<T>& tile) {
-  using Line = LineTransform<kPixels, kTaps, kTransform>;
+  using Line = LineTransform<kM, kR, kTransform>;
   const TransformTile<T> copy = tile;  // which stores cannot change
   const bool is_plain = !copy.init && (copy.added | copy.in.outside | copy.out.outside) == 0;
   if (is_always_plain(kTransform) || is_plain) return transform_all<T, Line, true>(copy);

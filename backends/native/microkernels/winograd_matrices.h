@@ -1,4 +1,4 @@
-// The matrices of Note [Winograd] (transforms.h), computed from the points alone.
+// The matrices A, B and G of Note [Winograd] (winograd_transforms.h), by Toom-Cook from the interpolation points.
 #pragma once
 
 #include <array>
@@ -6,7 +6,7 @@
 
 namespace dygrad::native {
 
-/// Points that polynomials are evaluated at, those that lose least first: P points are the first P - 1 of these, and
+/// Interpolation points, those that lose fewest digits first: P points are the first P - 1 of these, and
 /// infinity, where a polynomial's value is its last coefficient.
 inline constexpr std::array<double, 5> kFinitePoints{0, -1, 1, 0.5, -2};
 
@@ -39,9 +39,9 @@ constexpr double value_at(const auto& polynomial, double z) {
   return value;
 }
 
-/// A: values at the points of a polynomial with kCount coefficients.
+/// A: values at the points of a polynomial with kCount coefficients. Its transpose is the output transform.
 template <std::size_t kPoints, std::size_t kCount>
-constexpr SmallMatrix<kPoints, kCount> evaluation() {
+constexpr SmallMatrix<kPoints, kCount> output_matrix() {
   SmallMatrix<kPoints, kCount> values{};
   for (std::size_t i = 0; i + 1 < kPoints; ++i) {
     double power = 1;
@@ -57,10 +57,10 @@ constexpr double divisor(std::size_t point) {
   return point + 1 < kPoints ? value_at(product_of_others<kPoints>(point), kFinitePoints[point]) : 1;
 }
 
-/// B: likewise, each value divided by the size of its divisor.
+/// G: likewise, each value divided by the size of its divisor. It is the filter transform.
 template <std::size_t kPoints, std::size_t kCount>
-constexpr SmallMatrix<kPoints, kCount> scaled_evaluation() {
-  SmallMatrix<kPoints, kCount> values = evaluation<kPoints, kCount>();
+constexpr SmallMatrix<kPoints, kCount> filter_matrix() {
+  SmallMatrix<kPoints, kCount> values = output_matrix<kPoints, kCount>();
   for (std::size_t i = 0; i < kPoints; ++i) {
     const double scale = divisor<kPoints>(i) < 0 ? -divisor<kPoints>(i) : divisor<kPoints>(i);
     for (double& value : values[i]) value /= scale;
@@ -68,10 +68,11 @@ constexpr SmallMatrix<kPoints, kCount> scaled_evaluation() {
   return values;
 }
 
-/// C: the polynomial that has these values, scaled ones as above. What is known at infinity multiplies the polynomial
-/// that vanishes at all finite points. The divisors' signs are here, so that values at the point 0 are only added.
+/// B: the polynomial that has these values, scaled ones as above. Its transpose is the input transform. What is known
+/// at infinity multiplies the polynomial that vanishes at all finite points. The divisors' signs are here, so that
+/// values at the point 0 are only added.
 template <std::size_t kPoints>
-constexpr SmallMatrix<kPoints, kPoints> interpolation() {
+constexpr SmallMatrix<kPoints, kPoints> input_matrix() {
   SmallMatrix<kPoints, kPoints> by_point{};
   for (std::size_t i = 0; i < kPoints; ++i) {
     by_point[i] = product_of_others<kPoints>(i);
