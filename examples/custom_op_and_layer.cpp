@@ -18,7 +18,7 @@ struct Snake {
   double a;
 
   Tensor forward(const Tensor& x) const { return x + square(sin(x * a)) / a; }  // plain values; any code may stand here
-  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }                              // what vjp wants to see again
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }  // what vjp wants to see again
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const { return {g * (1. + sin(saved[0] * (2 * a)))}; }
 };
 Tensor snake(const Tensor& x, double a) { return apply(Snake{a}, x); }

@@ -36,7 +36,8 @@ constexpr std::string_view kModel = "model.", kOptimizer = "optimizer.", kGenera
 /// The default one and the model's.
 std::vector<std::pair<std::string, Generator*>> generators_of(const Layer& model) {
   std::vector<std::pair<std::string, Generator*>> all{{"default", &default_generator()}};
-  for (auto& [path, generator] : detail::LayerWalk::generators(model)) all.emplace_back(std::string(kModel) + path, generator);
+  for (auto& [path, generator] : detail::LayerWalk::generators(model))
+    all.emplace_back(std::string(kModel) + path, generator);
   return all;
 }
 
@@ -134,7 +135,8 @@ StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& 
     const StateDict own = model.state_dict();
     check("load_checkpoint", path, model, detail::compare_states(own, model_state));
     if (const LoadReport report = optimizer.compare_dict(optimizer_state); !report.ok())
-      throw InvalidArgument(prefixed(std::string(kOptimizer), report).message("load_checkpoint", optimizer.name(), path));
+      throw InvalidArgument(
+          prefixed(std::string(kOptimizer), report).message("load_checkpoint", optimizer.name(), path));
     const auto generators = generators_of(model);
     std::vector<Generator::State> positions;
     if (!generator_state.empty()) {

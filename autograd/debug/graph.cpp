@@ -29,7 +29,8 @@ struct Listing {
       nodes.push_back(node);
       for (const Ref<Node>& input : node->inputs()) visit(input.get());
     }
-    std::sort(nodes.begin(), nodes.end(), [](const Node* a, const Node* b) { return a->sequence_nr() > b->sequence_nr(); });
+    std::sort(nodes.begin(), nodes.end(),
+              [](const Node* a, const Node* b) { return a->sequence_nr() > b->sequence_nr(); });
     for (std::size_t i = 0; i < nodes.size(); ++i) number[nodes[i]] = nodes.size() - 1 - i;
   }
 };

@@ -55,10 +55,10 @@ class BackwardPass {
     std::uint32_t pending = 0;  // gradients still to arrive
     std::uint32_t target = kNone;
     std::uint32_t first_edge = 0;
-    bool stops = false;     // gradients go no further
-    bool wanted = false;    // lies on a path to a target, or there are no targets and every leaf is one
+    bool stops = false;       // gradients go no further
+    bool wanted = false;      // lies on a path to a target, or there are no targets and every leaf is one
     bool propagates = false;  // something wanted lies below
-    bool expanded = false;  // discovery has walked its inputs
+    bool expanded = false;    // discovery has walked its inputs
   };
 
   /// A node whose inputs discovery is walking.

@@ -9,10 +9,10 @@
 
 namespace dygrad::cost {
 
-inline constexpr double kFlopRate = 100e9;     ///< float32 FLOP a second, one thread
-inline constexpr double kBandwidth = 12e9;     ///< bytes a second, one thread
-inline constexpr double kThreadStart = 2e-6;   ///< seconds to hand work to other threads
-inline constexpr double kReorders = 0.5;       ///< for each call, of weights: one while training, none while they stay
+inline constexpr double kFlopRate = 100e9;    ///< float32 FLOP a second, one thread
+inline constexpr double kBandwidth = 12e9;    ///< bytes a second, one thread
+inline constexpr double kThreadStart = 2e-6;  ///< seconds to hand work to other threads
+inline constexpr double kReorders = 0.5;      ///< for each call, of weights: one while training, none while they stay
 
 inline double flop_rate(DType dtype) { return dtype == DType::float64 ? kFlopRate / 2 : kFlopRate; }
 

@@ -48,8 +48,8 @@ struct Terms {
 /// Along which a problem may be cut, best first: what costs no copy, then what is longest.
 std::array<Range Terms::*, 3> summed(Kind kind, const Terms& t) {
   if (kind == Kind::conv2d_weights) return {&Terms::images, &Terms::rows, &Terms::columns};
-  std::array<Range Terms::*, 3> axes{kind == Kind::conv2d_transpose ? &Terms::channels : &Terms::filters, &Terms::kernel_rows,
-                                     &Terms::kernel_columns};
+  std::array<Range Terms::*, 3> axes{kind == Kind::conv2d_transpose ? &Terms::channels : &Terms::filters,
+                                     &Terms::kernel_rows, &Terms::kernel_columns};
   std::ranges::stable_sort(axes, [&](auto a, auto b) { return (t.*a).size() > (t.*b).size(); });
   return axes;
 }
@@ -67,7 +67,8 @@ Tensor slice_groups(const Tensor& x, int axis, std::int64_t groups, Range range)
     split.push_back(d == axis ? in_group : x.dim(d));
   }
   joined[axis] = groups * range.size();
-  return *view::reshape(kernel::clone(slice(*view::reshape(x, split), axis + 1, range), MemoryFormat::row_major), joined);
+  return *view::reshape(kernel::clone(slice(*view::reshape(x, split), axis + 1, range), MemoryFormat::row_major),
+                        joined);
 }
 
 /// The targets of these inputs and taps along one axis, and the padding that is left where they are all there is.
@@ -209,7 +210,8 @@ Tensor SplitK::run_in_parts(const Problem& problem, const Tensor& a, const Tenso
     const std::int64_t whole_parts = a.dim(-1) / lengths.part * lengths.part;
     const Range most{0, whole_parts}, rest{whole_parts, a.dim(-1)};
     const BatchOfParts parts(problem, slice(a, -1, most), slice(b, -2, most), lengths.part);
-    const Tensor sum = *view::reshape(kernel::reduce_sum(run_whole(parts.problem, parts.a, parts.b, {}), {0}), problem.y);
+    const Tensor sum =
+        *view::reshape(kernel::reduce_sum(run_whole(parts.problem, parts.a, parts.b, {}), {0}), problem.y);
     if (rest.size() > 0) {
       Problem last = problem;
       const Tensor last_a = slice(a, -1, rest), last_b = slice(b, -2, rest);

@@ -70,7 +70,7 @@ class Columns final : public SplitK {
       const Tensor packed = compute(activations(a), activations(b), s.w_shape(),
                                     [&](auto... arrays) { gemm::conv2d_weights(s, arrays...); });
       if (!is_finite(packed)) return compute_plainly(problem, a, b, epilogue);  // see Note [Terms that are not there]
-      return kernel::clone(packed, MemoryFormat::row_major);                       // the order parameters have
+      return kernel::clone(packed, MemoryFormat::row_major);                    // the order parameters have
     }
     if (problem.kind == Kind::conv2d && !magnitude_of_weights(b).is_finite())
       return compute_plainly(problem, a, b, epilogue);

@@ -160,8 +160,7 @@ template <class Run>
 Tensor run_reduced(const ReducedConv2D& reduced, const Problem& problem, const Tensor& a, const Tensor& b,
                    const Epilogue& epilogue, const Run& run) {
   if (reduced.nothing_meets()) return empty_sums(problem, epilogue);
-  const bool reads_x = problem.kind != Problem::Kind::conv2d,
-             reads_w = problem.kind != Problem::Kind::conv2d_weights;
+  const bool reads_x = problem.kind != Problem::Kind::conv2d, reads_w = problem.kind != Problem::Kind::conv2d_weights;
   const Problem smaller = reduced.problem();
   const Tensor sums = run(smaller, reads_x ? reduced.inputs_of(a) : reduced.outputs_of(a),
                           reads_w ? reduced.taps_of(b) : reduced.outputs_of(b));
@@ -204,7 +203,8 @@ Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const E
   });
 }
 
-Tensor Backend::conv2d_transpose(const Conv2DParams& p, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const {
+Tensor Backend::conv2d_transpose(const Conv2DParams& p, const Tensor& x, const Tensor& w,
+                                 const Epilogue& epilogue) const {
   const Shape y{x.dim(0), w.dim(1) * p.groups, p.output_extent[0], p.output_extent[1]};
   const Problem problem{Problem::Kind::conv2d_transpose, x.dtype(), &p, x.shape(), w.shape(), y};
   return run_on(*this, problem, x, w, epilogue);
@@ -217,7 +217,7 @@ Tensor Backend::conv2d(const Conv2DParams& p, const Tensor& g, const Tensor& w, 
 }
 
 Tensor Backend::conv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
-                                 std::array<std::int64_t, 2> kernel) const {
+                               std::array<std::int64_t, 2> kernel) const {
   const Shape w{x.dim(1), g.dim(1) / p.groups, kernel[0], kernel[1]};
   const Problem problem{Problem::Kind::conv2d_weights, x.dtype(), &p, x.shape(), w, g.shape()};
   return run_on(*this, problem, x, g, {});

@@ -42,7 +42,7 @@ std::string key_of(const Problem& problem) {
   return fmt::format("{} {}{} {}", name_of(problem.kind), problem_text(problem),
                      problem.math_mode == MathMode::bfloat16 ? "_bf16"
                      : problem.math_mode == MathMode::strict ? "_strict"
-                                                          : "",
+                                                             : "",
                      num_threads());
 }
 

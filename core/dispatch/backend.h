@@ -36,7 +36,7 @@ struct Problem {
   Kind kind;
   DType dtype;
   const Conv2DParams* conv = nullptr;  ///< for the convolution family
-  Shape x, w, y;                       ///< of the convolution family: shapes of conv2d_transpose's input, weights and output
+  Shape x, w, y;  ///< of the convolution family: shapes of conv2d_transpose's input, weights and output
   MathMode math_mode = MathMode::standard;
 };
 DYGRAD_API std::string_view name_of(Problem::Kind kind);
@@ -88,7 +88,7 @@ class DYGRAD_API Backend {
   Tensor conv2d(const Conv2DParams& p, const Tensor& g, const Tensor& w, const Epilogue& epilogue = {}) const;
   /// `kernel` is {kh, kw}, which extents alone do not determine.
   Tensor conv2d_weights(const Conv2DParams& p, const Tensor& x, const Tensor& g,
-                          std::array<std::int64_t, 2> kernel) const;
+                        std::array<std::int64_t, 2> kernel) const;
   Tensor matmul(const Tensor& a, const Tensor& b) const;
 };
 

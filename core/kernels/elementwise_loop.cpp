@@ -32,7 +32,7 @@ constexpr std::int64_t kShortRow = 256;
 constexpr std::int64_t kDirectRow = 32;
 constexpr std::int64_t kAcrossRows = 64, kAcrossColumns = 64;
 constexpr std::int64_t kNontemporalRows = 32, kNontemporalColumns = 128;
-constexpr std::int64_t kLongTile = 16384;    // elements, where nothing is copied
+constexpr std::int64_t kLongTile = 16384;       // elements, where nothing is copied
 constexpr std::int64_t kNontemporalTile = 512;  // elements, where nothing but the result is
 
 /// See Note [Non-temporal stores]. True if the result is too large for the caches and is not an input, too, whose lines are
@@ -176,7 +176,8 @@ class TiledLoop {
     }
 
     const StridedBlock out = place_of(operands_[0], buffers[0].offset, rows, columns);
-    const bool stores_rows = is_nontemporal_ && !is_one_stretch && out.row_step != columns;  // at once: fewer bytes wait
+    const bool stores_rows =
+        is_nontemporal_ && !is_one_stretch && out.row_step != columns;  // at once: fewer bytes wait
     if (is_one_stretch) {
       kernel(f, rows * columns, places.data());
     } else {
@@ -210,7 +211,7 @@ class TiledLoop {
     for (std::size_t k = 1; k < count_; ++k) {
       if (!operands_[k].is_dense) continue;
       prefetch(static_cast<const std::byte*>(places[k]) + rows * static_cast<std::int64_t>(row_bytes[k]),
-                  columns * static_cast<std::int64_t>(operands_[k].element_size));
+               columns * static_cast<std::int64_t>(operands_[k].element_size));
     }
   }
 
@@ -221,7 +222,8 @@ class TiledLoop {
 
   static void store_rows_nontemporal(const std::byte* from, const StridedBlock& to) {
     const auto row_bytes = static_cast<std::int64_t>(to.element_size) * to.columns;
-    if (to.row_step == to.columns) return store_nontemporal(from, to.data, static_cast<std::size_t>(to.rows * row_bytes));
+    if (to.row_step == to.columns)
+      return store_nontemporal(from, to.data, static_cast<std::size_t>(to.rows * row_bytes));
     for (std::int64_t r = 0; r < to.rows; ++r) store_row_nontemporal(from + r * row_bytes, to, r);
   }
 
@@ -230,12 +232,12 @@ class TiledLoop {
   std::array<TiledOperand, StridedLoop::kMaxOperands> operands_;
   int outer_dims_;
   std::int64_t row_extent_, column_extent_, rows_, columns_;
-  bool runs_across_ = false;  // an operand's neighbours lie below each other
+  bool runs_across_ = false;     // an operand's neighbours lie below each other
   bool is_nontemporal_ = false;  // so that the result counts as not dense
 };
 
 void run_dense_nontemporal(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands,
-                        std::int64_t n) {
+                           std::int64_t n) {
   std::array<std::int64_t, StridedLoop::kMaxOperands> sizes{};
   std::ranges::transform(operands, sizes.begin(), [](const ElementwiseOperand& each) {
     return static_cast<std::int64_t>(size_of(each.tensor->dtype()));

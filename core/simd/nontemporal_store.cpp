@@ -62,7 +62,9 @@ void finish_nontemporal_stores() { _mm_sfence(); }
 
 #else
 
-void store_nontemporal(const std::byte* from, std::byte* to, std::size_t num_bytes) { std::memcpy(to, from, num_bytes); }
+void store_nontemporal(const std::byte* from, std::byte* to, std::size_t num_bytes) {
+  std::memcpy(to, from, num_bytes);
+}
 
 void finish_nontemporal_stores() {}
 

@@ -100,8 +100,8 @@ struct ExpReduction {
   using R = FloatTraits<T>;
   using Bits = typename R::Bits;
   T n;
-  T high, low;   // high is exact
-  Bits biased;   // ends in the bits of n + offset
+  T high, low;  // high is exact
+  Bits biased;  // ends in the bits of n + offset
 
   DYGRAD_INLINE ExpReduction(T x, int offset) {
     const T shifter = R::kShifter + static_cast<T>(offset), shifted = x * std::numbers::log2e_v<T> + shifter;

@@ -71,13 +71,14 @@ TEST_CASE("softmax over many classes, in lines and across them", "[slow]") {
 TEST_CASE("normalisation and clipping over many values", "[slow]") {
   const double n = static_cast<double>(kCount);
   Tensor x = full({kCount / 2, 2}, 0.1);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(kCount); i += 4) x.write<float>()[i] = -0.1F;  // half of channel 0
+  for (std::size_t i = 0; i < static_cast<std::size_t>(kCount); i += 4)
+    x.write<float>()[i] = -0.1F;  // half of channel 0
   BatchStatistics statistics;
   Tensor shift = zeros({2}).set_stop_gradient(false);
   const Tensor y = batch_norm(x, {}, shift, 1e-5, &statistics);
   check(statistics.mean.at({1}), value());
   check(statistics.variance.at({0}), value() * value());
-  check(grad((y * 0 + shift) .sum() * 0.1, shift).at({1}), n / 2 * value());
+  check(grad((y * 0 + shift).sum() * 0.1, shift).at({1}), n / 2 * value());
 
   Parameter p(zeros({kCount}));
   p.set_grad(full({kCount}, 0.1));

@@ -93,8 +93,8 @@ constexpr std::string_view kLightHeaders[] = {"array",       "atomic",    "conce
                                               "type_traits", "typeinfo",  "utility",     "vector"};
 
 bool may_include_fmt(std::string_view file) {
-  return file.ends_with(".cpp") || file == "core/base/format.h" || file == "core/tensor/format.h" || file == "core/base/detail/message.h" ||
-         starts_with_any(file, {"tests/", "examples/"});
+  return file.ends_with(".cpp") || file == "core/base/format.h" || file == "core/tensor/format.h" ||
+         file == "core/base/detail/message.h" || starts_with_any(file, {"tests/", "examples/"});
 }
 
 /// These files and all that they include, by any number of steps.
@@ -200,7 +200,8 @@ std::vector<std::string> private_headers_of_users(const IncludeGraph& graph) {
 }
 
 std::vector<std::string> headers_out_of_reach(const IncludeGraph& graph) {
-  const auto reached = reached_from(graph, {"layers/dygrad.h", "core/tensor/format.h", "autograd/debug/check_grads_matcher.h"});
+  const auto reached =
+      reached_from(graph, {"layers/dygrad.h", "core/tensor/format.h", "autograd/debug/check_grads_matcher.h"});
   std::vector<std::string> result;
   for (const auto& [file, includes] : graph) {
     if (!file.ends_with(".h") || !starts_with_any(file, {"core/", "autograd/", "layers/"})) continue;

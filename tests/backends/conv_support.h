@@ -65,8 +65,7 @@ struct ConvOperands {
   Tensor run(const Algorithm& algorithm, Kind kind, const Epilogue& epilogue = {}) const {
     const Conv2DParams p = shape.params();
     const Problem problem{kind, x.dtype(), &p, x.shape(), w.shape(), g.shape()};
-    return algorithm.run(problem, kind == Kind::conv2d ? g : x, kind == Kind::conv2d_weights ? g : w,
-                         epilogue);
+    return algorithm.run(problem, kind == Kind::conv2d ? g : x, kind == Kind::conv2d_weights ? g : w, epilogue);
   }
 };
 

@@ -150,7 +150,8 @@ void check_long_sums(std::span<const LongSum> sums) {
         const ConvOperands in(s, dtype,
                               [&](const Shape& of, DType type, std::uint32_t seed) { return make(of, type, seed); });
         for (const Kind kind : kinds) {
-          const ConvOperands doubled(s, kernel::cast(in.x, float64), kernel::cast(in.w, float64), kernel::cast(in.g, float64));
+          const ConvOperands doubled(s, kernel::cast(in.x, float64), kernel::cast(in.w, float64),
+                                     kernel::cast(in.g, float64));
           const Tensor exact = doubled.run(backend("reference"), kind);
           const Conv2DParams p = s.params();
           const Problem problem{kind, dtype, &p, in.x.shape(), in.w.shape(), in.g.shape()};

@@ -104,7 +104,8 @@ TEST_CASE("transposed, strided and expanded operands multiply as their copies do
 
     if (p.m == 0 || num_elements(p.batch) == 0) return;
     const Tensor one_row = view::expand(view::slice(a, -2, 0, 1), a.shape());
-    CHECK(identical(candidate.matmul(one_row, b), candidate.matmul(kernel::clone(one_row, MemoryFormat::row_major), b)));
+    CHECK(
+        identical(candidate.matmul(one_row, b), candidate.matmul(kernel::clone(one_row, MemoryFormat::row_major), b)));
     if (p.batch.empty()) return;
     Tensor first = b;
     for (int d = 0; d < p.batch.rank(); ++d) first = view::slice(first, d, 0, 1);

@@ -124,9 +124,9 @@ Tensor magnitude_of_sums(const ConvOperands& in, Kind kind) {
 }
 
 bool reads(Kind kind, char where) {
-  return where == (kind == Kind::conv2d_transpose        ? 'x'
-                   : kind == Kind::conv2d ? 'g'
-                                                 : 'x') ||
+  return where == (kind == Kind::conv2d_transpose ? 'x'
+                   : kind == Kind::conv2d         ? 'g'
+                                                  : 'x') ||
          where == (kind == Kind::conv2d_weights ? 'g' : 'w');
 }
 

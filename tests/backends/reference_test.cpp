@@ -28,9 +28,9 @@ void for_each_product(const ConvShape& s, const Visit& visit) {
 
 Tensor scatter(const ConvOperands& in, Kind kind) {
   const auto x = in.x.to_vector<std::int64_t>(), w = in.w.to_vector<std::int64_t>(), g = in.g.to_vector<std::int64_t>();
-  const Shape shape = kind == Kind::conv2d_transpose        ? in.shape.y_shape()
-                      : kind == Kind::conv2d ? in.shape.x_shape()
-                                                    : in.shape.w_shape();
+  const Shape shape = kind == Kind::conv2d_transpose ? in.shape.y_shape()
+                      : kind == Kind::conv2d         ? in.shape.x_shape()
+                                                     : in.shape.w_shape();
   std::vector<std::int64_t> result(static_cast<std::size_t>(num_elements(shape)));
   for_each_product(in.shape, [&](std::int64_t xi, std::int64_t wi, std::int64_t yi) {
     const auto at_x = static_cast<std::size_t>(xi), at_w = static_cast<std::size_t>(wi),

@@ -66,8 +66,7 @@ struct Operands {
   Problem problem(Kind kind) const { return {kind, x.dtype(), &params, x.shape(), w.shape(), g.shape()}; }
   Tensor run(const Algorithm& algorithm, Kind kind) const {
     w.impl()->storage->bump_version();
-    return algorithm.run(problem(kind), kind == Kind::conv2d ? g : x, kind == Kind::conv2d_weights ? g : w,
-                         {});
+    return algorithm.run(problem(kind), kind == Kind::conv2d ? g : x, kind == Kind::conv2d_weights ? g : w, {});
   }
 };
 

@@ -178,8 +178,8 @@ int main(int argc, char** argv) {
   program.parse(argc, argv);
   try {
     const ExecutionGuard guard({.math_mode = compute == "bf16"     ? MathMode::bfloat16
-                                           : compute == "strict" ? MathMode::strict
-                                                                 : MathMode::standard,
+                                             : compute == "strict" ? MathMode::strict
+                                                                   : MathMode::standard,
                                 .autotune = autotune});
     program.facts = {{"compute", compute}, {"autotune", autotune}};
     set_num_threads(program.threads());

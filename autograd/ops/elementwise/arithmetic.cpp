@@ -92,7 +92,9 @@ struct DivisorGrad {
     return kernel::map(
         name, [](auto gg, auto v, auto u) { return -gg * (v / u); }, g, y, b);
   }
-  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(0, need[1] || need[2]) | save_input(1) | save_input(2); }
+  static SaveForBackward save_for_backward(NeedsGrad need) {
+    return save_input(0, need[1] || need[2]) | save_input(1) | save_input(2);
+  }
   static Grads<3> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) {
     const Tensor &y = saved[1], &b = saved[2];
     Grads<3> grads;

@@ -38,7 +38,9 @@ struct Pow {
     return kernel::map(
         name, [](auto u, auto v) { return std::pow(u, v); }, a, b);
   }
-  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(0) | save_input(1) | save_output(need[1]); }
+  static SaveForBackward save_for_backward(NeedsGrad need) {
+    return save_input(0) | save_input(1) | save_output(need[1]);
+  }
   static Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) {
     const Tensor& a = saved[0];
     const Tensor& b = saved[1];

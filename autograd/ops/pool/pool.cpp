@@ -42,8 +42,7 @@ void dispatch_argmax(const Tensor& argmax, const F& f) {
 /// looked up.
 class ArgmaxOffsets {
  public:
-  explicit ArgmaxOffsets(const PoolGeometry& p)
-      : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
+  explicit ArgmaxOffsets(const PoolGeometry& p) : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
     for (std::int64_t i = 0; p.has_small_windows() && i < p.taps(); ++i) table_.push_back(offset(i));
   }
   std::int64_t of(std::uint8_t index) const { return table_[index]; }
@@ -248,7 +247,7 @@ class Divisors {
   /// y[i] = x[i] / divisor[i] for the windows of row oh.
   void divide(const T* x, std::int64_t oh, T* y) const {
     kernel::vectorize([x, y, w = along_w_.data(), n = static_cast<std::int64_t>(along_w_.size()),
-                    h = static_cast<T>(geometry_.counted(oh, 0))] {
+                       h = static_cast<T>(geometry_.counted(oh, 0))] {
       DYGRAD_IVDEP
       for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] / (h * w[i]);
     });
@@ -369,7 +368,9 @@ Tensor AvgPool2DAdjoint::of_large_windows(const Tensor& g) const {
   return x;
 }
 
-Grads<1> AvgPool2DAdjoint::vjp(const Tensor& h, const Saved&, NeedsGrad) const { return {apply(AvgPool2D{geometry}, h)}; }
+Grads<1> AvgPool2DAdjoint::vjp(const Tensor& h, const Saved&, NeedsGrad) const {
+  return {apply(AvgPool2D{geometry}, h)};
+}
 
 [[noreturn]] void fail_option(std::string_view op, std::string_view what, Pair got, std::string_view need) {
   throw InvalidArgument(Message(op, fmt::format("{} is out of range.", what))

@@ -56,7 +56,7 @@ struct CrossEntropyGrad {
           at_label[j] = static_cast<T>(-share * exps.sum_without(label, out, static_cast<std::int64_t>(j)));
         });
         kernel::map_lines<T>({out.data, out.length, out.lines, out.step}, out, scale.data(),
-                          [](T e, T factor) { return e * factor; });
+                             [](T e, T factor) { return e * factor; });
         for_each_line([&](std::size_t j, std::int64_t label, T, T* line) {
           if (label != kIgnored) {
             line[label * out.step] = at_label[j];

@@ -191,7 +191,8 @@ struct ExpShares {
       return vec::exp(m > kMost ? of_infinity : v - (m < -kMost ? 0 : m));
     };
     const auto share = []<class T>(T e, T sum) { return sum == 0 ? 0 : e / sum; };
-    const Tensor terms = kernel::map(name, shifted_exp, x, view::expand(kernel::reduce_max(x, reduction.axes), x.shape()));
+    const Tensor terms =
+        kernel::map(name, shifted_exp, x, view::expand(kernel::reduce_max(x, reduction.axes), x.shape()));
     const Tensor sums = view::expand(kernel::reduce_sum(terms, reduction.axes), x.shape());
     dispatch_float(x.dtype(), name, [&]<class T>() { kernel::map_into<T, T, T>(share, terms, terms, sums); });
     return terms;

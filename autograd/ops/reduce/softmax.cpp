@@ -48,7 +48,7 @@ struct Softmax {
         std::array<T, kernel::kBlockLines> scale;
         for (std::size_t j = 0; j < static_cast<std::size_t>(in.lines); ++j) scale[j] = static_cast<T>(1 / exps.sum[j]);
         kernel::map_lines<T>({out.data, out.length, out.lines, out.step}, out, scale.data(),
-                          [](T e, T factor) { return e * factor; });
+                             [](T e, T factor) { return e * factor; });
       });
     });
     return y;
@@ -70,9 +70,10 @@ struct LogSoftmax {
         std::array<T, kernel::kBlockLines> log_sum;
         for (std::size_t j = 0; j < static_cast<std::size_t>(in.lines); ++j)
           log_sum[j] = static_cast<T>(exps.log_sum(in, static_cast<std::int64_t>(j)));
-        kernel::map_lines<T>(in, out, exps.largest.data(), [](T v, T largest) { return kernel::below_largest(v, largest); });
+        kernel::map_lines<T>(in, out, exps.largest.data(),
+                             [](T v, T largest) { return kernel::below_largest(v, largest); });
         kernel::map_lines<T>({out.data, out.length, out.lines, out.step}, out, log_sum.data(),
-                          [](T v, T log_of_sum) { return v - log_of_sum; });
+                             [](T v, T log_of_sum) { return v - log_of_sum; });
       });
     });
     return y;

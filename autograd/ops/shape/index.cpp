@@ -283,7 +283,9 @@ Tensor ScatterAdd::forward(const Tensor& source) const {
   return y;
 }
 
-Grads<1> ScatterAdd::vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(Gather{axis, index, extent}, g)}; }
+Grads<1> ScatterAdd::vjp(const Tensor& g, const Saved&, NeedsGrad) const {
+  return {apply(Gather{axis, index, extent}, g)};
+}
 
 int checked_axis(std::string_view op, const Tensor& x, int axis) {
   if (x.rank() == 0) {

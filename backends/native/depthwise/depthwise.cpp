@@ -83,7 +83,8 @@ class Depthwise final : public NativeAlgorithm {
   double estimate(const Problem& problem) const override {
     // Taps in the padding are skipped. Narrow vectors take as long as whole ones.
     const Conv2DSizes s = conv2d_sizes(problem);
-    const bool is_transposed = problem.kind == Kind::conv2d_transpose, sums_pixels = problem.kind == Kind::conv2d_weights;
+    const bool is_transposed = problem.kind == Kind::conv2d_transpose,
+               sums_pixels = problem.kind == Kind::conv2d_weights;
     const double efficiency = is_transposed ? 0.5 : sums_pixels ? 0.3 : 0.35;
     const std::int64_t lanes = problem.dtype == DType::float32 ? kernels<float>().lanes : kernels<double>().lanes;
     const auto vectors = static_cast<double>(num_vectors(s.c, lanes, problem.dtype));
@@ -99,8 +100,7 @@ class Depthwise final : public NativeAlgorithm {
 
   Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() {
-      return problem.kind == Kind::conv2d_weights ? weights_on<T>(problem, a, b)
-                                                    : image_on<T>(problem, a, b, epilogue);
+      return problem.kind == Kind::conv2d_weights ? weights_on<T>(problem, a, b) : image_on<T>(problem, a, b, epilogue);
     });
   }
 

@@ -281,8 +281,8 @@ double winograd_estimate(const Problem& problem, const Precision& precision, int
   const auto count = static_cast<double>(tiles.count()) * groups, points = static_cast<double>(tiles.points());
   const auto depth = static_cast<double>(tiles.channels()), lanes = static_cast<double>(tiles.lanes());
   const std::int64_t summed = problem.kind == Problem::Kind::conv2d_weights ? tiles.count()
-                              : lanes_are_channels                            ? tiles.lanes()
-                                                                              : tiles.channels();
+                              : lanes_are_channels                          ? tiles.lanes()
+                                                                            : tiles.channels();
   const WorkCounts counts =
       precision.dispatch(problem.dtype, "winograd", [&]<class T>() { return work_counts<T>(problem.kind, tiles); });
   const double rate =
@@ -311,8 +311,8 @@ double winograd_estimate(const Problem& problem, const Precision& precision, int
   const double margin = m == 4 ? kMargin : 1;
   const double alone = margin * (kStart + cost::seconds((compute + copies + memory) / balance, 0));
   const double rounded = problem.kind == Problem::Kind::conv2d_weights ? depth + lanes
-                         : lanes_are_channels                            ? lanes
-                                                                         : depth;
+                         : lanes_are_channels                          ? lanes
+                                                                       : depth;
   constexpr double kFromCache = 1. / 3;  // of the time that packing from memory takes
   return precision.with_conversion(alone, static_cast<std::int64_t>(kFromCache * count * points * rounded));
 }

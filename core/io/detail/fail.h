@@ -33,7 +33,8 @@ template <class... Args>
 }
 
 /// A call of the system failed with this errno.
-[[noreturn]] inline void fail_system(const FileContext& context, std::string_view problem, int error, std::string_view fix) {
+[[noreturn]] inline void fail_system(const FileContext& context, std::string_view problem, int error,
+                                     std::string_view fix) {
   throw IoError(about(context, problem).line("reason: {}", std::generic_category().message(error)).fix("{}", fix));
 }
 

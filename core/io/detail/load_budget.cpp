@@ -28,7 +28,8 @@ std::uint64_t default_limit(std::uint64_t file_bytes, bool is_compressed) {
 
 }  // namespace
 
-LoadBudget::LoadBudget(const FileContext& context, const LoadOptions& options, std::uint64_t file_bytes, bool is_compressed)
+LoadBudget::LoadBudget(const FileContext& context, const LoadOptions& options, std::uint64_t file_bytes,
+                       bool is_compressed)
     : limit_(options.max_bytes > 0 ? static_cast<std::uint64_t>(options.max_bytes)
                                    : default_limit(file_bytes, is_compressed)) {
   if (options.max_bytes < 0) {

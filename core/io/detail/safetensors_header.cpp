@@ -173,7 +173,8 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
   std::set<std::string> names_;  // a hash table could be filled with names that collide
 };
 
-void check_coverage(const FileContext& context, const std::vector<SafetensorsEntry>& entries, std::uint64_t num_data_bytes) {
+void check_coverage(const FileContext& context, const std::vector<SafetensorsEntry>& entries,
+                    std::uint64_t num_data_bytes) {
   std::vector<const SafetensorsEntry*> by_position;
   for (const SafetensorsEntry& entry : entries) by_position.push_back(&entry);
   std::sort(by_position.begin(), by_position.end(), [](const SafetensorsEntry* a, const SafetensorsEntry* b) {
@@ -193,7 +194,8 @@ void check_coverage(const FileContext& context, const std::vector<SafetensorsEnt
 
 }  // namespace
 
-SafetensorsHeader parse_safetensors_header(const FileContext& context, std::string_view text, std::uint64_t num_data_bytes) {
+SafetensorsHeader parse_safetensors_header(const FileContext& context, std::string_view text,
+                                           std::uint64_t num_data_bytes) {
   if (!text.starts_with('{')) fail(context, "this is no safetensors file: its header does not begin with a brace.");
   // The JSON parser would take a zero byte for the end of the text.
   if (text.find('\0') != std::string_view::npos) fail(context, "the header contains a zero byte.");

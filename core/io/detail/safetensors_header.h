@@ -28,7 +28,8 @@ struct SafetensorsHeader {
 
 /// Throws IoError unless `text` is a valid header whose entries cover `num_data_bytes` exactly, without holes or
 /// overlaps.
-SafetensorsHeader parse_safetensors_header(const FileContext& context, std::string_view text, std::uint64_t num_data_bytes);
+SafetensorsHeader parse_safetensors_header(const FileContext& context, std::string_view text,
+                                           std::uint64_t num_data_bytes);
 
 /// `text` as a JSON string, or nothing if it is not UTF-8. Here, because only one file compiles the JSON library.
 std::optional<std::string> json_string(const std::string& text);

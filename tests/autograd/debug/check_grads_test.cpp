@@ -37,7 +37,9 @@ struct IgnoresStrides {
   static constexpr std::string_view name = "ignores_strides";
   Tensor forward(const Tensor& x) const { return x * 2.; }
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
-  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const { return {g * (saved[0].is_contiguous() ? 2. : 3.)}; }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
+    return {g * (saved[0].is_contiguous() ? 2. : 3.)};
+  }
 };
 
 const Tensor& sample() {

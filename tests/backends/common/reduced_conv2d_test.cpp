@@ -144,7 +144,8 @@ TEST_CASE("a reduced axis is as small as what meets") {
 TEST_CASE("ordinary problems are left alone") {
   for (const ConvShape& shape : kSmallShapes) {
     const Conv2DParams p = shape.params();
-    CHECK_FALSE(ReducedConv2D::of({Kind::conv2d_transpose, float32, &p, shape.x_shape(), shape.w_shape(), shape.y_shape()}));
+    CHECK_FALSE(
+        ReducedConv2D::of({Kind::conv2d_transpose, float32, &p, shape.x_shape(), shape.w_shape(), shape.y_shape()}));
   }
 }
 

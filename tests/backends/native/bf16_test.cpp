@@ -113,9 +113,10 @@ TEST_CASE("bfloat16 operands cost no more than their two roundings, on every sha
 
 TEST_CASE("bfloat16 represents small whole numbers: results and biases are exact") {
   for_each_rounding(random_integers, [](const Algorithm& algorithm, const ConvOperands& in, Kind kind) {
-    const Tensor bias = kind == Kind::conv2d_weights
-                            ? Tensor()
-                            : random_integers({kind == Kind::conv2d_transpose ? in.shape.cout : in.shape.cin}, float32, 4);
+    const Tensor bias =
+        kind == Kind::conv2d_weights
+            ? Tensor()
+            : random_integers({kind == Kind::conv2d_transpose ? in.shape.cout : in.shape.cin}, float32, 4);
     CHECK(identical(in.run(algorithm, kind, {bias}), in.run(*backend("reference").algorithms()[0], kind, {bias})));
   });
 }

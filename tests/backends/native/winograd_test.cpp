@@ -29,7 +29,8 @@ bool is_winograd(std::string_view name) { return name.find("winograd") != std::s
 
 /// False where no backend has Winograd: then there is nothing to test, and it says so.
 bool is_here() {
-  if (!std::getenv("DYGRAD_BACKEND") && is_winograd(chosen(kDecoder, Kind::conv2d_transpose, float32, MathMode::standard)))
+  if (!std::getenv("DYGRAD_BACKEND") &&
+      is_winograd(chosen(kDecoder, Kind::conv2d_transpose, float32, MathMode::standard)))
     return true;
   SUCCEED("no backend here has the algorithm, or DYGRAD_BACKEND forces another one");
   return false;
@@ -141,7 +142,8 @@ TEST_CASE("on evenly sized numbers winograd_f2 loses less than two bits against 
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     const ConvOperands in(shape, float32, random_values);
-    const ConvOperands exact(shape, kernel::cast(in.x, float64), kernel::cast(in.w, float64), kernel::cast(in.g, float64));
+    const ConvOperands exact(shape, kernel::cast(in.x, float64), kernel::cast(in.w, float64),
+                             kernel::cast(in.g, float64));
     for (const Kind kind : kDirections) {
       const std::vector<double> expected = exact.run(backend("reference"), kind).to_vector<double>();
       const auto error_of = [&](std::string_view backend_name, std::string_view name) {
@@ -156,9 +158,9 @@ TEST_CASE("on evenly sized numbers winograd_f2 loses less than two bits against 
         return 0.;
       };
       INFO(shape << ", " << name_of(kind));
-      const char* plain_sums = kind == Kind::conv2d_transpose        ? "subpixel"
-                               : kind == Kind::conv2d ? "implicit_gemm"
-                                                      : "implicit_gemm_weights";
+      const char* plain_sums = kind == Kind::conv2d_transpose ? "subpixel"
+                               : kind == Kind::conv2d         ? "implicit_gemm"
+                                                              : "implicit_gemm_weights";
       const double plain = error_of("native", plain_sums);
       CHECK(error_of("native", "winograd_f2") < 4 * plain);
       CHECK(error_of("native", "winograd_f4") < 8 * plain);
@@ -169,7 +171,8 @@ TEST_CASE("on evenly sized numbers winograd_f2 loses less than two bits against 
 TEST_CASE("plain sums keep small numbers beside large ones, in backward passes as well") {
   if (!is_here()) return;
   const ConvOperands in = with_uneven_columns(kDecoder);
-  const ConvOperands exact(in.shape, kernel::cast(in.x, float64), kernel::cast(in.w, float64), kernel::cast(in.g, float64));
+  const ConvOperands exact(in.shape, kernel::cast(in.x, float64), kernel::cast(in.w, float64),
+                           kernel::cast(in.g, float64));
   const ConvOperands absolutes(in.shape, absolute(in.x), absolute(in.w), absolute(in.g));
   Tensor x = kernel::clone(in.x), w = kernel::clone(in.w);
   x.set_stop_gradient(false);

@@ -69,7 +69,8 @@ TEST_CASE("channel moments and products agree with a plain loop in both memory o
       for (const DType dtype : {float32, float64}) {
         INFO("shape " << shape << ", dtype " << name_of(dtype));
         const double eps = dtype == float32 ? std::numeric_limits<float>::epsilon() : 2.3e-16;
-        const Tensor own = kernel::cast(kernel::clone(x, format), dtype), factor = kernel::cast(kernel::clone(g, format), dtype);
+        const Tensor own = kernel::cast(kernel::clone(x, format), dtype),
+                     factor = kernel::cast(kernel::clone(g, format), dtype);
         const auto [mean, squares] = kernel::channel_moments(own);
         REQUIRE(mean.shape() == Shape(shape[1]));
         // Leaves of up to 32 additions, then a tree of fewer than 20 levels; numbers are below 4, distances too.

@@ -11,7 +11,7 @@ namespace {
 Tensor scaled(const Tensor& x, const Tensor& a, const Tensor& b) {
   Tensor y = kernel::empty_like(x, x.dtype());
   kernel::map_channels<double, 1, 2>([](double v, double s, double t) { return v * s + t; }, y, {x.data<double>()},
-                                  {a.data<double>(), b.data<double>()});
+                                     {a.data<double>(), b.data<double>()});
   return y;
 }
 }  // namespace
@@ -39,7 +39,8 @@ TEST_CASE("channelwise functions find the channel in both memory orders") {
 
 TEST_CASE("channelwise functions may write over their source, and do nothing to nothing") {
   const Tensor x = ones({2, 2, 2, 2}, float64), a = full({2}, 3, float64);
-  kernel::map_channels<double, 1, 1>([](double v, double s) { return v + s; }, x, {x.data<double>()}, {a.data<double>()});
+  kernel::map_channels<double, 1, 1>([](double v, double s) { return v + s; }, x, {x.data<double>()},
+                                     {a.data<double>()});
   CHECK(x.to_vector<double>() == std::vector<double>(16, 4));
   const Tensor none = zeros({0, 2}, float64);
   CHECK_NOTHROW(scaled(none, a, a));

@@ -99,7 +99,7 @@ TEST_CASE("views that lie apart, or element for element in one place, are copied
   CHECK_FALSE(kernel::overlaps(view::slice(y, 0, 0, 1), view::slice(y, 0, 1, 2)));
   CHECK_FALSE(kernel::overlaps(view::strided(y, {1, 12}, {99, 1}, 0), view::strided(y, {1, 12}, {-7, 1}, 0)));
   CHECK_FALSE(kernel::overlaps(view::slice(y, 0, 1, 1), y));  // nothing
-  std::vector<double> memory{1, 2, 3, 4};                  // the same bytes through two storages
+  std::vector<double> memory{1, 2, 3, 4};                     // the same bytes through two storages
   Tensor a = from_memory(memory.data(), {3}, float64), b = from_memory(memory.data() + 1, {3}, float64);
   b.set_value(a);
   CHECK(memory == std::vector<double>{1, 1, 2, 3});

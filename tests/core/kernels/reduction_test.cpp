@@ -139,7 +139,8 @@ TEST_CASE("sums and extremes of every dtype, of NaN and of negative zero") {
   CHECK(kernel::reduce_sum(full({3, 700}, 1, boolean), {0, 1}).item<std::int64_t>() == 2100);
   CHECK(kernel::reduce_sum(full({3, 700}, 255, uint8), {1}).to_vector<std::int64_t>() ==
         std::vector<std::int64_t>(3, 255 * 700));
-  CHECK(kernel::reduce_sum(full({5, 2}, -7, int64), {0}).to_vector<std::int64_t>() == std::vector<std::int64_t>(2, -35));
+  CHECK(kernel::reduce_sum(full({5, 2}, -7, int64), {0}).to_vector<std::int64_t>() ==
+        std::vector<std::int64_t>(2, -35));
   CHECK(std::signbit(kernel::reduce_sum(full({40, 3}, -0.0), {0, 1}).item()));
   for (const Axes& axes : {Axes{0}, Axes{1}, Axes{0, 1}}) {
     for (std::int64_t place = 0; place < 60; place += 7) {

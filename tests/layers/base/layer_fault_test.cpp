@@ -57,19 +57,30 @@ TEST_CASE("parts are added as a whole or not at all") {
   };
   const LayerPtr shared = make_layer<Linear>({.input_dim = 1, .output_dim = 1});
   const LayerPtr other = std::make_shared<Sequential>(std::vector<LayerPtr>{shared});
-  CHECK(sweep(make, [](Net& net) { net.member(); }, look) > 0);
-  CHECK(sweep(make, [](Net& net) { net.buffer(); }, look) > 0);
-  CHECK(sweep(make, [](Net& net) { net.layer(); }, look) > 0);
-  CHECK(sweep(make, [&](Net& net) { net.append(shared); }, look) > 0);
-  CHECK(sweep(make, [&](Net& net) { net.append("last", shared); }, look) > 0);
-  CHECK(sweep(make, [&](Net& net) { net.insert(0, other); }, look) > 0);
+  CHECK(sweep(
+            make, [](Net& net) { net.member(); }, look) > 0);
+  CHECK(sweep(
+            make, [](Net& net) { net.buffer(); }, look) > 0);
+  CHECK(sweep(
+            make, [](Net& net) { net.layer(); }, look) > 0);
+  CHECK(sweep(
+            make, [&](Net& net) { net.append(shared); }, look) > 0);
+  CHECK(sweep(
+            make, [&](Net& net) { net.append("last", shared); }, look) > 0);
+  CHECK(sweep(
+            make, [&](Net& net) { net.insert(0, other); }, look) > 0);
   const std::vector<LayerPtr> several{shared, other, shared};
-  CHECK(sweep(make, [&](Net& net) { net.extend(several); }, look) > 0);
+  CHECK(sweep(
+            make, [&](Net& net) { net.extend(several); }, look) > 0);
   const std::string long_name = "a layer with a long name";
-  CHECK(sweep(make, [&](Net& net) { net.add_sublayer(long_name, other); }, look) > 0);
-  CHECK(sweep(make, [&](Net& net) { net.add_parameter("p", net.p); }, look) > 0);
-  sweep(make, [&](Net& net) { net.set(0, other); }, look);
-  sweep(make, [&](Net& net) { net.erase(0); }, look);
+  CHECK(sweep(
+            make, [&](Net& net) { net.add_sublayer(long_name, other); }, look) > 0);
+  CHECK(sweep(
+            make, [&](Net& net) { net.add_parameter("p", net.p); }, look) > 0);
+  sweep(
+      make, [&](Net& net) { net.set(0, other); }, look);
+  sweep(
+      make, [&](Net& net) { net.erase(0); }, look);
 }
 
 TEST_CASE("a list of parameters grows as a whole or not at all") {
@@ -139,36 +150,45 @@ TEST_CASE("a forward pass that fails leaves statistics and random streams") {
   for (std::uint64_t seed : {0, 9}) {
     const auto make = [=] {
       manual_seed(7);
-      return std::make_unique<Dropout>(
-          Dropout::Options{.seed = seed, .dropout_implementation = "upscale_in_train"});
+      return std::make_unique<Dropout>(Dropout::Options{.seed = seed, .dropout_implementation = "upscale_in_train"});
     };
     // What the stream gives next, for the layer's own cannot be seen.
     const auto next = [](Dropout& layer) {
       (void)layer;
       return std::pair(random_state().seed, random_state().position);
     };
-    CHECK(sweep(make, [&](Dropout& layer) { (void)layer(image); }, next) > 0);
+    CHECK(sweep(
+              make, [&](Dropout& layer) { (void)layer(image); }, next) > 0);
   }
 }
 
 TEST_CASE("draws that fail leave their generator") {
   const auto make = [] { return std::make_unique<Generator>(3); };
   const auto look = [](const Generator& g) { return std::pair(g.state().seed, g.state().position); };
-  CHECK(sweep(make, [](Generator& g) { (void)uniform({5}, 0, 1, {.generator = &g}); }, look) > 0);
-  CHECK(sweep(make, [](Generator& g) { (void)normal({5}, 0, 1, {.generator = &g}); }, look) > 0);
-  CHECK(sweep(make, [](Generator& g) { (void)truncated_normal({5}, 0, 1, {.generator = &g}); }, look) > 0);
-  CHECK(sweep(make, [](Generator& g) { (void)randint({5}, 0, 9, &g); }, look) > 0);
-  CHECK(sweep(make, [](Generator& g) { (void)permutation(5, &g); }, look) > 0);
-  CHECK(sweep(make, [](Generator& g) { (void)bernoulli({5}, 0.5, {.generator = &g}); }, look) > 0);
+  CHECK(sweep(
+            make, [](Generator& g) { (void)uniform({5}, 0, 1, {.generator = &g}); }, look) > 0);
+  CHECK(sweep(
+            make, [](Generator& g) { (void)normal({5}, 0, 1, {.generator = &g}); }, look) > 0);
+  CHECK(sweep(
+            make, [](Generator& g) { (void)truncated_normal({5}, 0, 1, {.generator = &g}); }, look) > 0);
+  CHECK(sweep(
+            make, [](Generator& g) { (void)randint({5}, 0, 9, &g); }, look) > 0);
+  CHECK(sweep(
+            make, [](Generator& g) { (void)permutation(5, &g); }, look) > 0);
+  CHECK(sweep(
+            make, [](Generator& g) { (void)bernoulli({5}, 0.5, {.generator = &g}); }, look) > 0);
 }
 
 TEST_CASE("a state dict grows as a whole or not at all") {
   const auto make = [] { return std::make_unique<StateDict>(StateDict({{"a", ones({1})}})); };
   const auto look = [](const StateDict& state) { return bits_of(state); };
   const StateDict more({{"b", ones({2})}, {"a longer name than fits into a string", ones({3})}});
-  CHECK(sweep(make, [](StateDict& s) { s.insert("b", zeros({1})); }, look) > 0);
-  CHECK(sweep(make, [](StateDict& s) { s.set("b", zeros({1})); }, look) > 0);
-  CHECK(sweep(make, [&](StateDict& s) { s.insert_all("more.", more); }, look) > 0);
+  CHECK(sweep(
+            make, [](StateDict& s) { s.insert("b", zeros({1})); }, look) > 0);
+  CHECK(sweep(
+            make, [](StateDict& s) { s.set("b", zeros({1})); }, look) > 0);
+  CHECK(sweep(
+            make, [&](StateDict& s) { s.insert_all("more.", more); }, look) > 0);
 }
 
 TEST_CASE("a pass over the data begins or leaves its loader alone") {

@@ -100,6 +100,5 @@ TEST_CASE("a schedule's state is loaded as a whole or not at all") {
   const std::vector<double> numbers{7, 0.5, 0.25, 3, 0};
   const auto make = [] { return std::make_unique<Schedule>(ReduceLROnPlateau({.learning_rate = 1})); };
   CHECK(sweep(
-            make, [&](Schedule& s) { s.set_state(numbers); },
-            [](const Schedule& s) { return s.state(); }) > 0);
+            make, [&](Schedule& s) { s.set_state(numbers); }, [](const Schedule& s) { return s.state(); }) > 0);
 }

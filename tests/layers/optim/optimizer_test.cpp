@@ -294,10 +294,12 @@ TEST_CASE("every number of a loaded state has its range") {
   for (double bad : {kNaN, kInfinity, -kInfinity, -1.}) {
     says(Loaded::refusal(run.fixed, "learning_rate", tensor(bad, float64)),
          {"learning_rate: expected a finite number >= 0, got"});
-    says(Loaded::refusal(run.fixed, "0.moment2", tensor({1., bad}, float64)), {"0.moment2: expected finite numbers >= 0, got"});
+    says(Loaded::refusal(run.fixed, "0.moment2", tensor({1., bad}, float64)),
+         {"0.moment2: expected finite numbers >= 0, got"});
   }
   for (double bad : {kNaN, kInfinity, -kInfinity})
-    says(Loaded::refusal(run.fixed, "0.moment1", tensor({bad, 1.}, float64)), {"0.moment1: expected finite numbers, got"});
+    says(Loaded::refusal(run.fixed, "0.moment1", tensor({bad, 1.}, float64)),
+         {"0.moment1: expected finite numbers, got"});
   StateDict fine = run.fixed.state_dict().clone();
   fine.set("0.moment1", tensor({-1., 1.}, float64));
   fine.set("global_step", count(kSteps));

@@ -63,7 +63,9 @@ TEST_CASE("options of update rules are checked", "[smoke]") {
   CHECK_NOTHROW(GradientClip(GradientClipByValue{.max = kInfinity}));
   refuses("the factor", [](double v) { return Parameter(ones({1}), {.learning_rate = v}).name(); }, {kInfinity});
   refuses("its setter", [](double v) { one()[0].set_learning_rate(v); }, {kInfinity});
-  refuses("a layer's", [](double v) { Linear({.input_dim = 1, .output_dim = 1, .param_attr = ParamAttr{.learning_rate = v}}); }, {kInfinity});
+  refuses("a layer's",
+          [](double v) { Linear({.input_dim = 1, .output_dim = 1, .param_attr = ParamAttr{.learning_rate = v}}); },
+          {kInfinity});
 }
 
 TEST_CASE("an epsilon that a parameter's dtype rounds to zero is refused") {
@@ -110,10 +112,9 @@ TEST_CASE("fields of schedules are checked") {
   refuses("its rate", [&](double v) { made(StepDecay{.decay_rate = v}); }, {kInfinity, 1});
   refuses("multi-step", [&](double v) { made(MultiStepDecay{.learning_rate = v}); }, {kInfinity});
   refuses("its rate", [&](double v) { made(MultiStepDecay{.decay_rate = v}); }, {kInfinity, 1});
-  refuses(
-      "lambda",
-      [&](double v) { made(LambdaDecay{.learning_rate = v, .lr_lambda = [](std::int64_t) { return 1.; }}); },
-      {kInfinity});
+  refuses("lambda",
+          [&](double v) { made(LambdaDecay{.learning_rate = v, .lr_lambda = [](std::int64_t) { return 1.; }}); },
+          {kInfinity});
   using Plateau = ReduceLROnPlateau;
   refuses("plateau", [](double v) { (void)Plateau({.learning_rate = v}); }, {kInfinity});
   refuses("its decay", [](double v) { (void)Plateau({.learning_rate = 1, .decay_rate = v}); }, {kInfinity, 1});

@@ -144,7 +144,7 @@ const T* neighbours(const T* x, std::int64_t step, std::int64_t count, std::vect
   if (step == 1) return x;
   buffer.resize(static_cast<std::size_t>(count));
   kernel::pack({reinterpret_cast<std::byte*>(const_cast<T*>(x)), sizeof(T), 1, count, 0, step},
-            reinterpret_cast<std::byte*>(buffer.data()));
+               reinterpret_cast<std::byte*>(buffer.data()));
   return buffer.data();
 }
 

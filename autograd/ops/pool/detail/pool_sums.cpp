@@ -84,7 +84,7 @@ void sum_windows(const WindowAxis& axis, const Tensor& x, const Tensor& y) {
   reduce_ranges(x, y, axis.dim, [&](std::int64_t o) {
     const std::int64_t begin = o * axis.stride - axis.padding;
     return kernel::Range{std::clamp<std::int64_t>(begin, 0, extent),
-                      std::clamp<std::int64_t>(begin + axis.size, 0, extent)};
+                         std::clamp<std::int64_t>(begin + axis.size, 0, extent)};
   });
 }
 

@@ -246,8 +246,9 @@ TEST_CASE("the convolution family: derivatives to third order") {
                g = spread_values({1, 1, 4, 4}, 3);
   // The step balances the error of nested differences against round-off.
   const CheckGradsOptions options{.order = 3, .full = false, .step = 1e-4};
-  CHECK_THAT(check_grads([&](const Tensor& a, const Tensor& b) { return explicit_conv2d_transpose(a, b, p); }, x, w, options),
-             GradsAgree());
+  CHECK_THAT(
+      check_grads([&](const Tensor& a, const Tensor& b) { return explicit_conv2d_transpose(a, b, p); }, x, w, options),
+      GradsAgree());
   CHECK_THAT(check_grads([&](const Tensor& a, const Tensor& b) { return explicit_conv2d(a, b, p); }, g, w, options),
              GradsAgree());
   CHECK_THAT(check_grads(
@@ -422,16 +423,17 @@ TEST_CASE("the convolution family refuses raw parameters that do not fit the ten
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.padding[1] = -1; })), ShapeError);
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.groups = 0; })), ShapeError);
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.groups = std::int64_t{1} << 62; })), ShapeError);
-  CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.dilation[0] = std::numeric_limits<std::int64_t>::max(); })),
-                  ShapeError);
+  CHECK_THROWS_AS(
+      explicit_conv2d_transpose(x, w, with([](auto& p) { p.dilation[0] = std::numeric_limits<std::int64_t>::max(); })),
+      ShapeError);
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.output_extent = {0, 4}; })), ShapeError);
   CHECK_THROWS_MATCHES(explicit_conv2d_transpose(x, w, with([](auto& p) {
-                                  p.input_extent = {3, 4};
-                                })),
+                                                   p.input_extent = {3, 4};
+                                                 })),
                        ShapeError, Says("x does not have the stated extent"));
   CHECK_THROWS_MATCHES(explicit_conv2d(y, w, with([](auto& p) {
-                                       p.output_extent = {5, 4};
-                                     })),
+                                         p.output_extent = {5, 4};
+                                       })),
                        ShapeError, Says("conv2d", "y does not have"));
   CHECK_THROWS_MATCHES(explicit_conv2d(zeros({1, 3, 4, 4}), w, good), ShapeError, Says("w does not fit y"));
   CHECK_THROWS_MATCHES(conv2d_weights(x, zeros({2, 1, 4, 4}), good, {2, 2}), ShapeError,

@@ -31,7 +31,8 @@ TEST_CASE("batch_norm and its gradients are right where the mean is much larger 
   const Tensor near = tensor({{-1.5, 1.}, {-.5, 0.}, {0., 2.}, {.5, -3.}, {.5, 1.}, {2., 0.}, {3.5, 1.}}, float64);
   const Tensor weights = tensor({{1., 2.}, {-2., 1.}, {3., 0.}, {-1., 1.}, {0., -2.}, {1., 1.}, {2., 5.}}, float64);
   const auto gradients = [&](const Tensor& x, bool recorded) {
-    const Tensor at = leaf(x.clone()), a = leaf(kernel::cast(scale(), x.dtype())), b = leaf(kernel::cast(shift(), x.dtype()));
+    const Tensor at = leaf(x.clone()), a = leaf(kernel::cast(scale(), x.dtype())),
+                 b = leaf(kernel::cast(shift(), x.dtype()));
     const Tensor y = batch_norm(at, a, b, 1e-5);
     auto grads = grad({(y * kernel::cast(weights, x.dtype())).sum()}, {at, a, b}, {.create_graph = recorded});
     grads.push_back(y.detach());
