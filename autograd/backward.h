@@ -3,8 +3,8 @@
 
 #include <concepts>
 #include <initializer_list>
+#include <iterator>
 #include <optional>
-#include <ranges>
 #include <span>
 #include <vector>
 
@@ -46,10 +46,10 @@ inline std::vector<Tensor> grad(std::initializer_list<Tensor> outputs, std::init
               std::span<const Tensor>(inputs.begin(), inputs.size()), options);
 }
 /// For inputs in another container, and for what derives from Tensor: `grad({loss}, model.parameters())`.
-template <std::ranges::input_range Inputs>
-requires std::derived_from<std::ranges::range_value_t<Inputs>, Tensor> std::vector<Tensor> grad(
+template <class Inputs>
+requires std::derived_from<typename Inputs::value_type, Tensor> std::vector<Tensor> grad(
     std::initializer_list<Tensor> outputs, const Inputs& inputs, const GradOptions& options = {}) {
-  const std::vector<Tensor> handles(std::ranges::begin(inputs), std::ranges::end(inputs));
+  const std::vector<Tensor> handles(std::begin(inputs), std::end(inputs));
   return grad(std::span<const Tensor>(outputs.begin(), outputs.size()), handles, options);
 }
 /// The gradient of one tensor with respect to another.

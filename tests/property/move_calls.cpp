@@ -175,8 +175,7 @@ Call sum_to_call(Random& random) {
   for (int i = 0; i < wanted.rank(); ++i) {
     if (wanted[i] != 1 && wanted[i] != shape[missing + i]) return call;
   }
-  if (wanted != shape && !is_floating(call.dtype)) return call;
-  call.has_gradients = is_floating(call.dtype);
+  if (!is_floating(call.dtype)) return call;
   const Values x = read(call.inputs[0]);
   Values sums{wanted, std::vector<Real>(static_cast<std::size_t>(plain_count(wanted)))};
   sums.size = sums.at;

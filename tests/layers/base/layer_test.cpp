@@ -188,7 +188,8 @@ TEST_CASE("anomaly mode tells the layer an op was recorded in") {
   Scale layer;
   const Tensor y = layer(tensor({0.}));
   const Tensor bad = log(y);
-  CHECK_THROWS_MATCHES((bad * 0.0).sum().backward(), GraphError, Says("log"));
+  CHECK_THROWS_MATCHES(bad.sum().backward(), GraphError, Says("log", "infinite"));  // its gradient is
+  CHECK_THROWS_MATCHES(bad * 0.0, GraphError, Says("mul: the output has a NaN"));
   CHECK_THAT(static_cast<Node*>(y.impl()->autograd.get())->describe(), ContainsSubstring("in scale_0"));
 }
 
