@@ -52,10 +52,13 @@ constexpr Row kTable[] = {
 /// Never freed: prepacked weights tell algorithms apart by their addresses.
 std::span<const Algorithm* const> all_algorithms() {
   static const std::vector<const Algorithm*>& all = *[] {
-    auto made = std::make_unique<std::vector<const Algorithm*>>();
-    made->reserve(std::size(kTable));
-    for (const Row& row : kTable) made->push_back(row.make(row.key).release());
-    return made.release();
+    std::vector<std::unique_ptr<Algorithm>> made;
+    made.reserve(std::size(kTable));
+    for (const Row& row : kTable) made.push_back(row.make(row.key));
+    auto kept = std::make_unique<std::vector<const Algorithm*>>();
+    kept->reserve(made.size());
+    for (std::unique_ptr<Algorithm>& algorithm : made) kept->push_back(algorithm.release());
+    return kept.release();
   }();
   return all;
 }
