@@ -1,7 +1,10 @@
 #include <dygrad/core/base/out_of_memory.h>
 
+#include <cstddef>
 #include <exception>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/detail/per_thread.h>
@@ -31,26 +34,25 @@ OutOfMemory make_error(std::string_view op, std::size_t num_bytes) {
       std::move(message).fix("use smaller tensors or batches, or drop graphs and tensors that are no longer needed"));
 }
 
-/// Kept, so that no later exception can have the same address.
-std::exception_ptr& users_exception() {
-  return per_thread([] { return std::exception_ptr(); });
+/// What note_users_exception() noted on this thread; null at first. Kept, so that no later exception can have the same
+/// address. Lies in memory of the thread's own: it is asked for where none is left.
+constinit thread_local std::exception_ptr* users_exception = nullptr;
+
+std::exception_ptr* make_users_exception() noexcept {
+  alignas(std::exception_ptr) static constinit thread_local std::byte memory[sizeof(std::exception_ptr)]{};
+  static constinit thread_local ThreadExit exit{[] { std::destroy_at(std::exchange(users_exception, nullptr)); }};
+  return at_thread_exit(exit) ? new (memory) std::exception_ptr() : nullptr;
 }
 
 }  // namespace
 
 void note_users_exception() noexcept {
-  try {
-    users_exception() = std::current_exception();
-  } catch (const std::bad_alloc&) {  // then it leaves as OutOfMemory
-  }
+  if (!users_exception) users_exception = make_users_exception();
+  if (users_exception) *users_exception = std::current_exception();  // else it leaves as OutOfMemory
 }
 
 bool is_users_exception() noexcept {
-  try {
-    return users_exception() && users_exception() == std::current_exception();
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
+  return users_exception && *users_exception && *users_exception == std::current_exception();
 }
 
 void fail_without_memory() { throw spare_error(); }

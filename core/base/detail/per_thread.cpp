@@ -1,6 +1,7 @@
 #include <dygrad/core/base/detail/per_thread.h>
 
 #include <cxxabi.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,6 +17,39 @@ namespace dygrad::detail {
 
 namespace {
 
+// Note [Thread exit]
+// The runtime registers destructors of thread_local objects in memory that it allocates, and aborts where there is
+// none. So one key of POSIX threads, made once, stands for all that a thread of ours has to end: its value needs no
+// memory, or setting it fails with an error code.
+
+constinit thread_local ThreadExit* exits = nullptr;
+
+void run_exits(void*) noexcept {
+  while (exits) {
+    ThreadExit* const exit = std::exchange(exits, exits->next);
+    exit->is_listed = false;
+    exit->end();
+  }
+}
+
+struct ExitKey {
+  pthread_key_t key{};
+  bool exists = pthread_key_create(&key, run_exits) == 0;
+};
+const ExitKey& exit_key() noexcept {
+  static const ExitKey instance;
+  return instance;
+}
+// The first keys of a program need no memory for their values.
+[[maybe_unused]] const bool made_at_start = exit_key().exists;
+
+constinit bool is_unloaded = false;
+// Where the library is unloaded before its threads end, they must not call it.
+[[gnu::destructor]] void forget_exits() {
+  is_unloaded = true;
+  if (exit_key().exists) pthread_key_delete(exit_key().key);
+}
+
 constinit std::atomic<bool> is_ending{false};
 
 bool is_main_thread() {
@@ -26,19 +60,30 @@ bool is_main_thread() {
 #endif
 }
 
+/// Whether the runtime will find memory to register a destructor.
+bool has_room() noexcept {
+  constexpr std::size_t kMuch = 4096;  // so much is joined with its neighbours when it is freed, and serves any size
+  void* const block = std::malloc(kMuch);
+  asm volatile("" : : "r"(block) : "memory");  // a compiler may leave out a block that nobody looks at
+  std::free(block);
+  return block != nullptr;
+}
+
 }  // namespace
 
-// Unlike the destructor of a thread_local object, this can be asked for again while the thread is ending.
-void at_thread_exit(void (*end)()) {
-  const auto call = [](void* function) { reinterpret_cast<void (*)()>(function)(); };
-  abi::__cxa_thread_atexit(call, reinterpret_cast<void*>(end), &__dso_handle);
+bool at_thread_exit(ThreadExit& exit) noexcept {
+  if (exit.is_listed || is_unloaded) return true;
+  if (!exits && (!exit_key().exists || pthread_setspecific(exit_key().key, &exits) != 0)) return false;
+  exit.next = std::exchange(exits, &exit);
+  exit.is_listed = true;
+  return true;
 }
 
 void watch_program_end() {
   static constinit thread_local bool is_watched = false;
-  if (is_watched) return;
+  if (is_watched || !has_room()) return;  // then the next question watches
   is_watched = true;
-  if (is_main_thread()) at_thread_exit([] { is_ending = true; });
+  if (is_main_thread()) abi::__cxa_thread_atexit([](void*) { is_ending = true; }, nullptr, &__dso_handle);
 #if defined(__GLIBC__)
   [[maybe_unused]] static const int once = on_exit([](int, void*) { is_ending = true; }, nullptr);
 #endif

@@ -1,9 +1,13 @@
 #include <dygrad/core/base/detail/thread_counters.h>
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
+
+#include <dygrad/core/base/detail/per_thread.h>
 
 namespace dygrad::detail {
 
@@ -24,38 +28,36 @@ Pages& pages() noexcept {
   return instance;
 }
 
-/// Gives a thread its page, and adds that to `ended` when the thread ends.
-class PageOwner {
- public:
-  PageOwner() {
-    const std::scoped_lock lock(pages().mutex);
-    pages().of_threads.push_back(&page_);
-    counter_page = &page_;
-  }
-  ~PageOwner() {
-    const std::scoped_lock lock(pages().mutex);
-    for (std::size_t i = 0; i < kCounters; ++i) pages().ended[i] += page_[i].load(std::memory_order_relaxed);
-    std::erase(pages().of_threads, &page_);
-    counter_page = nullptr;
-    has_ended = true;
-  }
-  static constinit thread_local bool has_ended;
+/// Adds this thread's page to `ended`.
+void end_page() noexcept {
+  const std::unique_ptr<CounterPage> page(std::exchange(counter_page, nullptr));
+  const std::scoped_lock lock(pages().mutex);
+  for (std::size_t i = 0; i < kCounters; ++i) pages().ended[i] += (*page)[i].load(std::memory_order_relaxed);
+  std::erase(pages().of_threads, page.get());
+}
 
- private:
-  CounterPage page_{};
-};
-constinit thread_local bool PageOwner::has_ended = false;
+/// False if there is no memory for one.
+bool make_page() noexcept {
+  static constinit thread_local ThreadExit exit{end_page};
+  try {
+    auto page = std::make_unique<CounterPage>();
+    const std::scoped_lock lock(pages().mutex);
+    pages().of_threads.push_back(page.get());
+    if (!at_thread_exit(exit)) {
+      pages().of_threads.pop_back();
+      return false;
+    }
+    counter_page = page.release();
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
 
 }  // namespace
 
 std::int64_t count_without_page(Counter what, std::int64_t change) noexcept {
-  if (!PageOwner::has_ended) {
-    try {
-      thread_local PageOwner owner;
-      return count(what, change);
-    } catch (const std::bad_alloc&) {  // no page for now
-    }
-  }
+  if (make_page()) return count(what, change);
   return pages().ended[static_cast<std::size_t>(what)] += change;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include <dygrad/core/base/detail/per_thread.h>
 #include <dygrad/core/base/ref.h>
 #include <dygrad/core/memory/detail/allocation_hook.h>
 
@@ -12,28 +13,22 @@ constinit DYGRAD_THREAD_LOCAL SmallBlockLists* small_blocks = nullptr;
 
 namespace {
 
-class ListsOwner {
- public:
-  ListsOwner() { small_blocks = &lists_; }
-  ~ListsOwner() {
-    small_blocks = nullptr;
-    has_ended = true;
-    for (std::size_t i = 0; i < kSmallClasses; ++i) {
-      free_list(lists_[i].first);
-      if (lists_[i].spare) block_cache().give_batch(lists_[i].spare, i);
-    }
+constinit thread_local SmallBlockLists lists{};
+
+void end_lists() noexcept {
+  small_blocks = nullptr;
+  for (std::size_t i = 0; i < kSmallClasses; ++i) {
+    SmallBlockList list = std::exchange(lists[i], {});
+    free_list(list.first);
+    if (list.spare) block_cache().give_batch(list.spare, i);
   }
-  static constinit thread_local bool has_ended;
+}
 
- private:
-  SmallBlockLists lists_{};
-};
-constinit thread_local bool ListsOwner::has_ended = false;
-
-/// False if this thread keeps no blocks: at its end, and under the address sanitizer.
+/// False if this thread keeps no blocks: under the address sanitizer, and where they could not end with the thread.
 bool ensure_lists() noexcept {
-  if (!kCaching || ListsOwner::has_ended) return false;
-  thread_local ListsOwner owner;
+  static constinit thread_local ThreadExit exit{end_lists};
+  if (!kCaching || !at_thread_exit(exit)) return false;
+  small_blocks = &lists;
   return true;
 }
 

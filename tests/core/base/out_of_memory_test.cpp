@@ -1,10 +1,18 @@
 #include <dygrad/core/base/out_of_memory.h>
 
 #include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/detail/per_thread.h>
+#include <dygrad/core/base/detail/thread_counters.h>
+#include <dygrad/core/memory/detail/small_blocks.h>
 #include <dygrad/core/tensor/tensor.h>
+#include <dygrad/tests/support/child_process.h>
 #include <dygrad/tests/support/fault_injection.h>
 
+#include <sys/resource.h>
+
+#include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace dygrad;
@@ -65,3 +73,67 @@ TEST_CASE("a message that there is no memory for is OutOfMemory") {
             [&] { (void)std::string(Message("an operation with a long name", fact).line("{}", fact).got("{}", fact)); },
             [](std::int64_t, bool) {}) > 0);
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+namespace {
+
+/// Runs f with nothing left in the heap, nor to be had for it.
+template <class F>
+void with_exhausted_heap(const F& f) {
+  const rlimit limit{.rlim_cur = std::size_t{64} << 20, .rlim_max = RLIM_INFINITY};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) throw std::runtime_error("no limit");
+  struct Block {
+    Block* next;
+  };
+  Block* blocks = nullptr;
+  for (const std::size_t num_bytes : {1 << 20, 1 << 12, 256, 16}) {
+    while (void* const block = std::malloc(num_bytes)) blocks = new (block) Block{blocks};
+  }
+  f();
+  while (blocks) std::free(std::exchange(blocks, blocks->next));
+}
+
+/// Whether everything that a thread keeps can be asked for by a thread that has none of it, with no memory left. What
+/// earlier errors freed may serve later requests, so requests may succeed as well.
+bool fails_with_errors_only() {
+  bool outer = false, users = false;
+  std::int64_t counted = 0;
+  with_exhausted_heap([&] {
+    try {
+      detail::with_out_of_memory("op", [] { throw std::bad_alloc(); });
+    } catch (const OutOfMemory&) {
+      outer = true;
+    }
+    try {
+      detail::with_out_of_memory("op", [] { detail::call_user([] { throw std::bad_alloc(); }); });
+    } catch (const OutOfMemory&) {
+    } catch (const std::bad_alloc&) {
+      users = true;
+    }
+    try {
+      detail::deallocate_object(detail::allocate_object(64), 64);
+    } catch (const OutOfMemory&) {
+    }
+    counted = detail::count(detail::Counter::live_nodes, 1);
+    detail::count(detail::Counter::live_nodes, -1);
+    try {
+      detail::per_thread([] { return std::string(100, 'x'); });
+    } catch (const std::bad_alloc&) {
+    }
+  });
+  return outer && users && counted >= 1;
+}
+
+}  // namespace
+
+TEST_CASE("what a thread keeps is asked for with an exhausted heap, and gives errors only") {
+  CHECK(dygrad::testing::exit_status_of_child([] { return fails_with_errors_only() ? 0 : 1; }) == 0);
+  CHECK(dygrad::testing::exit_status_of_child([] {
+          bool right = false;
+          std::thread([&] { right = fails_with_errors_only(); }).join();
+          return right ? 0 : 1;
+        }) == 0);
+}
+
+#endif
