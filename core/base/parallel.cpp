@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/detail/use_one_thread.h>
 #include <dygrad/core/base/error.h>
 
 #if defined(_OPENMP) && defined(__unix__)
@@ -45,28 +46,37 @@ constexpr bool lost_pool = false;
 
 #endif
 
+// Each takes a stack, and the libraries under us end the program where they get none.
+constexpr int kMostThreads = 1024;
+
+constinit thread_local bool computes_alone = false;
+
 }  // namespace
 
 void set_num_threads(int count) {
-  if (count < 1)
-    throw InvalidArgument(Message("set_num_threads", "needs at least one thread.")
-                              .expected("count >= 1")
+  if (count < 1 || count > kMostThreads)
+    throw InvalidArgument(Message("set_num_threads", "the count is out of range.")
+                              .expected("1 <= count <= {}", kMostThreads)
                               .got("{}", count)
-                              .fix("give a count of 1 or more"));
+                              .fix("give the number of cores that kernels may use"));
   if (lost_pool && count > 1)
     throw InvalidArgument(Message("set_num_threads", "a forked process computes on one thread.")
                               .line("the parent's threads are not in the child, and cannot be waited for")
                               .expected("count == 1")
                               .got("{}", count)
                               .fix("fork before the first kernel, compute on a thread started in the child, or exec"));
+  computes_alone = false;
 #if defined(_OPENMP)
   omp_set_num_threads(count);
 #endif
 }
 
+void detail::use_one_thread() noexcept { computes_alone = true; }
+
 int num_threads() {
 #if defined(_OPENMP)
-  return omp_in_parallel() ? 1 : std::min(omp_get_max_threads(), omp_get_thread_limit());
+  if (computes_alone || omp_in_parallel()) return 1;
+  return std::min({omp_get_max_threads(), omp_get_thread_limit(), kMostThreads});
 #else
   return 1;
 #endif

@@ -1,11 +1,15 @@
 #include <dygrad/core/base/parallel.h>
 
+#include <dygrad/core/base/detail/use_one_thread.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/tests/support/catch.h>
 
+#include <algorithm>
 #include <atomic>
+#include <limits>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace dygrad;
@@ -38,8 +42,40 @@ TEST_CASE("a loop inside of a loop runs on the thread it is in") {
   CHECK(sum == 80);
 }
 
-TEST_CASE("at least one thread is needed") {
-  CHECK_THROWS_MATCHES(set_num_threads(0), InvalidArgument, Says("set_num_threads", "count >= 1", "got 0"));
+namespace {
+constexpr int kMostThreads = 1024;
+}
+
+TEST_CASE("counts of threads from 1 to 1024 are taken") {
+  const int before = num_threads();
+  for (const int count : {0, -1, kMostThreads + 1, 65536, std::numeric_limits<int>::max()}) {
+    CHECK_THROWS_MATCHES(set_num_threads(count), InvalidArgument,
+                         Says("set_num_threads", "1 <= count <= 1024", "got " + std::to_string(count), "fix:"));
+  }
+  CHECK(num_threads() == before);
+#if defined(_OPENMP)
+  set_num_threads(kMostThreads);
+  CHECK(num_threads() == std::min(kMostThreads, omp_get_thread_limit()));
+  omp_set_num_threads(65536);  // as OMP_NUM_THREADS=65536
+  CHECK(num_threads() <= kMostThreads);
+  {
+    const detail::GrantedThreads granted;
+    CHECK(omp_get_max_threads() <= kMostThreads);
+  }
+#endif
+  set_num_threads(before);
+}
+
+TEST_CASE("a thread that uses one thread does so until it is given more") {
+  const int before = num_threads();
+  set_num_threads(2);
+  std::thread([] {
+    detail::use_one_thread();
+    CHECK(num_threads() == 1);
+    set_num_threads(2);
+    CHECK((num_threads() == 2 || num_threads() == 1));  // always 1 without OpenMP
+  }).join();
+  set_num_threads(before);
 }
 
 TEST_CASE("an exception of any piece leaves the loop, and the next loop runs as ever") {
