@@ -1,5 +1,7 @@
 #include <dygrad/core/data/data_loader.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -10,9 +12,9 @@
 #include <utility>
 
 #include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/detail/use_one_thread.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
-#include <dygrad/core/base/parallel.h>
 #include <dygrad/core/creation/random.h>
 #include <dygrad/core/dispatch/detail/thread_local_state.h>
 
@@ -69,6 +71,10 @@ void check_epoch(std::int64_t epoch) {
                             .fix("call set_epoch with a number within that range"));
 }
 
+[[noreturn]] void fail_moved(std::string_view what) {
+  throw Error(Message("DataLoader", fmt::format("the {} was moved from.", what)).fix("use the one that it went to"));
+}
+
 }  // namespace
 
 /// Batches in order, made by the thread or on demand, with room for `prefetch` of them in between.
@@ -82,12 +88,17 @@ class DataLoader::Pass {
         num_samples_(samples_of(size, options)),
         position_(first_batch > num_samples_ / options.batch_size ? num_samples_ : first_batch * options.batch_size) {}
   ~Pass() {
-    {
-      const std::scoped_lock lock(mutex_);
-      stopped_ = true;
+    if (!worker_) return;
+    if (worker_->is_of_parent()) {  // its lock may be held, and its thread waited for, by nobody for ever
+      (void)worker_.release();
+      return;
     }
-    changed_.notify_all();
-    if (thread_.joinable()) thread_.join();
+    {
+      const std::scoped_lock lock(worker_->mutex);
+      worker_->stopped = true;
+    }
+    worker_->changed.notify_all();
+    if (worker_->thread.joinable()) worker_->thread.join();
   }
 
   /// Not in the constructor: the thread has to be joined if the first batch throws.
@@ -101,28 +112,53 @@ class DataLoader::Pass {
   void advance() {
     current_.clear();  // its memory may serve the next batch
     done_ = true;      // also after an error: it ends the pass
-    if (!thread_.joinable()) {
+    if (!worker_) {
       if (!has_next()) return;
       current_ = make_next();
     } else {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !ready_.empty() || finished_; });
-      if (ready_.empty()) {
-        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+      Worker& worker = *worker_;
+      if (worker.is_of_parent()) fail_forked();
+      std::unique_lock lock(worker.mutex);
+      worker.changed.wait(lock, [&] { return !worker.ready.empty() || worker.finished; });
+      if (worker.ready.empty()) {
+        if (worker.error) std::rethrow_exception(std::exchange(worker.error, nullptr));
         return;
       }
-      current_ = std::move(ready_.front());
-      ready_.pop_front();
+      current_ = std::move(worker.ready.front());
+      worker.ready.pop_front();
       lock.unlock();
-      changed_.notify_all();
+      worker.changed.notify_all();
     }
     done_ = false;
   }
 
  private:
+  /// The background thread and what it shares.
+  struct Worker {
+    bool is_of_parent() const noexcept { return process != getpid(); }
+
+    const pid_t process = getpid();
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Sample> ready;
+    std::exception_ptr error;
+    bool finished = false;
+    bool stopped = false;
+    std::thread thread;
+  };
+
+  [[noreturn]] static void fail_forked() {
+    throw Error(Message("DataLoader", "the pass cannot go on in a forked process.")
+                    .line("the thread that prepares its batches is the parent's")
+                    .fix("begin a pass in the child, after set_epoch(epoch, batches done), or set prefetch = 0"));
+  }
+
   void start_thread() {
     try {
-      detail::with_out_of_memory("DataLoader", [this] { thread_ = std::thread([this] { work(); }); });
+      detail::with_out_of_memory("DataLoader", [this] {
+        worker_ = std::make_unique<Worker>();
+        worker_->thread = std::thread([this] { work(); });
+      });
     } catch (const std::system_error& error) {
       throw Error(Message("DataLoader", "the system gives no thread to prepare batches.")
                       .line("{}", error.what())
@@ -145,27 +181,29 @@ class DataLoader::Pass {
   }
 
   void work() {
-    set_num_threads(1);  // for this thread: the cores belong to the training
+    detail::use_one_thread();  // the cores belong to the training
+    Worker& worker = *worker_;
     try {
       const ThreadLocalStateGuard as_caller(state_of_caller_);
       while (has_next()) {
         Sample batch = make_next();
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopped_ || ready_.size() < static_cast<std::size_t>(options_.prefetch); });
-        if (stopped_) return;
-        detail::with_out_of_memory("DataLoader", [&] { ready_.push_back(std::move(batch)); });
+        std::unique_lock lock(worker.mutex);
+        worker.changed.wait(
+            lock, [&] { return worker.stopped || worker.ready.size() < static_cast<std::size_t>(options_.prefetch); });
+        if (worker.stopped) return;
+        detail::with_out_of_memory("DataLoader", [&] { worker.ready.push_back(std::move(batch)); });
         lock.unlock();
-        changed_.notify_all();
+        worker.changed.notify_all();
       }
     } catch (...) {
-      const std::scoped_lock lock(mutex_);
-      error_ = std::current_exception();
+      const std::scoped_lock lock(worker.mutex);
+      worker.error = std::current_exception();
     }
     {
-      const std::scoped_lock lock(mutex_);
-      finished_ = true;
+      const std::scoped_lock lock(worker.mutex);
+      worker.finished = true;
     }
-    changed_.notify_all();
+    worker.changed.notify_all();
   }
 
   std::shared_ptr<const Dataset> dataset_;
@@ -176,14 +214,7 @@ class DataLoader::Pass {
   ThreadLocalState state_of_caller_;
   Sample current_;
   bool done_ = false;
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Sample> ready_;
-  std::exception_ptr error_;
-  bool finished_ = false;
-  bool stopped_ = false;
-  std::thread thread_;
+  std::unique_ptr<Worker> worker_;  // null without prefetch
 };
 
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions options)
@@ -205,7 +236,12 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, DataLoaderOptions
   }
 }
 
-std::int64_t DataLoader::num_samples() const { return samples_of(checked_size(*dataset_), options_); }
+const Dataset& DataLoader::dataset() const {
+  if (!dataset_) fail_moved("loader");
+  return *dataset_;
+}
+
+std::int64_t DataLoader::num_samples() const { return samples_of(checked_size(dataset()), options_); }
 
 std::int64_t DataLoader::num_batches() const {
   const std::int64_t samples = num_samples();
@@ -226,7 +262,7 @@ void DataLoader::set_epoch(std::int64_t epoch, std::int64_t first_batch) {
 
 DataLoader::Iterator DataLoader::begin() {
   check_epoch(epoch_);
-  const std::int64_t size = checked_size(*dataset_);
+  const std::int64_t size = checked_size(dataset());
   auto pass = detail::with_out_of_memory(
       "DataLoader", [&] { return std::make_shared<Pass>(dataset_, options_, epoch_, first_batch_, size); });
   pass->start();
@@ -239,11 +275,15 @@ DataLoader::Iterator::Iterator(std::shared_ptr<Pass> pass) : pass_(std::move(pas
 DataLoader::Iterator::Iterator(Iterator&&) noexcept = default;
 DataLoader::Iterator& DataLoader::Iterator::operator=(Iterator&&) noexcept = default;
 DataLoader::Iterator::~Iterator() = default;
-const Sample& DataLoader::Iterator::operator*() const { return pass_->current(); }
+DataLoader::Pass& DataLoader::Iterator::pass() const {
+  if (!pass_) fail_moved("iterator");
+  return *pass_;
+}
+const Sample& DataLoader::Iterator::operator*() const { return pass().current(); }
 DataLoader::Iterator& DataLoader::Iterator::operator++() {
-  pass_->advance();
+  pass().advance();
   return *this;
 }
-bool DataLoader::Iterator::operator==(std::default_sentinel_t) const { return pass_->is_done(); }
+bool DataLoader::Iterator::operator==(std::default_sentinel_t) const { return pass().is_done(); }
 
 }  // namespace dygrad

@@ -31,7 +31,8 @@ struct DataLoaderOptions {
 /// on seed and epoch. So `set_epoch(e, b)` continues where an earlier run stopped. Errors of the dataset or the
 /// transform are thrown as they are, by the step that would give the batch they belong to; that ends the pass. If
 /// begin() throws, the next pass is the same epoch again. Leaving a pass early is safe at any point; a pass may outlive
-/// its loader. A loader belongs to one thread.
+/// its loader. A loader belongs to one thread. In a forked process a pass with prefetch that began before goes no
+/// further: the thread is the parent's. Loaders and passes that were moved from throw Error.
 class DYGRAD_API DataLoader {
  public:
   class Pass;
@@ -66,6 +67,7 @@ class DYGRAD_API DataLoader {
    private:
     friend class DataLoader;
     explicit Iterator(std::shared_ptr<Pass> pass);
+    Pass& pass() const;
     std::shared_ptr<Pass> pass_;  // the only owner
   };
   /// Begins the next pass. Throws InvalidArgument if the dataset's size is negative or epochs are used up, Error if the
@@ -74,6 +76,7 @@ class DYGRAD_API DataLoader {
   std::default_sentinel_t end() const { return {}; }
 
  private:
+  const Dataset& dataset() const;
   std::shared_ptr<const Dataset> dataset_;
   DataLoaderOptions options_;
   std::int64_t epoch_ = 0;

@@ -3,6 +3,8 @@
 #include <memory>
 #include <mutex>
 
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
@@ -28,6 +30,11 @@ void set_global_initializer(Initializer weight, Initializer bias) {
     d.weight.swap(new_weight);
     d.bias.swap(new_bias);
   });
+}
+
+void detail::fail_empty_initializer() {
+  throw InvalidArgument(Message("Initializer", "it is empty.")
+                            .fix("make it of a rule, such as Normal, and use none that was moved from"));
 }
 
 Initializer detail::global_initializer(bool is_bias) {

@@ -12,6 +12,10 @@
 
 namespace dygrad {
 
+namespace detail {
+[[noreturn]] DYGRAD_API void fail_empty_initializer();
+}  // namespace detail
+
 /// A rule that overwrites every element of a fresh, dense, row-major tensor of the parameter's shape and dtype. It runs
 /// outside of any graph.
 template <class F>
@@ -27,8 +31,9 @@ class Initializer {
             detail::with_out_of_memory("Initializer", [&] { return std::function<void(Tensor&)>(std::move(rule)); })) {}
 
   explicit operator bool() const { return static_cast<bool>(rule_); }
-  /// Fills `value`. Only if not empty.
+  /// Fills `value`. Throws InvalidArgument if empty.
   void operator()(Tensor& value) const {
+    if (!rule_) detail::fail_empty_initializer();
     detail::call_user([&] { rule_(value); });
   }
 

@@ -14,12 +14,12 @@ namespace dygrad {
 
 namespace {
 ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
-  const auto require = [](bool holds, const char* expected, const std::string& got) {
-    if (holds) return;
-    throw InvalidArgument(Message("ReduceLROnPlateau", "a field is out of range.")
-                              .expected("{}", expected)
+  const auto require_word = [](const char* field, const std::string& got, const char* one, const char* other) {
+    if (got == one || got == other) return;
+    throw InvalidArgument(Message("ReduceLROnPlateau", fmt::format("{} is not a word that it knows.", field))
+                              .expected("{} = \"{}\" or \"{}\"", field, one, other)
                               .got("\"{}\"", got)
-                              .fix("change the field that is named here"));
+                              .fix("set {} = \"{}\" or \"{}\"", field, one, other));
   };
   detail::require_option("ReduceLROnPlateau", detail::is_rate(o.learning_rate), "learning_rate >= 0", "learning_rate",
                          o.learning_rate);
@@ -28,9 +28,8 @@ ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
   detail::require_option("ReduceLROnPlateau", detail::is_rate(o.eps), "eps >= 0", "eps", o.eps);
   detail::require_option("ReduceLROnPlateau", o.decay_rate >= 0 && o.decay_rate < 1, "0 <= decay_rate < 1",
                          "decay_rate", o.decay_rate);
-  require(o.mode == "min" || o.mode == "max", "mode \"min\" or \"max\"", o.mode);
-  require(o.threshold_mode == "rel" || o.threshold_mode == "abs", "threshold_mode \"rel\" or \"abs\"",
-          o.threshold_mode);
+  require_word("mode", o.mode, "min", "max");
+  require_word("threshold_mode", o.threshold_mode, "rel", "abs");
   const auto is_count = [](std::int64_t n) { return n >= 0 && n <= detail::kMostSteps; };
   detail::require_option("ReduceLROnPlateau", is_count(o.patience), "0 <= patience <= 2^53", "patience",
                          static_cast<double>(o.patience));

@@ -95,6 +95,15 @@ void detail::check_first_rate(const std::string& schedule, std::int64_t begin, d
                             .fix("begin at 0 or later"));
 }
 
+int detail::checked_depth(const std::string& schedule, int depth) {
+  constexpr int kMost = 100;
+  if (depth <= kMost) return depth;
+  throw InvalidArgument(Message(schedule, "schedules are nested too deeply.")
+                            .expected("at most {} within each other", kMost)
+                            .got("{}", depth)
+                            .fix("write the rate as one function of the count"));
+}
+
 std::int64_t detail::next_count(std::int64_t count, std::int64_t step) {
   std::int64_t next = 0;
   if (!__builtin_add_overflow(count, step, &next) && next >= -kMostSteps && next <= kMostSteps) return next;

@@ -35,6 +35,9 @@ DYGRAD_API std::int64_t checked_begin(const std::string& schedule, std::int64_t 
 /// Throws InvalidArgument unless the rate at the first count is finite and not negative.
 DYGRAD_API void check_first_rate(const std::string& schedule, std::int64_t begin, double rate);
 
+/// Throws InvalidArgument if so many schedules within each other would need too deep a stack.
+DYGRAD_API int checked_depth(const std::string& schedule, int depth);
+
 /// Throws InvalidArgument where the sum is past kMostSteps either way.
 DYGRAD_API std::int64_t next_count(std::int64_t count, std::int64_t step);
 }  // namespace detail
@@ -48,7 +51,8 @@ concept ScheduleFormula = std::is_invocable_r_v<double, const F&, std::int64_t> 
 ///   SGD sgd(model.parameters(), {.learning_rate = rate});
 ///   ... sgd.step(); rate.step();
 /// s starts at the formula's `begin` (0 if it has none) and grows by its `step` (1 if it has none). Throws
-/// InvalidArgument for an empty function, if |begin| > 2^53, and for what the formula says.
+/// InvalidArgument for an empty function, if |begin| > 2^53, for formulas nested more than 100 deep, and for what the
+/// formula says.
 /// The user advances it, as in Paddle 2.x, once per batch or per epoch as the formula is meant; or the optimizer does
 /// with `.advance_schedule = true`, once per step, as Paddle 1.8's minimize.
 class DYGRAD_API Schedule {
@@ -57,6 +61,8 @@ class DYGRAD_API Schedule {
   requires(!std::derived_from<F, Schedule> && ScheduleFormula<F>) Schedule(F formula)
       : state_(detail::with_out_of_memory("Schedule",
                                           [&] { return std::make_shared<FormulaState<F>>(std::move(formula)); })) {}
+  Schedule(const Schedule&) = default;  // moving copies, so that none is without a state
+  Schedule& operator=(const Schedule&) = default;
 
   /// The rate now, as the formula gives it; optimizers refuse one that is negative or not finite.
   double lr() const { return state_->lr(); }
@@ -95,6 +101,7 @@ class DYGRAD_API Schedule {
     /// One for each number that save() gives.
     virtual void ranges(std::vector<detail::NumberRange>& list) const;
     std::int64_t count = 0;
+    int depth = 1;  // of nested schedules
   };
   explicit Schedule(std::shared_ptr<State> state) : state_(std::move(state)) {}
   State& shared_state() const { return *state_; }
@@ -108,6 +115,9 @@ class DYGRAD_API Schedule {
       }
       if constexpr (requires { formula.check(); }) formula.check();
       if constexpr (requires { formula.begin; }) count = detail::checked_begin(name(), formula.begin);
+      if constexpr (requires { formula.wrapped(); }) {
+        if (const Schedule* inner = formula.wrapped()) depth = detail::checked_depth(name(), inner->state_->depth + 1);
+      }
       // Before 0 a formula can lead anywhere; the library's own are looked at, as they depend on nothing else there.
       if constexpr (requires {
                       formula.check();

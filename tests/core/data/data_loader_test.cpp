@@ -9,6 +9,7 @@
 #include <dygrad/core/memory/allocator.h>
 #include <dygrad/core/tensor/print.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/child_process.h>
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -333,3 +334,57 @@ TEST_CASE("sixty thousand images pass through with one allocation per tensor of 
   constexpr std::int64_t kForTheOrder = 2;
   CHECK(allocator_statistics().allocations - before <= 2 * loader.num_batches() + kForTheOrder);
 }
+
+TEST_CASE("a loader and a pass that were moved from say so") {
+  for (int prefetch : {0, 2}) {
+    DataLoader loader(count_to(4), {.batch_size = 2, .prefetch = prefetch});
+    DataLoader moved = std::move(loader);
+    const auto says_moved = Says("DataLoader", "moved from", "fix:");
+    CHECK_THROWS_MATCHES(loader.num_batches(), Error, says_moved);
+    CHECK_THROWS_MATCHES(loader.num_samples(), Error, says_moved);
+    CHECK_THROWS_MATCHES(loader.begin(), Error, says_moved);
+    auto pass = moved.begin();
+    auto other = std::move(pass);
+    CHECK_THROWS_MATCHES(++pass, Error, says_moved);
+    CHECK_THROWS_MATCHES(*pass, Error, says_moved);
+    CHECK_THROWS_MATCHES((void)(pass == std::default_sentinel), Error, says_moved);
+    ++other;
+    CHECK((*other)[0].to_vector<std::int64_t>() == Order{2, 3});
+  }
+}
+
+#if !defined(__SANITIZE_THREAD__)
+TEST_CASE("a pass does not go on in a forked child, and a new one does") {
+  // Forked while the thread waits for room, while it makes a batch, and when it is done.
+  for (const std::int64_t size : {1000, 6, 2}) {
+    DataLoader loader(count_to(size), {.batch_size = 2, .prefetch = 2});
+    auto pass = loader.begin();
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      CHECK(dygrad::testing::exit_status_of_child([&] {
+              {
+                const auto inherited = std::move(pass);
+                if (!((*inherited)[0].to_vector<std::int64_t>() == Order{0, 1})) return 1;
+              }
+              auto own = loader.begin();
+              if (loader.num_batches() > 1) ++own;
+              return (*own)[0].to_vector<std::int64_t>()[0] == (loader.num_batches() > 1 ? 2 : 0) ? 0 : 2;
+            }) == 0);
+      CHECK(dygrad::testing::exit_status_of_child([&] {
+              try {
+                ++pass;
+              } catch (const Error& error) {
+                return Says("DataLoader", "forked process", "parent's", "fix:").match(error) &&
+                               pass == std::default_sentinel
+                           ? 0
+                           : 1;
+              }
+              return 2;
+            }) == 0);
+    }
+    if (size > 2) {
+      ++pass;
+      CHECK((*pass)[0].to_vector<std::int64_t>() == Order{2, 3});
+    }
+  }
+}
+#endif

@@ -143,3 +143,13 @@ TEST_CASE("global initializers are copied and destroyed outside of any lock") {
   set_global_initializer({});
   CHECK(!detail::global_initializer(false));
 }
+
+TEST_CASE("an empty initializer fills nothing, and says so") {
+  Tensor value = zeros({1});
+  CHECK_THROWS_MATCHES(Initializer()(value), InvalidArgument, Says("Initializer: it is empty", "fix:"));
+  Initializer rule = Constant{.value = 1};
+  const Initializer moved = std::move(rule);
+  CHECK_THROWS_AS(rule(value), InvalidArgument);
+  moved(value);
+  CHECK(value.item() == 1);
+}

@@ -188,3 +188,37 @@ TEST_CASE("an empty function is no schedule") {
   double (*none)(std::int64_t) = nullptr;
   CHECK_THROWS_AS(Schedule(none), InvalidArgument);
 }
+
+TEST_CASE("a schedule that was moved from still shares the count") {
+  Schedule rate =
+      LambdaDecay{.learning_rate = 1, .lr_lambda = [](std::int64_t e) { return 1. / static_cast<double>(e + 1); }};
+  Schedule moved = std::move(rate);
+  rate.step();
+  CHECK(moved.lr() == .5);
+  CHECK(rate.state() == moved.state());
+  ReduceLROnPlateau plateau({.learning_rate = 1, .decay_rate = .5, .patience = 0});
+  ReduceLROnPlateau other = std::move(plateau);
+  plateau.step(1);
+  plateau.step(1);
+  CHECK(other.lr() == .5);
+}
+
+TEST_CASE("schedules nest as deep as a stack allows") {
+  Schedule rate = [](std::int64_t) { return .1; };
+  const auto wrap = [&] {
+    rate = LinearLrWarmup{.learning_rate = rate, .warmup_steps = 2, .start_lr = .1, .end_lr = .2};
+  };
+  for (int depth = 2; depth <= 100; ++depth) wrap();
+  CHECK_THROWS_MATCHES(wrap(), InvalidArgument, Says("LinearLrWarmup", "nested", "at most 100", "got 101", "fix:"));
+  rate.step();
+  CHECK(rate.lr() == .1);
+  rate.set_state(rate.state());
+}
+
+TEST_CASE("words that ReduceLROnPlateau does not know are named") {
+  CHECK_THROWS_MATCHES(
+      ReduceLROnPlateau({.learning_rate = 1, .mode = "least"}), InvalidArgument,
+      Says("ReduceLROnPlateau: mode", "expected mode = \"min\" or \"max\", got \"least\"", "fix: set mode"));
+  CHECK_THROWS_MATCHES(ReduceLROnPlateau({.learning_rate = 1, .threshold_mode = "x"}), InvalidArgument,
+                       Says("threshold_mode", "\"rel\" or \"abs\"", "got \"x\""));
+}
