@@ -2,8 +2,10 @@
 // Users catch these; the library builds them with core/base/detail/message.h.
 #pragma once
 
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include <dygrad/core/base/export.h>
 
@@ -13,6 +15,13 @@ namespace dygrad {
 class DYGRAD_API Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+  const char* what() const noexcept override;
+  /// Adds a line that says where: "  in layer linear_0". Nothing if the text ends with it already, or if there is no
+  /// memory for it.
+  void add_context(std::string_view where) noexcept;
+
+ private:
+  std::shared_ptr<const std::string> text_with_context_;  // shared by copies, as the text is
 };
 
 /// An argument is outside its documented range or form.

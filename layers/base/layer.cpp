@@ -72,11 +72,6 @@ Tensor make_value(const ParameterSpec& spec, DType dtype) {
   return kernel::contiguous(value);
 }
 
-template <class E>
-void rethrow_if(const Error& error, const std::string& text) {
-  if (typeid(error) == typeid(E)) throw E(text);
-}
-
 }  // namespace
 
 Layer::Layer(std::string name_scope, DType dtype) : name_scope_(std::move(name_scope)), dtype_(dtype) {
@@ -268,13 +263,17 @@ Layer& Layer::register_layer(const std::string& name, Layer& member) {
 }
 
 Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
-  check_new_name("add_sublayer", name);
+  return own_sublayer("add_sublayer", name, std::move(layer));
+}
+
+Layer& Layer::own_sublayer(const char* op, const std::string& name, LayerPtr layer) {
+  check_new_name(op, name);
   if (!layer)
-    throw InvalidArgument(Message("add_sublayer", fmt::format("the layer \"{}\" is null.", name))
+    throw InvalidArgument(Message(op, fmt::format("the layer \"{}\" is null.", name))
                               .fix("pass a layer, for instance std::make_shared<Linear>(options)"));
-  check_no_cycle("add_sublayer", name, *layer);
+  check_no_cycle(op, name, *layer);
   Layer& added = *layer;
-  add_part("add_sublayer", children_, name, &added, std::move(layer));
+  add_part(op, children_, name, &added, std::move(layer));
   added.is_part_ = true;
   return added;
 }
@@ -308,22 +307,17 @@ Tensor Layer::run_post_hooks(const Tensor& input, Tensor output) {
 void Layer::rethrow_with_name() const {
   try {
     throw;
-  } catch (const Error& error) {
-    const std::string place = "\n  in layer " + full_name();
-    const std::string text = error.what();
-    if (text.ends_with(place)) throw;
-    // Only types known here can be made anew; others keep their text.
-    rethrow_if<ShapeError>(error, text + place);
-    rethrow_if<DtypeError>(error, text + place);
-    rethrow_if<InvalidArgument>(error, text + place);
-    rethrow_if<GraphError>(error, text + place);
-    rethrow_if<BackendError>(error, text + place);
-    rethrow_if<OutOfMemory>(error, text + place);
-    rethrow_if<Error>(error, text + place);
+  } catch (Error& error) {
+    try {
+      error.add_context("in layer " + full_name());
+    } catch (const OutOfMemory&) {  // then it leaves without the name
+    } catch (const std::bad_alloc&) {
+    }
     throw;
   } catch (const std::bad_alloc&) {
     if (detail::is_users_exception()) throw;
-    detail::fail_out_of_memory("layer " + full_name());
+    detail::with_out_of_memory("layer", [this] { detail::fail_out_of_memory("layer " + full_name()); });
+    throw;  // never reached
   }
 }
 

@@ -176,6 +176,8 @@ class DYGRAD_API Layer {
   }
 
   const std::vector<detail::NamedSublayer>& child_entries() const { return children_; }
+  /// add_sublayer, whose errors name `op`.
+  Layer& own_sublayer(const char* op, const std::string& name, LayerPtr layer);
 
  private:
   friend struct detail::LayerWalk;

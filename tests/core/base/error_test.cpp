@@ -2,6 +2,7 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/fault_injection.h>
 
 using namespace dygrad;
 
@@ -25,4 +26,63 @@ TEST_CASE("every error is a dygrad::Error, and a standard one") {
   CHECK_THROWS_AS(throw GraphError("x"), Error);
   CHECK_THROWS_AS(throw BackendError("x"), Error);
   CHECK_THROWS_AS(throw OutOfMemory("x"), std::runtime_error);
+}
+
+TEST_CASE("an error keeps its type and its text when it gets a context, once") {
+  struct Mine : IoError {
+    using IoError::IoError;
+  };
+  const auto thrown = [] {
+    try {
+      throw Mine("read: no.");
+    } catch (Error& error) {
+      error.add_context("in layer a");
+      error.add_context("in layer a");
+      const Error copy = error;
+      error.add_context("in layer b");
+      CHECK(std::string(copy.what()) == "read: no.\n  in layer a");
+      throw;
+    }
+  };
+  CHECK_THROWS_AS(thrown(), Mine);
+  try {
+    thrown();
+  } catch (const std::exception& error) {
+    CHECK(std::string(error.what()) == "read: no.\n  in layer a\n  in layer b");
+  }
+}
+
+TEST_CASE("where there is no memory for a context, an error goes without") {
+  const std::string text(200, 'x'), where(200, 'y');
+  for (std::int64_t n : {1, 2}) {
+    Error error(text);
+    {
+      const dygrad::testing::FailingAllocation failing(n);
+      error.add_context(where);
+      CHECK(failing.happened());
+    }
+    CHECK(error.what() == text);
+    error.add_context(where);
+    CHECK(error.what() == text + "\n  " + where);
+  }
+}
+
+TEST_CASE("what was got begins a line where nothing is expected") {
+  const std::string text = Message("arange", "the step leads away.").got("step {}", -1).fix("change it");
+  CHECK(text == "arange: the step leads away.\n  got step -1\n  fix: change it");
+}
+
+TEST_CASE("texts of any length are shortened in a message") {
+  const std::string name(70000, 'x');
+  const std::string text = Message("op", name + " is there.").line("layer {}", name).fix("use a shorter one");
+  CHECK(text.size() < 10000);
+  CHECK(text.find("...\n  layer xxx") != std::string::npos);
+  CHECK(text.ends_with("...\n  fix: use a shorter one"));
+  std::string umlauts;
+  for (int i = 0; i < 3000; ++i) umlauts += i == 0 ? "x" : "\xc3\xa4";
+  CHECK(std::string(Message("op", umlauts)).ends_with("\xc3\xa4..."));
+  Error error("op: no.");
+  error.add_context("in layer " + name);
+  error.add_context("in layer " + name);
+  CHECK(std::string(error.what()).size() < 5000);
 }

@@ -315,3 +315,42 @@ TEST_CASE("exceptions of users' functions leave as they are") {
   CHECK(says([&] { adam.step(); }));
   CHECK(p.item() == 1);
 }
+
+TEST_CASE("a layer names its errors where there is memory for the name, and throws nothing but errors") {
+  struct ALayerWithANameThatNoStringHoldsItself : Layer {
+    Tensor forward(const Tensor& x) override { return x.reshape({5}); }
+  };
+  struct AnOuterLayerWithALongNameOfItsOwn : Layer {
+    ALayerWithANameThatNoStringHoldsItself inner;
+    AnOuterLayerWithALongNameOfItsOwn() { register_layer("inner", inner); }
+    Tensor forward(const Tensor& x) override { return inner(x); }
+  };
+  const Tensor x = ones({2, 3});
+  CHECK(for_each_failing_allocation(
+            [&] {
+              AnOuterLayerWithALongNameOfItsOwn layer;
+              try {
+                layer(x);
+              } catch (const ShapeError&) {
+              }
+            },
+            [](std::int64_t, bool) {}) > 0);
+  CHECK_THROWS_MATCHES(AnOuterLayerWithALongNameOfItsOwn()(x), ShapeError,
+                       Says("in layer a_layer_with_a_name_that_no_string_holds_itself_",
+                            "in layer an_outer_layer_with_a_long_name_of_its_own_"));
+}
+
+TEST_CASE("an error of any type, a user's too, names the layer") {
+  struct Mine : Error {
+    using Error::Error;
+  };
+  struct Reader : Layer {
+    Tensor forward(const Tensor& x) override {
+      if (x.rank() == 0) throw Mine("read: no.");
+      throw IoError("read: no.");
+    }
+  };
+  Reader layer;
+  CHECK_THROWS_MATCHES(layer(ones({})), Mine, Says("read: no.", "in layer reader_"));
+  CHECK_THROWS_MATCHES(layer(ones({1})), IoError, Says("read: no.", "in layer reader_"));
+}

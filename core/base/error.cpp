@@ -1,0 +1,26 @@
+#include <dygrad/core/base/error.h>
+
+#include <new>
+
+namespace dygrad {
+
+const char* Error::what() const noexcept {
+  return text_with_context_ ? text_with_context_->c_str() : std::runtime_error::what();
+}
+
+void Error::add_context(std::string_view where) noexcept {
+  constexpr std::string_view kLead = "\n  ";
+  constexpr std::size_t kLongest = 4096;
+  where = where.substr(0, kLongest);
+  const std::string_view text = what();
+  if (text.ends_with(where) && text.substr(0, text.size() - where.size()).ends_with(kLead)) return;
+  try {
+    auto longer = std::make_shared<std::string>();
+    longer->reserve(text.size() + kLead.size() + where.size());
+    longer->append(text).append(kLead).append(where);
+    text_with_context_ = std::move(longer);
+  } catch (const std::bad_alloc&) {  // the error is worth more than its context
+  }
+}
+
+}  // namespace dygrad
