@@ -125,15 +125,16 @@ StateMetadata load_checkpoint(const std::string& path, Layer& model, Optimizer& 
     const StateDict model_state = loaded.state.with_prefix(kModel);
     const StateDict optimizer_state = loaded.state.with_prefix(kOptimizer);
     const StateDict generator_state = loaded.state.with_prefix(kGenerator);
-    if (model_state.size() + optimizer_state.size() + generator_state.size() != loaded.state.size()) {
+    for (const auto& [name, tensor] : loaded.state) {
+      if (name.starts_with(kModel) || name.starts_with(kOptimizer) || name.starts_with(kGenerator)) continue;
       throw InvalidArgument(Message("load_checkpoint", "the file is not a checkpoint.")
                                 .line("file {}", path)
                                 .expected("names that begin with \"model.\", \"optimizer.\" or \"generator.\"")
-                                .got("others too")
+                                .got("\"{}\"", name)
                                 .fix("read it with load_state, or choose a file that save_checkpoint wrote"));
     }
     const StateDict own = model.state_dict();
-    check("load_checkpoint", path, model, detail::compare_states(own, model_state));
+    check("load_checkpoint", path, model, prefixed(std::string(kModel), detail::compare_states(own, model_state)));
     if (const LoadReport report = optimizer.compare_dict(optimizer_state); !report.ok())
       throw InvalidArgument(
           prefixed(std::string(kOptimizer), report).message("load_checkpoint", optimizer.name(), path));

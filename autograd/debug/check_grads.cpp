@@ -289,9 +289,10 @@ void check_function(bool is_empty) {
 }
 
 void check_options(const CheckGradsOptions& options) {
-  if (options.order < 1) {
+  constexpr int kMostOrder = 16;  // each multiplies the work
+  if (options.order < 1 || options.order > kMostOrder) {
     throw InvalidArgument(Message("check_grads", "the order is out of range.")
-                              .expected("order >= 1")
+                              .expected("1 <= order <= {}", kMostOrder)
                               .got("{}", options.order)
                               .fix("give 1 for gradients, 2 for gradients of gradients too"));
   }

@@ -47,8 +47,8 @@ using DifferentiableFunction = std::function<Tensor(std::span<const Tensor> inpu
 /// Compares the gradients of `f` at `inputs` with central differences of f itself; of order n > 1 by checking the
 /// gradient function (recorded with create_graph) in the same way. Inputs are float64; they are copied, never changed;
 /// those with stop_gradient true count as variables too. Throws DtypeError for other dtypes, InvalidArgument for an
-/// empty function, an order below 1, a step that is not positive and finite, or a tolerance that is negative or not
-/// finite. What f throws leaves as it is.
+/// empty function, an order outside of 1 to 16, a step that is not positive and finite, or a tolerance that is negative
+/// or not finite. What f throws leaves as it is.
 DYGRAD_API CheckGradsReport check_grads(const DifferentiableFunction& f, std::span<const Tensor> inputs,
                                         const CheckGradsOptions& options = {});
 DYGRAD_API CheckGradsReport check_grads(const std::function<Tensor(const Tensor&)>& f, const Tensor& x,

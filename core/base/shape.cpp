@@ -60,13 +60,13 @@ void Dims::erase(int position) {
 
 bool Dims::contains(std::int64_t value) const { return std::find(begin(), end(), value) != end(); }
 
-std::int64_t num_elements(const Shape& shape) {
+std::int64_t num_elements(const Shape& shape, std::string_view op) {
   // An extent of zero makes the product zero, but the others still have to be sound.
   std::int64_t product = 1;
   bool empty = false;
   for (std::int64_t extent : shape) {
     if (extent < 0) {
-      throw ShapeError(Message("shape", "negative extent.")
+      throw ShapeError(Message(op, "negative extent.")
                            .line("shape {}", shape)
                            .expected("extents >= 0")
                            .got("{}", extent)
@@ -74,7 +74,7 @@ std::int64_t num_elements(const Shape& shape) {
     }
     if (extent == 0) empty = true;
     else if (__builtin_mul_overflow(product, extent, &product)) {
-      throw ShapeError(Message("shape", "the number of elements does not fit into 64 bits.")
+      throw ShapeError(Message(op, "the number of elements does not fit into 64 bits.")
                            .line("shape {}", shape)
                            .fix("use smaller extents"));
     }
@@ -82,10 +82,10 @@ std::int64_t num_elements(const Shape& shape) {
   return empty ? 0 : product;
 }
 
-std::int64_t num_bytes(const Shape& shape, std::size_t element_size) {
+std::int64_t num_bytes(const Shape& shape, std::size_t element_size, std::string_view op) {
   std::int64_t bytes = 0;
-  if (__builtin_mul_overflow(num_elements(shape), static_cast<std::int64_t>(element_size), &bytes)) {
-    throw ShapeError(Message("shape", "the number of bytes does not fit into 64 bits.")
+  if (__builtin_mul_overflow(num_elements(shape, op), static_cast<std::int64_t>(element_size), &bytes)) {
+    throw ShapeError(Message(op, "the number of bytes does not fit into 64 bits.")
                          .line("shape {} of {}-byte elements", shape, element_size)
                          .fix("use smaller extents"));
   }

@@ -101,11 +101,11 @@ using Shape = Dims;    ///< extents, in elements; row-major order of dimensions
 using Strides = Dims;  ///< distance between neighbours along each dimension, in elements
 using Axes = Dims;     ///< dimension numbers; negative ones count from the back
 
-/// Product of the extents; 1 for rank 0. Throws ShapeError on a negative extent or 64-bit overflow.
-DYGRAD_API std::int64_t num_elements(const Shape& shape);
+/// Product of the extents; 1 for rank 0. Throws ShapeError naming `op` on a negative extent or 64-bit overflow.
+DYGRAD_API std::int64_t num_elements(const Shape& shape, std::string_view op = "shape");
 
-/// Number of bytes of a dense tensor. Throws ShapeError on overflow.
-DYGRAD_API std::int64_t num_bytes(const Shape& shape, std::size_t element_size);
+/// Number of bytes of a dense tensor. Throws as num_elements, and on overflow.
+DYGRAD_API std::int64_t num_bytes(const Shape& shape, std::size_t element_size, std::string_view op = "shape");
 
 /// `axis` brought into [0, rank). Throws ShapeError naming `op`. Rank 0 admits 0 and -1, as numpy's scalars do not, for
 /// reductions.

@@ -96,7 +96,7 @@ template DYGRAD_API Tensor from_span(std::span<const bool>, const Shape&);
 
 namespace {
 std::size_t checked_bytes(const void* data, const Shape& shape, DType dtype) {
-  const std::int64_t bytes = num_bytes(shape, size_of(dtype));
+  const std::int64_t bytes = num_bytes(shape, size_of(dtype), "from_memory");
   if (!data && bytes > 0)
     throw InvalidArgument(Message("from_memory", "the pointer is null.")
                               .line("shape {}, {} bytes", shape, bytes)
@@ -212,9 +212,13 @@ Tensor arange_of_integers(double start, double stop, double step, DType dtype) {
 Tensor arange(double start, double stop, double step, DType dtype) {
   const double count = at_least_none(count_before(start, stop, step));
   if (step == 0 || !(std::abs(count) < 0x1p62)) {
+    const bool is_finite = std::isfinite(start) && std::isfinite(stop) && std::isfinite(step);
+    const char* const remedy = !is_finite  ? "give finite numbers"
+                               : step == 0 ? "give a step other than 0"
+                                           : "give a larger step, or closer bounds";
     throw InvalidArgument(Message("arange", "needs finite bounds, a step other than 0, and fewer than 2^62 values.")
                               .got("start {}, stop {}, step {}", start, stop, step)
-                              .fix("give a larger step, or closer bounds"));
+                              .fix("{}", remedy));
   }
   if ((step > 0 ? start - stop : stop - start) > rounding_of(start, stop)) {  // by less than a step, too
     throw InvalidArgument(Message("arange", "the step leads away from stop.")

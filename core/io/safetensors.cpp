@@ -19,14 +19,14 @@ constexpr const char* kSave = "save_safetensors";
 constexpr const char* kRemedy = "read a file that save_safetensors or Python's safetensors wrote, whole and unchanged";
 constexpr std::size_t kLengthBytes = 8;  // of the number that a file begins with, little-endian
 
-/// `text` as a JSON string.
-std::string json_string(const std::string& text) {
+/// `text` as a JSON string; `role` says what it is.
+std::string json_string(std::string_view role, const std::string& text) {
   std::optional<std::string> json = io::json_string(text);
   if (!json)
-    throw InvalidArgument(Message(kSave, "a name or a metadata text is not UTF-8.")
+    throw InvalidArgument(Message(kSave, fmt::format("{} is not UTF-8.", role))
                               .expected("UTF-8")
-                              .got("{}", io::in_quotes(text))
-                              .fix("convert it, or use other names"));
+                              .got("{}", io::escaped(text))
+                              .fix("convert it to UTF-8"));
   return *std::move(json);
 }
 
@@ -72,14 +72,16 @@ std::string make_header(const NamedTensors& tensors, const std::vector<std::size
     text += "\"__metadata__\":{";
     for (const auto& [key, value] : metadata) {
       if (text.back() != '{') text += ',';
-      text += json_string(key) + ':' + json_string(value);
+      text += json_string("a key of the metadata", key) + ':';
+      text += json_string(fmt::format("the metadata of key {}", io::in_quotes(key)), value);
     }
     text += '}';
   }
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, tensor] = tensors[i];
     separate();
-    text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", json_string(name),
+    text += fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
+                        json_string(fmt::format("the name of tensor {}", i), name),
                         io::safetensors_name_of(io::encoding_of(tensor.dtype())), fmt::join(tensor.shape(), ","),
                         begin[i], begin[i] + tensor.num_bytes());
   }

@@ -19,10 +19,17 @@ LayerPtr checked(LayerPtr layer, const char* op) {
 auto at(std::size_t i) { return static_cast<std::ptrdiff_t>(i); }
 }  // namespace
 
-std::size_t LayerContainer::index(std::int64_t position) const {
+std::size_t LayerContainer::index(const char* op, std::int64_t position) const {
   const std::int64_t from_front = position < 0 ? position + size() : position;
   if (from_front < 0 || from_front >= size()) {
-    throw InvalidArgument(Message("layers", "the position is out of range.")
+    Message message(op, "the position is out of range.");
+    (void)std::move(message).line("layer {}", full_name());
+    if (size() == 0)
+      throw InvalidArgument(std::move(message)
+                                .expected("a layer at that position")
+                                .got("{} in an empty container", position)
+                                .fix("append layers first"));
+    throw InvalidArgument(std::move(message)
                               .expected("{} <= position < {}", -size(), size())
                               .got("{}", position)
                               .fix("count from 0, or from -1 for the last one"));
@@ -30,24 +37,36 @@ std::size_t LayerContainer::index(std::int64_t position) const {
   return static_cast<std::size_t>(from_front);
 }
 
-void LayerContainer::append(LayerPtr layer) { insert(size(), std::move(layer)); }
+void LayerContainer::append(LayerPtr layer) { insert_at("append", children_.size(), std::move(layer)); }
 
 void LayerContainer::insert(std::int64_t position, LayerPtr layer) {
-  const std::size_t place = position == size() ? children_.size() : index(position);
-  Layer& added = *checked(layer, "insert");
-  check_no_cycle("insert", std::to_string(place), added);
-  detail::with_out_of_memory("insert", [&] {
+  if (position < -size() || position > size()) {
+    throw InvalidArgument(Message("insert", "the position is out of range.")
+                              .line("layer {}", full_name())
+                              .expected("{} <= position <= {}", -size(), size())
+                              .got("{}", position)
+                              .fix("count from 0, or from -1 for before the last one; size() appends"));
+  }
+  insert_at("insert", static_cast<std::size_t>(position < 0 ? position + size() : position), std::move(layer));
+}
+
+void LayerContainer::insert_at(const char* op, std::size_t place, LayerPtr layer) {
+  Layer& added = *checked(layer, op);
+  check_no_cycle(op, std::to_string(place), added);
+  detail::with_out_of_memory(op, [&] {
     children_.insert(children_.begin() + at(place), detail::NamedSublayer{{}, &added, std::move(layer)});
   });
   added.is_part_ = true;
 }
 
-void LayerContainer::extend(const std::vector<LayerPtr>& layers) {
+void LayerContainer::extend(const std::vector<LayerPtr>& layers) { append_all("extend", layers); }
+
+void LayerContainer::append_all(const char* op, const std::vector<LayerPtr>& layers) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    checked(layers[i], "extend");
-    check_no_cycle("extend", std::to_string(children_.size() + i), *layers[i]);
+    checked(layers[i], op);
+    check_no_cycle(op, std::to_string(children_.size() + i), *layers[i]);
   }
-  detail::with_out_of_memory("extend", [&] {
+  detail::with_out_of_memory(op, [&] {
     const std::size_t needed = children_.size() + layers.size();
     if (needed > children_.capacity()) children_.reserve(std::max(needed, 2 * children_.capacity()));
   });
@@ -58,7 +77,7 @@ void LayerContainer::extend(const std::vector<LayerPtr>& layers) {
 }
 
 void LayerContainer::set(std::int64_t position, LayerPtr layer) {
-  const std::size_t place = index(position);
+  const std::size_t place = index("set", position);
   Layer& added = *checked(layer, "set");
   check_no_cycle("set", detail::name_at(children_, place), added);
   children_[place].layer = &added;
@@ -67,7 +86,7 @@ void LayerContainer::set(std::int64_t position, LayerPtr layer) {
 }
 
 void LayerContainer::erase(std::int64_t position) {
-  const std::size_t place = index(position);
+  const std::size_t place = index("erase", position);
   const LayerPtr erased = std::move(children_[place].owner);  // goes when the list is in order
   forget_name(children_[place].name);
   children_.erase(children_.begin() + at(place));

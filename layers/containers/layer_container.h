@@ -20,9 +20,9 @@ class DYGRAD_API LayerContainer : public Layer {
   bool empty() const { return child_entries().empty(); }
   template <Integer I>
   Layer& operator[](I position) const {
-    return *child_entries()[index(static_cast<std::int64_t>(position))].layer;
+    return *child_entries()[index("[]", static_cast<std::int64_t>(position))].layer;
   }
-  LayerPtr share(std::int64_t position) const { return child_entries()[index(position)].owner; }
+  LayerPtr share(std::int64_t position) const { return child_entries()[index("share", position)].owner; }
 
   void append(LayerPtr layer);
   /// Makes and appends: net.append<Conv2D>({.num_channels = 3, ...}). Returns the new layer.
@@ -36,6 +36,7 @@ class DYGRAD_API LayerContainer : public Layer {
   }
   /// Before the element at `position`; size() appends.
   void insert(std::int64_t position, LayerPtr layer);
+  /// Appends all of them.
   void extend(const std::vector<LayerPtr>& layers);
   void set(std::int64_t position, LayerPtr layer);
   void erase(std::int64_t position);
@@ -70,8 +71,11 @@ class DYGRAD_API LayerContainer : public Layer {
 
  protected:
   LayerContainer() { has_positions_ = true; }
-  std::size_t index(std::int64_t position) const;
+  std::size_t index(const char* op, std::int64_t position) const;
   std::vector<LayerPtr> share_range(std::int64_t start, std::int64_t stop) const;
+  // `op` names the caller in errors.
+  void insert_at(const char* op, std::size_t place, LayerPtr layer);
+  void append_all(const char* op, const std::vector<LayerPtr>& layers);
 
  private:
   template <class L>

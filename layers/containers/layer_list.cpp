@@ -7,9 +7,9 @@
 namespace dygrad {
 
 LayerList::LayerList(std::initializer_list<LayerPtr> layers) {
-  detail::with_out_of_memory("LayerList", [&] { extend(layers); });
+  detail::with_out_of_memory("LayerList", [&] { append_all("LayerList", layers); });
 }
-LayerList::LayerList(const std::vector<LayerPtr>& layers) { extend(layers); }
+LayerList::LayerList(const std::vector<LayerPtr>& layers) { append_all("LayerList", layers); }
 
 Tensor LayerList::forward(const Tensor&) {
   throw Error(Message("LayerList", "a list of layers has no forward of its own.")

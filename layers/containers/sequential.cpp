@@ -8,14 +8,14 @@ namespace dygrad {
 
 Sequential::Sequential(std::initializer_list<Element> elements) {
   for (const Element& element : elements) {
-    if (element.name.empty()) append(element.layer);
-    else append(element.name, element.layer);
+    if (!element.name.empty()) own_sublayer("Sequential", element.name, element.layer);
+    else insert_at("Sequential", child_entries().size(), element.layer);
   }
 }
 
-Sequential::Sequential(const std::vector<LayerPtr>& layers) { extend(layers); }
+Sequential::Sequential(const std::vector<LayerPtr>& layers) { append_all("Sequential", layers); }
 
-void Sequential::append(const std::string& name, LayerPtr layer) { add_sublayer(name, std::move(layer)); }
+void Sequential::append(const std::string& name, LayerPtr layer) { own_sublayer("append", name, std::move(layer)); }
 
 Tensor Sequential::forward(const Tensor& x) {
   Tensor y = x;

@@ -141,11 +141,11 @@ TEST_CASE("a checkpoint that does not fit changes nothing") {
   CHECK(run.model.weight.to_vector<float>() == after);
   Linear small({.input_dim = 1, .output_dim = 1});
   CHECK_THROWS_MATCHES(load_checkpoint(folder.file("run"), small, run.adam), InvalidArgument,
-                       Says("load_checkpoint", "mismatched weight"));
+                       Says("load_checkpoint", "mismatched model.weight"));
   CHECK(run.adam.global_step() == 2);
   save_state(folder.file("model"), run.model);
   CHECK_THROWS_MATCHES(load_checkpoint(folder.file("model"), run.model, run.adam), InvalidArgument,
-                       Says("not a checkpoint"));
+                       Says("not a checkpoint", "got \"weight\""));
   CHECK_THROWS_AS(load_state(folder.file("nowhere")), IoError);
   CHECK(before != after);
 }

@@ -265,15 +265,16 @@ void check_not_negative(std::string_view op, std::string_view argument, double v
   throw InvalidArgument(Message(op, "the argument is negative or not a number.")
                             .expected("{} >= 0", argument)
                             .got("{}", value)
-                            .fix("give a {} of 0 or more", argument));
+                            .fix("let {} be 0 or more", argument));
 }
 
 void check_ordered(std::string_view op, std::string_view bounds, double low, double high) {
   if (low <= high) return;
-  throw InvalidArgument(Message(op, "the bounds are in the wrong order.")
+  const bool is_nan = std::isnan(low) || std::isnan(high);
+  throw InvalidArgument(Message(op, is_nan ? "a bound is not a number." : "the bounds are in the wrong order.")
                             .expected("{}", bounds)
                             .got("{} and {}", low, high)
-                            .fix("swap the bounds; NaN is not one"));
+                            .fix("{}", is_nan ? "give an infinity where there is no bound" : "swap the bounds"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Ops that pass one of their operands on: where, maximum, minimum, clip.
 #include <array>
+#include <cmath>
 
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
 #include <dygrad/autograd/ops/elementwise/detail/unary.h>
@@ -117,10 +118,11 @@ Tensor minimum(const Tensor& a, const Tensor& b) { return detail::apply_broadcas
 
 Tensor clip(const Tensor& x, double low, double high) {
   if (!(low <= high)) {
-    throw InvalidArgument(Message("clip", "the bounds are in the wrong order.")
+    const bool is_nan = std::isnan(low) || std::isnan(high);
+    throw InvalidArgument(Message("clip", is_nan ? "a bound is not a number." : "the bounds are in the wrong order.")
                               .expected("low <= high")
                               .got("{} and {}", low, high)
-                              .fix("swap them"));
+                              .fix("{}", is_nan ? "give an infinity where there is no bound" : "swap them"));
   }
   return detail::apply_unary(Clip{{}, low, high}, x);
 }

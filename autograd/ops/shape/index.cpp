@@ -21,6 +21,34 @@ namespace {
 using kernel::kShortSum;
 using kernel::LongSum;
 
+/// The coordinates of the i-th element, counted row-major.
+Shape coordinates_of(const Shape& shape, std::int64_t i) {
+  Shape at = shape;
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    at[d] = i % shape[d];
+    i /= shape[d];
+  }
+  return at;
+}
+
+/// `where` is the i-th element of `index`, counted row-major.
+[[noreturn]] void fail_index(std::string_view op, const Tensor& index, std::int64_t where, std::int64_t value,
+                             std::int64_t extent) {
+  Message message(op, "an index is out of range.");
+  (void)std::move(message).line("index {}, at {}", index.shape(), coordinates_of(index.shape(), where));
+  if (extent == 0) {
+    throw ShapeError(
+        std::move(message)
+            .expected("no index: the dimension that they count in has extent 0")
+            .got("{}", value)
+            .fix("give an empty index, or an extent of at least {}", std::max<std::int64_t>(value, 0) + 1));
+  }
+  throw ShapeError(std::move(message)
+                       .expected("{} <= index < {}", -extent, extent)
+                       .got("{}", value)
+                       .fix("count from 0, or from -1 for the last one"));
+}
+
 /// A dense copy of `index` with its negative entries counted from the front; ops own it, so that later changes of the
 /// caller's tensor do not reach a recorded graph. Throws unless all entries are inside [-extent, extent).
 Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t extent) {
@@ -32,14 +60,9 @@ Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t exte
                          .fix("convert it with index.to(int64)"));
   }
   Tensor result = kernel::clone(index, MemoryFormat::row_major);
-  for (std::int64_t& i : result.write<std::int64_t>()) {
-    if (i < -extent || i >= extent) {
-      throw ShapeError(Message(op, "an index is out of range.")
-                           .line("index {}", index.shape())
-                           .expected("{} <= index < {}", -extent, extent)
-                           .got("{}", i)
-                           .fix("count from 0, or from -1 for the last one"));
-    }
+  const std::span<std::int64_t> values = result.write<std::int64_t>();
+  for (std::int64_t& i : values) {
+    if (i < -extent || i >= extent) fail_index(op, index, &i - values.data(), i, extent);
     if (i < 0) i += extent;
   }
   return result;

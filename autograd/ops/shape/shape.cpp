@@ -308,11 +308,14 @@ Tensor select(const Tensor& x, int axis, std::int64_t index) {
 
 Tensor squeeze(const Tensor& x, int axis) {
   const int at = normalize_axis(axis, x.rank(), "squeeze");
-  if (x.rank() == 0 || x.shape()[at] != 1) {
+  if (x.rank() == 0) {
+    throw ShapeError(Message("squeeze", "a tensor of rank 0 has no dimension to remove.").fix("use x itself"));
+  }
+  if (x.shape()[at] != 1) {
     throw ShapeError(Message("squeeze", "only an extent of 1 can be removed.")
                          .line("x {}, axis {}", x.shape(), axis)
                          .expected("extent 1")
-                         .got("{}", x.rank() == 0 ? 0 : x.shape()[at])
+                         .got("{}", x.shape()[at])
                          .fix("select a cell of this axis, or reduce along it"));
   }
   Shape shape = x.shape();
@@ -320,7 +323,18 @@ Tensor squeeze(const Tensor& x, int axis) {
   return apply(Reshape{x.shape(), shape}, x);
 }
 
+/// Throws unless x has room for one more dimension.
+static void check_room(std::string_view op, const Tensor& x) {
+  if (x.rank() < kMaxRank) return;
+  throw ShapeError(Message(op, "the result would have too many dimensions.")
+                       .line("x {}", x.shape())
+                       .expected("rank at most {}", kMaxRank)
+                       .got("{}", x.rank() + 1)
+                       .fix("merge neighbouring dimensions with reshape"));
+}
+
 Tensor unsqueeze(const Tensor& x, int axis) {
+  check_room("unsqueeze", x);
   Shape shape = x.shape();
   shape.insert(normalize_axis(axis, x.rank() + 1, "unsqueeze"), 1);
   return apply(Reshape{x.shape(), shape}, x);
@@ -353,6 +367,7 @@ static std::vector<Tensor> raise(std::span<const Tensor> tensors, int axis) {
                            .got("{} in tensors[{}]", x.shape(), raised.size())
                            .fix("bring the tensors to one shape first"));
     }
+    check_room("stack", x);
     raised.push_back(unsqueeze(x, axis));
   }
   return raised;
@@ -362,11 +377,15 @@ Tensor stack(std::span<const Tensor> tensors, int axis) {
   return concat(detail::with_out_of_memory("stack", [&] { return raise(tensors, axis); }), axis);
 }
 
+static void check_has_dimension(const Tensor& x) {
+  if (x.rank() > 0) return;
+  throw ShapeError(
+      Message("split", "a tensor of rank 0 has no dimension to split.").fix("add a dimension first: x.unsqueeze(0)"));
+}
+
 std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, int axis) {
   axis = normalize_axis(axis, x.rank(), "split");
-  if (x.rank() == 0)
-    throw ShapeError(
-        Message("split", "a tensor of rank 0 has no dimension to split.").fix("add a dimension first: x.unsqueeze(0)"));
+  check_has_dimension(x);
   std::int64_t total = 0;
   bool sound = true;
   for (std::int64_t size : sizes) sound = sound && size >= 0 && !__builtin_add_overflow(total, size, &total);
@@ -390,9 +409,10 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
 
 std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {
   axis = normalize_axis(axis, x.rank(), "split");
-  const std::int64_t extent = x.rank() == 0 ? 0 : x.shape()[axis];
+  check_has_dimension(x);
+  const std::int64_t extent = x.shape()[axis];
   const std::int64_t most = std::max(extent, kMostEmptyPieces);
-  if (x.rank() == 0 || pieces < 1 || pieces > most || extent % pieces != 0) {
+  if (pieces < 1 || pieces > most || extent % pieces != 0) {
     throw ShapeError(Message("split", "the dimension cannot be cut into equal pieces.")
                          .line("x {}, axis {}", x.shape(), axis)
                          .expected("a number of pieces in [1, {}] that divides {}", most, extent)

@@ -1,4 +1,4 @@
-// A tensor for a factory to fill, whose failed allocation names the factory.
+// A tensor for a factory to fill, whose errors name the factory.
 #pragma once
 
 #include <string_view>
@@ -9,6 +9,7 @@
 namespace dygrad::detail {
 
 inline Tensor empty_for(std::string_view op, const Shape& shape, DType dtype) {
+  (void)num_bytes(shape, size_of(dtype), op);  // throws where the shape is not sound
   return with_out_of_memory(op, [&] { return Tensor::empty(shape, dtype); });
 }
 

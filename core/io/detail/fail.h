@@ -17,6 +17,16 @@ inline std::string printable(std::string_view text, std::size_t longest = 4096) 
 }
 inline std::string in_quotes(std::string_view name) { return "\"" + printable(name, 80) + "\""; }
 
+/// The same with "\xNN" for every byte that is not ASCII.
+inline std::string escaped(std::string_view text, std::size_t longest = 80) {
+  std::string result;
+  for (char c : text.substr(0, longest)) {
+    const unsigned byte = static_cast<unsigned char>(c);
+    result += byte < 0x80 ? printable({&c, 1}) : fmt::format("\\x{:02x}", byte);
+  }
+  return "\"" + result + (text.size() > longest ? "...\"" : "\"");
+}
+
 /// The beginning of every message about a file.
 inline Message about(const FileContext& context, std::string_view problem) {
   Message message(context.op, problem);

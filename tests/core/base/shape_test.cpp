@@ -46,7 +46,8 @@ TEST_CASE("the number of elements is the product of the extents") {
 }
 
 TEST_CASE("sizes that are negative or overflow are refused, even beside an extent of zero") {
-  CHECK_THROWS_MATCHES(num_elements(Shape{2, -1}), ShapeError, Says("negative extent", "[2, -1]"));
+  CHECK_THROWS_MATCHES(num_elements(Shape{2, -1}), ShapeError, Says("shape: negative extent", "[2, -1]"));
+  CHECK_THROWS_MATCHES(num_bytes(Shape{2, -1}, 4, "expand"), ShapeError, Says("expand: negative extent", "[2, -1]"));
   CHECK_THROWS_AS(num_elements(Shape{kHuge, 2}), ShapeError);
   CHECK_THROWS_AS(num_elements(Shape{0, kHuge, kHuge}), ShapeError);
   CHECK_THROWS_AS(num_elements(Shape{0, -1}), ShapeError);

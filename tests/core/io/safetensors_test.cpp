@@ -103,8 +103,12 @@ TEST_CASE("what cannot be saved is refused and leaves the old file whole") {
                        Says("one name", "\"x\""));
   CHECK_THROWS_MATCHES(save_safetensors(path, {{"y", Tensor()}}), InvalidArgument, Says("undefined", "\"y\""));
   CHECK_THROWS_AS(save_safetensors(path, {{"__metadata__", ones({1})}}), InvalidArgument);
-  CHECK_THROWS_MATCHES(save_safetensors(path, {{"\xff", ones({1})}}), InvalidArgument, Says("UTF-8"));
-  CHECK_THROWS_AS(save_safetensors(path, {}, {{"key", "\xc3"}}), InvalidArgument);
+  CHECK_THROWS_MATCHES(save_safetensors(path, {{"x", ones({1})}, {"n\xff", ones({1})}}), InvalidArgument,
+                       Says("the name of tensor 1 is not UTF-8", "got \"n\\xff\""));
+  CHECK_THROWS_MATCHES(save_safetensors(path, {}, {{"key", "\xc3"}}), InvalidArgument,
+                       Says("the metadata of key \"key\" is not UTF-8", "\"\\xc3\""));
+  CHECK_THROWS_MATCHES(save_safetensors(path, {}, {{"\xc3", "value"}}), InvalidArgument,
+                       Says("a key of the metadata is not UTF-8"));
   CHECK_THROWS_MATCHES(save_safetensors(folder.file("none/a"), {}), IoError, Says("none/a", "No such file"));
   CHECK(testing::read_file(path) == before);
   CHECK(folder.num_files() == 1);

@@ -102,7 +102,7 @@ TEST_CASE("ParameterList names parameters by position") {
 TEST_CASE("numbers name positions only, so that no two parts have one name") {
   Sequential net;
   CHECK_THROWS_MATCHES(net.append("1", times(1)), InvalidArgument,
-                       Says("add_sublayer", "\"1\" is a number", "expected a name", "fix"));
+                       Says("append: ", "\"1\" is a number", "expected a name", "fix"));
   CHECK_THROWS_AS(net.add_sublayer("7", times(1)), InvalidArgument);
   CHECK_THROWS_AS(net.add_parameter("0", Parameter(ones({1}))), InvalidArgument);
   CHECK_THROWS_AS((Sequential{{"0", times(1)}}), InvalidArgument);
@@ -145,4 +145,30 @@ TEST_CASE("containers of many parts take time in proportion to them") {
   CHECK(named.size() == kMany);
   CHECK(list.size() == kMany);
   CHECK(front.size() == 5'000);
+}
+
+TEST_CASE("errors of containers name the call that was made") {
+  const LayerPtr none;
+  Sequential net;
+  CHECK_THROWS_MATCHES(net.append(none), InvalidArgument, Says("append: the layer is null"));
+  CHECK_THROWS_MATCHES(net.append("a", none), InvalidArgument, Says("append: the layer \"a\" is null"));
+  CHECK_THROWS_MATCHES(net.append("", times(1)), InvalidArgument, Says("append: the name must not be empty"));
+  CHECK_THROWS_MATCHES(net.add_sublayer("", times(1)), InvalidArgument, Says("add_sublayer: "));
+  CHECK_THROWS_MATCHES(net.extend({none}), InvalidArgument, Says("extend: "));
+  CHECK_THROWS_MATCHES((Sequential{none}), InvalidArgument, Says("Sequential: the layer is null"));
+  CHECK_THROWS_MATCHES((Sequential{{"a", none}}), InvalidArgument, Says("Sequential: the layer \"a\" is null"));
+  CHECK_THROWS_MATCHES(Sequential(std::vector<LayerPtr>{none}), InvalidArgument, Says("Sequential: "));
+  CHECK_THROWS_MATCHES((LayerList{none}), InvalidArgument, Says("LayerList: the layer is null"));
+  CHECK_THROWS_MATCHES(LayerList(std::vector<LayerPtr>{none}), InvalidArgument, Says("LayerList: "));
+
+  CHECK_THROWS_MATCHES(net[0], InvalidArgument, Says("[]: ", "in an empty container", "append"));
+  CHECK_THROWS_MATCHES(net.share(-1), InvalidArgument, Says("share: ", "got -1 in an empty container"));
+  net.append(times(1));
+  CHECK_THROWS_MATCHES(net.insert(2, times(1)), InvalidArgument, Says("insert: ", "-1 <= position <= 1", "got 2"));
+  CHECK_THROWS_MATCHES(net.insert(-2, times(1)), InvalidArgument, Says("insert: ", "got -2"));
+  CHECK_THROWS_MATCHES(net.set(1, times(1)), InvalidArgument, Says("set: ", "-1 <= position < 1"));
+  CHECK_THROWS_MATCHES(net.erase(1), InvalidArgument, Says("erase: "));
+  CHECK_THROWS_MATCHES(net.insert(0, none), InvalidArgument, Says("insert: the layer is null"));
+  net.insert(-1, times(2));
+  CHECK(net.size() == 2);
 }

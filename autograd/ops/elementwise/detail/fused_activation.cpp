@@ -47,6 +47,7 @@ struct Tanh : OfOutput, kernel::Tanh {
 Tensor relu(const Tensor& x) { return apply_unary(Relu{}, x); }
 Tensor leaky_relu(const Tensor& x, double alpha) {
   detail::check_finite("leaky_relu", "alpha", alpha, x.dtype());
+  if (!is_floating(x.dtype())) detail::fail_not_floating("leaky_relu", x.dtype());
   if (detail::rounded_to(x.dtype(), alpha) == 0) return relu(x);  // 0 times -infinity is none of its values
   if (alpha < 0) return apply_unary(LeakyRelu<OfInput>{{}, {alpha}}, x);
   return apply_unary(LeakyRelu<OfOutput>{{}, {alpha}}, x);

@@ -28,7 +28,7 @@ void check_finite(std::string_view op, std::string_view argument, double number,
   throw InvalidArgument(Message(op, "an argument is not finite.")
                             .expected("a number for {} that is finite in {}", argument, dtype)
                             .got("{}", number)
-                            .fix("give a {} of moderate size", argument));
+                            .fix("let {} be of moderate size", argument));
 }
 
 void check_divisor(std::string_view op, std::string_view argument, double number, DType dtype) {
@@ -37,7 +37,7 @@ void check_divisor(std::string_view op, std::string_view argument, double number
   throw InvalidArgument(Message(op, "a divisor is zero.")
                             .expected("a number for {} that is not 0 in {}", argument, dtype)
                             .got("{}", number)
-                            .fix("give a {} further from 0", argument));
+                            .fix("let {} be further from 0", argument));
 }
 
 }  // namespace dygrad::detail

@@ -184,6 +184,7 @@ TEST_CASE("Activations refuse arguments that make no sense") {
   CHECK_THROWS_MATCHES(hard_shrink(x, -1), InvalidArgument, Says("hard_shrink", "threshold", "-1"));
   CHECK_THROWS_MATCHES(softshrink(x, -1), InvalidArgument, Says("softshrink", "lambda", "-1"));
   CHECK_THROWS_MATCHES(relu(tensor({1})), DtypeError, Says("relu", "int64"));
+  CHECK_THROWS_MATCHES(leaky_relu(tensor({1}), 0), DtypeError, Says("leaky_relu: ", "int64"));
 }
 
 TEST_CASE("Activations refuse numbers that are not finite in the dtype, or divide by 0") {

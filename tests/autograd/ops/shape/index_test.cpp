@@ -113,4 +113,14 @@ TEST_CASE("index_select and gather read an expanded view where it lies") {
   CHECK(gather(rows, 0, tensor({{3, -1}, {0, 0}})).to_vector<double>() == std::vector<double>{1, 2, 1, 2});
 }
 
+TEST_CASE("an index out of range is shown with its place, and with what there is to count") {
+  const Tensor index = tensor({{0, 1}, {-4, 2}});
+  CHECK_THROWS_MATCHES(one_hot(index, 3), ShapeError,
+                       Says("one_hot: ", "index [2, 2], at [1, 0]", "-3 <= index < 3, got -4"));
+  CHECK_THROWS_MATCHES(gather(ones({2, 2}), 1, index), ShapeError, Says("gather: ", "at [1, 0]", "got -4"));
+  CHECK_THROWS_MATCHES(one_hot(tensor({2}), 0), ShapeError, Says("at [0]", "extent 0, got 2", "extent of at least 3"));
+  CHECK_THROWS_MATCHES(index_add(ones({1, 2}), 0, tensor({-1}), 0), ShapeError,
+                       Says("index_add: ", "extent 0, got -1", "extent of at least 1"));
+}
+
 }  // namespace dygrad::testing

@@ -239,3 +239,14 @@ TEST_CASE("split and stack without memory are OutOfMemory") {
   CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)split(x, 3, 0); }, ignored) > 0);
   CHECK(dygrad::testing::for_each_failing_allocation([&] { (void)stack(parts, 0); }, ignored) > 0);
 }
+
+TEST_CASE("errors about shapes name the op and what is wrong") {
+  const Tensor scalar = ones({}), full_rank = ones({1, 1, 1, 1, 1, 1});
+  REQUIRE(full_rank.rank() == kMaxRank);
+  CHECK_THROWS_MATCHES(expand(scalar, {-9}), ShapeError, Says("expand: negative extent"));
+  CHECK_THROWS_MATCHES(unsqueeze(full_rank, 0), ShapeError, Says("unsqueeze: ", "rank at most 6, got 7"));
+  CHECK_THROWS_MATCHES(stack(std::span(&full_rank, 1), 0), ShapeError, Says("stack: ", "rank at most 6"));
+  CHECK_THROWS_MATCHES(squeeze(scalar, 0), ShapeError, Says("squeeze: a tensor of rank 0 has no dimension"));
+  CHECK_THROWS_MATCHES(split(scalar, 2, 0), ShapeError, Says("split: a tensor of rank 0 has no dimension"));
+  CHECK_THROWS_MATCHES(reshape(ones({2}), {-1, -1}), ShapeError, Says("none less.\n", "x [2]\n  got [-1, -1]"));
+}
