@@ -15,7 +15,7 @@
 #include <dygrad/backends/onednn/weights_layout.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/core/kernels/copy.h>
-#include <dygrad/core/simd/vectorize.h>
+#include <dygrad/core/simd/instruction_set.h>
 
 namespace dygrad {
 
@@ -219,6 +219,9 @@ class OneDnnBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_onednn_backend() { return std::make_unique<OneDnnBackend>(); }
+std::unique_ptr<Backend> make_onednn_backend() {
+  onednn::limit_instruction_set();
+  return std::make_unique<OneDnnBackend>();
+}
 
 }  // namespace dygrad

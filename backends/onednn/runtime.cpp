@@ -7,6 +7,7 @@
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/base/parallel.h>
+#include <dygrad/core/simd/instruction_set.h>
 
 namespace dygrad::onednn {
 
@@ -40,6 +41,13 @@ dnnl::primitive_attr make_attributes() {
 }
 
 }  // namespace
+
+void limit_instruction_set() {
+  const kernel::InstructionSet set = kernel::instruction_set();
+  if (set == kernel::processor_instruction_set()) return;  // its own choice, or that of ONEDNN_MAX_CPU_ISA
+  // Refused where the program has used oneDNN already, which then stays with what it chose.
+  (void)dnnl::set_max_cpu_isa(set == kernel::InstructionSet::baseline ? dnnl::cpu_isa::sse41 : dnnl::cpu_isa::avx2);
+}
 
 bool is_usable() {
   detail::watch_program_end();

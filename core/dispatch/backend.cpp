@@ -7,7 +7,7 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
-#include <dygrad/core/simd/vectorize.h>
+#include <dygrad/core/simd/instruction_set.h>
 
 namespace dygrad {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include <dygrad/core/simd/instruction_set.h>
 #include <dygrad/core/simd/prefetch.h>
-#include <dygrad/core/simd/vectorize.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>

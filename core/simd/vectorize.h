@@ -2,9 +2,7 @@
 // has, so that a library for every x86-64 still uses the machine it meets.
 #pragma once
 
-#include <cstdint>
-
-#include <dygrad/core/base/export.h>
+#include <dygrad/core/simd/instruction_set.h>
 
 // Code that is compiled for at least AVX2, and other processors, need a single version.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__AVX2__)
@@ -21,13 +19,6 @@
 #endif
 
 namespace dygrad::kernel {
-
-enum class InstructionSet : std::uint8_t { baseline, avx2, avx512 };
-
-/// The widest set that `vectorize` uses here: what the processor has, or less if DYGRAD_INSTRUCTION_SET says so
-/// (baseline, avx2 or avx512, read once; throws InvalidArgument for another value). Results do not depend on it:
-/// nothing is fused or reordered.
-DYGRAD_API InstructionSet instruction_set();
 
 #if DYGRAD_VECTOR_VERSIONS
 
@@ -47,7 +38,7 @@ template <class Body>
 }
 }  // namespace detail
 
-/// Calls body(): one loop, or a few, without recursion.
+/// Calls body(): one loop, or a few, without recursion. Results do not depend on the set: nothing is fused or reordered.
 template <class Body>
 void vectorize(const Body& body, InstructionSet set = instruction_set()) {
   switch (set) {

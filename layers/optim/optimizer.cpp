@@ -10,7 +10,7 @@
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/kernels/elementwise.h>
-#include <dygrad/core/simd/vectorize.h>
+#include <dygrad/core/simd/instruction_set.h>
 #include <dygrad/layers/optim/detail/gradient_norm.h>
 #include <dygrad/layers/support/memory_ranges.h>
 #include <dygrad/layers/support/number_range.h>

@@ -2,7 +2,7 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/kernels/copy.h>
-#include <dygrad/core/simd/vectorize.h>
+#include <dygrad/core/simd/instruction_set.h>
 #include <dygrad/layers/support/memory_ranges.h>
 
 namespace dygrad::detail {

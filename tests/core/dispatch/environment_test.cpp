@@ -4,13 +4,14 @@
 #include <dygrad/core/base/verbose.h>
 #include <dygrad/core/dispatch/backend.h>
 #include <dygrad/core/dispatch/execution.h>
-#include <dygrad/core/simd/vectorize.h>
+#include <dygrad/core/simd/instruction_set.h>
 #include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/support/catch.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <functional>
+#include <stdexcept>
 #include <string>
 
 using namespace dygrad;
@@ -19,6 +20,15 @@ using namespace dygrad::testing;
 namespace {
 
 constexpr const char* kTest = "an unknown value of a variable is an error at first use that lists the known ones";
+
+constexpr const char* kForced = "DYGRAD_INSTRUCTION_SET holds for every backend that asks for instructions";
+
+std::string own_path() {
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  if (length <= 0) throw std::runtime_error("no path of this program");
+  return {path, static_cast<std::size_t>(length)};
+}
 
 struct Variable {
   const char* name;
@@ -44,17 +54,31 @@ TEST_CASE(kTest) {
     }
     return;
   }
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  REQUIRE(length > 0);
   for (const Variable& variable : variables) {
     const std::string name = variable.name;
-    const CommandResult result = run_command("DYGRAD_TEST_VARIABLE=" + name + " " + name + "=bogus '" +
-                                             std::string(path, static_cast<std::size_t>(length)) + "' '" + kTest + "'");
+    const CommandResult result =
+        run_command("DYGRAD_TEST_VARIABLE=" + name + " " + name + "=bogus '" + own_path() + "' '" + kTest + "'");
     INFO(name << "\n" << result.output);
     CHECK(result.status == 0);
     CHECK_THAT(result.output, ContainsSubstring("in 1 test case"));
   }
+}
+
+TEST_CASE(kForced) {
+  if (std::getenv("DYGRAD_TEST_FORCED")) {  // the process below
+    CHECK(kernel::instruction_set() == kernel::InstructionSet::baseline);
+    CHECK_FALSE(kernel::has_avx512_bf16());
+    for (const std::string_view name : backend_names()) {
+      INFO(name << ": " << backend(name).description());
+      CHECK(backend(name).description().find("AVX") == std::string::npos);
+    }
+    return;
+  }
+  const CommandResult result =
+      run_command("DYGRAD_TEST_FORCED=1 DYGRAD_INSTRUCTION_SET=baseline '" + own_path() + "' '" + kForced + "'");
+  INFO(result.output);
+  CHECK(result.status == 0);
+  CHECK_THAT(result.output, ContainsSubstring("in 1 test case"));
 }
 
 TEST_CASE("a variable that is unset or empty has no value") {
