@@ -24,7 +24,12 @@ namespace {
 
 constexpr std::string_view kHeader = "dygrad autotune 1";
 
-using Choices = std::map<std::string, Choice, std::less<>>;
+/// By name: algorithms of one name may differ by the kinds of problems that they support.
+struct NamedChoice {
+  const Backend* backend;
+  std::string algorithm;
+};
+using Choices = std::map<std::string, NamedChoice, std::less<>>;
 
 struct Table {
   std::mutex mutex;
@@ -53,12 +58,20 @@ double time_once(const Algorithm& algorithm, const Problem& problem, const Tenso
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::optional<Choice> find_choice(std::string_view backend_name, std::string_view algorithm_name) {
+/// The first algorithm of that name for which holds(algorithm), or null.
+template <class Condition>
+const Algorithm* find_algorithm(const Backend& backend, std::string_view name, const Condition& holds) {
+  for (const Algorithm* algorithm : backend.algorithms()) {
+    if (algorithm->name() == name && holds(*algorithm)) return algorithm;
+  }
+  return nullptr;
+}
+
+std::optional<NamedChoice> find_choice(std::string_view backend_name, std::string_view algorithm_name) {
   for (const auto& backend : all_backends()) {
     if (backend->name() != backend_name) continue;
-    for (const Algorithm* algorithm : backend->algorithms()) {
-      if (algorithm->name() == algorithm_name) return Choice{backend.get(), algorithm};
-    }
+    if (find_algorithm(*backend, algorithm_name, [](const Algorithm&) { return true; }))
+      return NamedChoice{backend.get(), std::string(algorithm_name)};
   }
   return std::nullopt;
 }
@@ -106,7 +119,8 @@ Choices parse_table(const std::string& path, std::string_view text) {
     for (int word = 0; word < 3; ++word) next_word(line);
     const std::string_view problem = whole.substr(0, whole.size() - line.size() - 1);
     const std::string_view backend_name = next_word(line);
-    if (const auto choice = find_choice(backend_name, line)) choices.insert_or_assign(std::string(problem), *choice);
+    if (auto choice = find_choice(backend_name, line))
+      choices.insert_or_assign(std::string(problem), *std::move(choice));
   }
   return choices;
 }
@@ -120,8 +134,12 @@ std::optional<Choice> autotune::find(const Problem& problem) {
   const std::string key = key_of(problem);
   const std::scoped_lock lock(table().mutex);
   const auto at = table().choices.find(key);
-  if (at == table().choices.end() || !at->second.algorithm->supports(problem)) return std::nullopt;
-  return at->second;
+  if (at == table().choices.end()) return std::nullopt;
+  const auto& [backend, name] = at->second;
+  const Algorithm* algorithm =
+      find_algorithm(*backend, name, [&](const Algorithm& candidate) { return candidate.supports(problem); });
+  if (!algorithm) return std::nullopt;
+  return Choice{backend, algorithm};
 }
 
 void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
@@ -153,7 +171,7 @@ void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, c
     }
     if (!best) continue;
     const std::scoped_lock lock(table().mutex);
-    table().choices.insert_or_assign(key_of(problem), *best);
+    table().choices.insert_or_assign(key_of(problem), NamedChoice{best->backend, std::string(best->algorithm->name())});
     table().generation.fetch_add(1, std::memory_order_acq_rel);
   }
 }
@@ -170,7 +188,7 @@ void save_autotune(const std::string& path) {
     {
       const std::scoped_lock lock(table().mutex);
       for (const auto& [problem, choice] : table().choices) {
-        text += fmt::format("{} {} {}\n", problem, choice.backend->name(), choice.algorithm->name());
+        text += fmt::format("{} {} {}\n", problem, choice.backend->name(), choice.algorithm);
       }
     }
     io::AtomicFileWriter file({"save_autotune", path});

@@ -120,6 +120,49 @@ TEST_CASE("a saved table makes another run choose the same") {
   std::filesystem::remove(scratch_file());
 }
 
+TEST_CASE("saved choices are found again for each kind, though algorithms of several kinds share a name") {
+  const CleanTable clean;
+  constexpr ConvShape shape{"image", 1, 32, 24, 24, 32, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0};
+  const Conv2DParams p = shape.params();
+  const ConvOperands in(shape, float32, random_values);
+  const Problem problems[] = {{Kind::conv2d_transpose, float32, &p, in.x.shape(), in.w.shape(), in.g.shape()},
+                              {Kind::conv2d, float32, &p, in.x.shape(), in.w.shape(), in.g.shape()},
+                              {Kind::conv2d_weights, float32, &p, in.x.shape(), in.w.shape(), in.g.shape()}};
+  for (const Problem& problem : problems) {
+    {
+      const ExecutionGuard guard({.autotune = true});
+      const bool from_image = problem.kind == Kind::conv2d;
+      compute(problem, from_image ? in.g : in.x, problem.kind == Kind::conv2d_weights ? in.g : in.w);
+    }
+    const Choice learnt = *autotune::find(problem);
+    save_autotune(scratch_file());
+    std::string text;
+    std::getline(std::ifstream(scratch_file()), text, '\0');
+    const std::string end = " " + std::string(learnt.backend->name()) + " " + std::string(learnt.algorithm->name());
+    const std::size_t at = text.rfind(end);
+    REQUIRE(at != std::string::npos);
+    std::size_t num_algorithms = 0;
+    for (const auto& backend : all_backends()) {
+      for (const Algorithm* algorithm : backend->algorithms()) {
+        if (!algorithm->supports(problem)) continue;
+        std::string chosen = text;
+        chosen.replace(at, end.size(), " " + std::string(backend->name()) + " " + std::string(algorithm->name()));
+        write(scratch_file(), chosen);
+        clear_autotune();
+        CHECK(load_autotune(scratch_file()) == 1);
+        const std::optional<Choice> found = autotune::find(problem);
+        INFO(chosen);
+        REQUIRE(found);
+        CHECK(found->algorithm == algorithm);
+        ++num_algorithms;
+      }
+    }
+    CHECK(num_algorithms > 1);
+    clear_autotune();
+  }
+  std::filesystem::remove(scratch_file());
+}
+
 TEST_CASE("a forced backend is not overruled by what was learnt") {
   const CleanTable clean;
   const Case c;
