@@ -42,6 +42,21 @@ DYGRAD_API int checked_depth(const std::string& schedule, int depth);
 DYGRAD_API std::int64_t next_count(std::int64_t count, std::int64_t step);
 }  // namespace detail
 
+class Schedule;
+
+/// How a formula is counted. A class that wants anything but 0, 1, 2, ... says so: one of the user's, too.
+///   struct Warmup {
+///     std::int64_t begin = 1;
+///     double operator()(std::int64_t s) const;
+///     ScheduleCounting counting() const { return {.begin = begin}; }
+///   };
+struct ScheduleCounting {
+  std::int64_t begin = 0;
+  std::int64_t step = 1;
+  bool per_epoch = false;     ///< optimizers do not advance it
+  Schedule* inner = nullptr;  ///< a schedule inside the formula, which is advanced, saved and loaded with it
+};
+
 /// A formula: the rate at count s. The ones in schedules.h, or any function of the user's.
 template <class F>
 concept ScheduleFormula = std::is_invocable_r_v<double, const F&, std::int64_t> && std::copy_constructible<F>;
@@ -50,9 +65,9 @@ concept ScheduleFormula = std::is_invocable_r_v<double, const F&, std::int64_t> 
 ///   Schedule rate = CosineDecay{.learning_rate = 0.1, .step_each_epoch = 100, .epochs = 10};
 ///   SGD sgd(model.parameters(), {.learning_rate = rate});
 ///   ... sgd.step(); rate.step();
-/// s starts at the formula's `begin` (0 if it has none) and grows by its `step` (1 if it has none). Throws
-/// InvalidArgument for an empty function, if |begin| > 2^53, for formulas nested more than 100 deep, and for what the
-/// formula says.
+/// s is counted as the formula's counting() says, else 0, 1, 2, ... Throws InvalidArgument for an empty function, if
+/// |begin| > 2^53, for a rate at a negative begin that is negative or not finite, for formulas nested more than 100
+/// deep, and for what counting() throws.
 /// The user advances it, as in Paddle 2.x, once per batch or per epoch as the formula is meant; or the optimizer does
 /// with `.advance_schedule = true`, once per step, as Paddle 1.8's minimize.
 class DYGRAD_API Schedule {
@@ -74,7 +89,7 @@ class DYGRAD_API Schedule {
   std::string name() const { return state_->name(); }
   /// The same, in Paddle's word for schedules that count epochs.
   void epoch() { step(); }
-  /// True for formulas with `static constexpr bool per_epoch = true`, which optimizers do not advance.
+  /// True for formulas that count epochs, which optimizers do not advance.
   bool is_per_epoch() const { return state_->is_per_epoch(); }
 
   /// All that changes over time, as numbers; for checkpoints.
@@ -109,20 +124,22 @@ class DYGRAD_API Schedule {
  private:
   template <class F>
   struct FormulaState final : State {
+    static constexpr bool kIsCounted = requires { &F::counting; };
+    static constexpr bool kHasFields = requires { &F::begin; }
+    || requires { &F::step; }
+    || requires { &F::per_epoch; };
+    static_assert(kIsCounted || !kHasFields,
+                  "a formula with begin, step or per_epoch says so: ScheduleCounting counting() const");
+
     explicit FormulaState(F f) : formula(std::move(f)) {
       if constexpr (std::is_constructible_v<F, std::nullptr_t> && requires { formula == nullptr; }) {
         if (formula == nullptr) detail::fail_empty_formula();
       }
-      if constexpr (requires { formula.check(); }) formula.check();
-      if constexpr (requires { formula.begin; }) count = detail::checked_begin(name(), formula.begin);
-      if constexpr (requires { formula.wrapped(); }) {
-        if (const Schedule* inner = formula.wrapped()) depth = detail::checked_depth(name(), inner->state_->depth + 1);
-      }
-      // Before 0 a formula can lead anywhere; the library's own are looked at, as they depend on nothing else there.
-      if constexpr (requires {
-                      formula.check();
-                      formula.begin;
-                    }) {
+      if constexpr (kIsCounted) {
+        counting = formula.counting();
+        count = detail::checked_begin(name(), counting.begin);
+        if (counting.inner) depth = detail::checked_depth(name(), counting.inner->state_->depth + 1);
+        // From 0 on a rate is looked at when it is used.
         if (count < 0) detail::check_first_rate(name(), count, formula(count));
       }
     }
@@ -130,43 +147,27 @@ class DYGRAD_API Schedule {
       return detail::call_user([this]() -> double { return formula(count); });
     }
     void advance() override {
-      const std::int64_t next = detail::next_count(count, stride());
-      if constexpr (requires { formula.wrapped(); }) {
-        if (Schedule* inner = formula.wrapped(); inner && !inner->is_per_epoch()) inner->step();
-      }
+      const std::int64_t next = detail::next_count(count, counting.step);
+      if (counting.inner && !counting.inner->is_per_epoch()) counting.inner->step();
       count = next;
     }
     std::string name() const override { return detail::formula_name(typeid(F)); }
-    bool is_per_epoch() const override {
-      if constexpr (requires { F::per_epoch; }) return F::per_epoch;
-      else return false;
-    }
+    bool is_per_epoch() const override { return counting.per_epoch; }
     void save(std::vector<double>& numbers) const override {
       State::save(numbers);
-      if constexpr (requires { formula.wrapped(); }) {
-        if (const Schedule* inner = formula.wrapped()) inner->state_->save(numbers);
-      }
+      if (counting.inner) counting.inner->state_->save(numbers);
     }
     void load(const double*& numbers) override {
       State::load(numbers);
-      if constexpr (requires { formula.wrapped(); }) {
-        if (const Schedule* inner = formula.wrapped()) inner->state_->load(numbers);
-      }
+      if (counting.inner) counting.inner->state_->load(numbers);
     }
     void ranges(std::vector<detail::NumberRange>& list) const override {
       State::ranges(list);
-      if constexpr (requires { formula.begin; }) {
-        if (formula.begin < 0) list.back().lowest = static_cast<double>(formula.begin);
-      }
-      if (stride() < 0) list.back().lowest = -list.back().highest;
-      if constexpr (requires { formula.wrapped(); }) {
-        if (const Schedule* inner = formula.wrapped()) inner->state_->ranges(list);
-      }
+      if (counting.begin < 0) list.back().lowest = static_cast<double>(counting.begin);
+      if (counting.step < 0) list.back().lowest = -list.back().highest;
+      if (counting.inner) counting.inner->state_->ranges(list);
     }
-    std::int64_t stride() const {
-      if constexpr (requires { formula.step; }) return formula.step;
-      else return 1;
-    }
+    ScheduleCounting counting;
     F formula;
   };
 

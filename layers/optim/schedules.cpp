@@ -56,60 +56,66 @@ double PiecewiseDecay::operator()(std::int64_t s) const {
   }
   return values.back();
 }
-void PiecewiseDecay::check() const {
+ScheduleCounting PiecewiseDecay::counting() const {
   require_all("PiecewiseDecay", values.size() == boundaries.size() + 1, "one more value than boundaries",
               [&] { return fmt::format("{} values, {} boundaries", values.size(), boundaries.size()); });
   for (double value : values) require_rate("PiecewiseDecay", "values", value);
   require_all("PiecewiseDecay", increases(boundaries), "increasing boundaries", [&] { return in_order(boundaries); });
+  return {.begin = begin, .step = step};
 }
 
 double CosineDecay::operator()(std::int64_t s) const {
   const double epoch = std::floor(as_double(s) / as_double(step_each_epoch));
   return learning_rate / 2 * (std::cos(std::numbers::pi * epoch / as_double(epochs)) + 1);
 }
-void CosineDecay::check() const {
+ScheduleCounting CosineDecay::counting() const {
   require_rate("CosineDecay", "learning_rate", learning_rate);
   require("CosineDecay", step_each_epoch > 0, "step_each_epoch > 0", "step_each_epoch", as_double(step_each_epoch));
   require("CosineDecay", epochs > 0, "epochs > 0", "epochs", as_double(epochs));
+  return {.begin = begin, .step = step};
 }
 
 double LinearLrWarmup::operator()(std::int64_t s) const {
   if (s >= warmup_steps) return learning_rate.value();
   return start_lr + (end_lr - start_lr) * as_double(s) / as_double(warmup_steps);
 }
-void LinearLrWarmup::check() const {
+ScheduleCounting LinearLrWarmup::counting() const {
   require_rate("LinearLrWarmup", "start_lr", start_lr);
   require_rate("LinearLrWarmup", "end_lr", end_lr);
   require("LinearLrWarmup", warmup_steps > 0, "warmup_steps > 0", "warmup_steps", as_double(warmup_steps));
   require_all("LinearLrWarmup", start_lr < end_lr, "start_lr < end_lr",
               [&] { return fmt::format("start_lr {}, end_lr {}", start_lr, end_lr); });
+  return {.begin = begin, .step = step, .inner = learning_rate.schedule()};
 }
 
 double ExponentialDecay::operator()(std::int64_t s) const {
   return learning_rate * std::pow(decay_rate, quotient(s, decay_steps, staircase));
 }
-void ExponentialDecay::check() const {
+ScheduleCounting ExponentialDecay::counting() const {
   require_rate("ExponentialDecay", "learning_rate", learning_rate);
   require_positive("ExponentialDecay", "decay_steps", decay_steps);
   require_rate("ExponentialDecay", "decay_rate", decay_rate);
+  return {.begin = begin, .step = step};
 }
 
 double NaturalExpDecay::operator()(std::int64_t s) const {
   return learning_rate * std::exp(-decay_rate * quotient(s, decay_steps, staircase));
 }
-void NaturalExpDecay::check() const {
+ScheduleCounting NaturalExpDecay::counting() const {
   require_rate("NaturalExpDecay", "learning_rate", learning_rate);
   require_positive("NaturalExpDecay", "decay_steps", decay_steps);
   require_rate("NaturalExpDecay", "decay_rate", decay_rate);
+  return {.begin = begin, .step = step};
 }
 
 double InverseTimeDecay::operator()(std::int64_t s) const {
   return learning_rate / (1 + decay_rate * quotient(s, decay_steps, staircase));
 }
-void InverseTimeDecay::check() const {
+ScheduleCounting InverseTimeDecay::counting() const {
   require_rate("InverseTimeDecay", "learning_rate", learning_rate);
   require_positive("InverseTimeDecay", "decay_steps", decay_steps);
   require_rate("InverseTimeDecay", "decay_rate", decay_rate);
+  return {.begin = begin, .step = step};
 }
 
 double PolynomialDecay::operator()(std::int64_t s) const {
@@ -119,12 +125,13 @@ double PolynomialDecay::operator()(std::int64_t s) const {
   else at = std::min(at, steps);
   return (learning_rate - end_learning_rate) * std::pow(1 - at / steps, power) + end_learning_rate;
 }
-void PolynomialDecay::check() const {
+ScheduleCounting PolynomialDecay::counting() const {
   require_rate("PolynomialDecay", "learning_rate", learning_rate);
   require_rate("PolynomialDecay", "end_learning_rate", end_learning_rate);
   require_rate("PolynomialDecay", "power", power);
   require("PolynomialDecay", !cycle || begin >= 0, "begin >= 0 with cycle", "begin", as_double(begin));
   require("PolynomialDecay", decay_steps > 0, "decay_steps > 0", "decay_steps", as_double(decay_steps));
+  return {.begin = begin, .step = step};
 }
 
 double NoamDecay::operator()(std::int64_t s) const {
@@ -132,35 +139,39 @@ double NoamDecay::operator()(std::int64_t s) const {
   const double falling = 1 / std::sqrt(as_double(s));
   return learning_rate / std::sqrt(d_model) * std::min(rising, falling);
 }
-void NoamDecay::check() const {
+ScheduleCounting NoamDecay::counting() const {
   require_rate("NoamDecay", "learning_rate", learning_rate);
   require_positive("NoamDecay", "d_model", d_model);
   require_positive("NoamDecay", "warmup_steps", warmup_steps);
+  return {.begin = begin, .step = step};
 }
 
 double StepDecay::operator()(std::int64_t e) const {
   return learning_rate * std::pow(decay_rate, as_double(e / step_size));
 }
-void StepDecay::check() const {
+ScheduleCounting StepDecay::counting() const {
   require_rate("StepDecay", "learning_rate", learning_rate);
   require("StepDecay", step_size > 0, "step_size > 0", "step_size", as_double(step_size));
   require("StepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
+  return {.per_epoch = true};
 }
 
 double MultiStepDecay::operator()(std::int64_t e) const {
   const auto passed = std::ranges::count_if(milestones, [e](std::int64_t milestone) { return e >= milestone; });
   return learning_rate * std::pow(decay_rate, as_double(passed));
 }
-void MultiStepDecay::check() const {
+ScheduleCounting MultiStepDecay::counting() const {
   require_rate("MultiStepDecay", "learning_rate", learning_rate);
   require_all("MultiStepDecay", increases(milestones), "increasing milestones", [&] { return in_order(milestones); });
   require("MultiStepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
+  return {.per_epoch = true};
 }
 
 double LambdaDecay::operator()(std::int64_t e) const { return learning_rate * lr_lambda(e); }
-void LambdaDecay::check() const {
+ScheduleCounting LambdaDecay::counting() const {
   require_rate("LambdaDecay", "learning_rate", learning_rate);
   require_all("LambdaDecay", static_cast<bool>(lr_lambda), "a function lr_lambda", [] { return "none"; });
+  return {.per_epoch = true};
 }
 
 }  // namespace dygrad

@@ -20,7 +20,7 @@ struct DYGRAD_API PiecewiseDecay {
   std::int64_t begin = 0;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// lr/2 (cos(pi e / epochs) + 1) with e = floor(s / step_each_epoch): constant within an epoch.
@@ -31,7 +31,7 @@ struct DYGRAD_API CosineDecay {
   std::int64_t begin = 0;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// start_lr + (end_lr - start_lr) s / warmup_steps while s < warmup_steps, then `learning_rate`; start_lr < end_lr.
@@ -45,8 +45,7 @@ struct DYGRAD_API LinearLrWarmup {
   std::int64_t begin = 1;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
-  Schedule* wrapped() const { return learning_rate.schedule(); }
+  ScheduleCounting counting() const;
 };
 
 /// lr decay_rate^(s / decay_steps), the exponent floored with staircase.
@@ -58,7 +57,7 @@ struct DYGRAD_API ExponentialDecay {
   std::int64_t begin = 0;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// lr e^(-decay_rate s / decay_steps), the quotient floored with staircase.
@@ -70,7 +69,7 @@ struct DYGRAD_API NaturalExpDecay {
   std::int64_t begin = 0;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// lr / (1 + decay_rate s / decay_steps), the quotient floored with staircase.
@@ -82,7 +81,7 @@ struct DYGRAD_API InverseTimeDecay {
   std::int64_t begin = 0;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// (lr - end) (1 - s/D)^power + end with s capped at D = decay_steps; with cycle, D times ceil(s / D) (1 at s = 0)
@@ -96,7 +95,7 @@ struct DYGRAD_API PolynomialDecay {
   std::int64_t begin = 0;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// lr d_model^-0.5 min(s^-0.5, s warmup_steps^-1.5).
@@ -107,37 +106,34 @@ struct DYGRAD_API NoamDecay {
   std::int64_t begin = 1;
   std::int64_t step = 1;
   double operator()(std::int64_t s) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// lr decay_rate^floor(e / step_size), where e counts calls of epoch(); decay_rate < 1.
 struct DYGRAD_API StepDecay {
-  static constexpr bool per_epoch = true;
   double learning_rate = 0;
   std::int64_t step_size = 1;  ///< epochs between two steps down
   double decay_rate = 0.1;
   double operator()(std::int64_t e) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// lr times decay_rate for every milestone that the count of epochs e has reached; milestones increase,
 /// decay_rate < 1.
 struct DYGRAD_API MultiStepDecay {
-  static constexpr bool per_epoch = true;
   double learning_rate = 0;
   std::vector<std::int64_t> milestones{};
   double decay_rate = 0.1;
   double operator()(std::int64_t e) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 /// lr f(e), where e counts epochs.
 struct DYGRAD_API LambdaDecay {
-  static constexpr bool per_epoch = true;
   double learning_rate = 0;
   std::function<double(std::int64_t e)> lr_lambda{};
   double operator()(std::int64_t e) const;
-  void check() const;
+  ScheduleCounting counting() const;
 };
 
 }  // namespace dygrad

@@ -86,6 +86,34 @@ TEST_CASE("any function of the count is a schedule, and copies share the count")
   CHECK(copy.lr() == 0.5);
 }
 
+namespace {
+struct Halving {
+  std::int64_t first = 0;
+  LearningRate rate = 1;
+  double operator()(std::int64_t s) const { return rate.value() / static_cast<double>(1 << s); }
+  ScheduleCounting counting() const { return {.begin = first, .step = 2, .inner = rate.schedule()}; }
+};
+struct Epochs {
+  double operator()(std::int64_t) const { return 1; }
+  ScheduleCounting counting() const { return {.per_epoch = true}; }
+};
+}  // namespace
+
+TEST_CASE("a formula of the user's says how it is counted, and counts by ones from 0 otherwise") {
+  CHECK(rates([](std::int64_t s) { return static_cast<double>(s); }, 3) == std::vector<double>{0, 1, 2});
+  CHECK(rates(Halving{.first = 1}, 3) == std::vector<double>{.5, .125, .03125});
+  Schedule inner = PiecewiseDecay{.boundaries = {1}, .values = {8, 4}};
+  Schedule halving = Halving{.rate = inner};
+  CHECK(halving.lr() == 8);
+  halving.step();
+  CHECK(halving.lr() == 1);
+  CHECK(halving.state() == std::vector<double>{2, 1});
+  CHECK_FALSE(halving.is_per_epoch());
+  CHECK(Schedule(Epochs{}).is_per_epoch());
+  CHECK_THROWS_MATCHES(Schedule(Halving{.first = std::numeric_limits<std::int64_t>::max()}), InvalidArgument,
+                       Says("Halving", "begin"));
+}
+
 TEST_CASE("a schedule's state is numbers, wrapped schedules included") {
   const auto make = [] {
     return Schedule(LinearLrWarmup{
