@@ -1,6 +1,7 @@
 // What a user's compiler sees: headers that stand alone, and an umbrella that brings in nothing but dygrad and std.
 #include <algorithm>
 #include <atomic>
+#include <initializer_list>
 #include <mutex>
 #include <thread>
 
@@ -16,12 +17,19 @@ std::string compile_line(const std::string& arguments) {
   return std::string(DYGRAD_CXX) + " -std=c++20 -I" + DYGRAD_INCLUDE_DIR + " " + arguments;
 }
 
+bool is_part_of(const std::string& file, std::initializer_list<const char*> folders) {
+  return std::ranges::any_of(folders, [&](const char* folder) { return file.starts_with(folder); });
+}
+
 /// Headers of the library. That a .cpp includes one first proves nothing, for precompiled headers come before it.
 std::vector<std::string> own_headers() {
   std::vector<std::string> headers;
   for (const auto& [file, includes] : read_include_graph(DYGRAD_SOURCE_DIR)) {
-    const bool ours = file.starts_with("core/") || file.starts_with("autograd/") || file.starts_with("layers/");
-    if (ours && file.ends_with(".h")) headers.push_back(file);
+    const bool is_own = is_part_of(file, {"core/", "autograd/", "layers/", "backends/"});
+    const bool is_compiled_in = (DYGRAD_WITH_ONEDNN || !is_part_of(file, {"backends/onednn/"})) &&
+                                (DYGRAD_WITH_BLAS || !is_part_of(file, {"backends/gemm/"}));
+    const bool is_template = file.ends_with("_impl.h");  // each file of one instruction set defines its macros first
+    if (is_own && is_compiled_in && !is_template && file.ends_with(".h")) headers.push_back(file);
   }
   return headers;
 }
