@@ -141,6 +141,76 @@ void ImplicitGemmPlan<T>::count(std::int64_t lanes, WorkCounts& counts) const {
   }
 }
 
+namespace {
+
+/// A block of positions of one region: where its patches lie, and where its results go.
+template <class T>
+struct PositionBlock {
+  std::array<const T*, kMostPositionsInBlock + kMaxMr> sources;
+  std::array<acc_t<T>*, kMostPositionsInBlock + kMaxMr> rows;
+  std::int64_t size = 0;
+
+  /// The patches as rows of a matrix; null if they are read in place.
+  struct PackedRows {
+    const T* first;
+    std::int64_t leading_dim, count;
+  };
+
+  /// A tile prefetches what the next one reads, also beyond the block: up to `last`, where positions end.
+  void list(const ConvGeometry& geometry, const BorderRegion& region, Range block, std::int64_t last, const T* image,
+            const PackedRows& packed, const OutputView<acc_t<T>>& output) {
+    const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
+    std::int64_t n = block.first / per_image, a = region.rows.first + block.first % per_image / columns;
+    std::int64_t b = region.columns.first + block.first % columns;
+    size = block.size();
+    for (std::int64_t i = 0; i < size + kMaxMr; ++i) {
+      if (block.first + i == last) {
+        std::fill(sources.begin() + i, sources.begin() + size + kMaxMr, sources[i - 1]);
+        break;
+      }
+      rows[i] = output.data + n * output.image + a * output.row + b * output.column;
+      sources[i] = packed.first ? packed.first + std::min(i, packed.count - 1) * packed.leading_dim
+                                : image +
+                                      ((n * geometry.image_rows + a * geometry.row_stride) * geometry.image_columns +
+                                       b * geometry.column_stride) *
+                                          geometry.pixel_size +
+                                      geometry.first_channel;
+      if (++b == region.columns.last) {
+        b = region.columns.first;
+        if (++a == region.rows.last) a = region.rows.first, ++n;
+      }
+    }
+  }
+
+  /// Some segments of the patches times these panels: one K block.
+  void multiply(const Panels<T>& weights, Range panels, IgemmTile<T> tile, const acc_t<T>* init) {
+    const Kernels<T>& kernel = kernels<T>();
+    for (std::int64_t p = panels.first; p < panels.last; ++p) {
+      const std::int64_t lane = p * kernel.nr();
+      for (std::int64_t i = 0; i < size; ++i) targets_[i] = rows[i] + lane;
+      tile.b = weights.panel(p);
+      tile.ldb = weights.width_of(p);
+      tile.target.lanes = weights.lanes_of(p);
+      tile.target.init = init ? init + lane : nullptr;
+      for_each_tile<T>(size, [&](std::int64_t row, int variant) {
+        tile.a = sources.data() + row;
+        tile.target.rows = targets_.data() + row;
+        kernel.igemm[weights.vectors_of(p) - 1][variant](tile);
+      });
+    }
+  }
+
+  void activate(const FusedActivation& activation, Range lanes) {
+    for (std::int64_t i = 0; i < size; ++i) targets_[i] = rows[i] + lanes.first;
+    kernel::activate(activation, targets_.data(), size, lanes.size());
+  }
+
+ private:
+  std::array<acc_t<T>*, kMostPositionsInBlock + kMaxMr> targets_;
+};
+
+}  // namespace
+
 template <class T>
 void ImplicitGemmPlan<T>::convolve(const T* image, const Panels<T>& weights, const acc_t<T>* init,
                                    const OutputView<acc_t<T>>& output, Chunk chunk, T* workspace,
@@ -154,78 +224,48 @@ template <class T>
 void ImplicitGemmPlan<T>::convolve_region(const BorderRegion& region, const T* image, const Panels<T>& weights,
                                           const acc_t<T>* init, const OutputView<acc_t<T>>& output, Chunk chunk,
                                           T* workspace, const FusedActivation& activation) const {
-  const Kernels<T>& kernel = kernels<T>();
+  const std::int64_t nr = kernels<T>().nr();
   const Segments segments(geometry_, region);
-  const std::int64_t columns = region.columns.size(), per_image = region.rows.size() * columns;
-  const TilePartition own = partition_tiles<T>(geometry_.batch * per_image, weights.count(), chunk);
-  std::array<const T*, kMostPositionsInBlock + kMaxMr> sources;
-  std::array<acc_t<T>*, kMostPositionsInBlock + kMaxMr> rows, targets;
-  Range block{};
-  // Some segments of the block's patches times all panels: one K block.
-  const auto multiply = [&](const std::int64_t* offsets, const std::int64_t* weight_rows, std::int64_t num_segments,
-                            std::int64_t depth, bool accumulate) {
-    for (std::int64_t p = own.panels.first; p < own.panels.last; ++p) {
-      const std::int64_t lane = p * kernel.nr();
-      for (std::int64_t i = 0; i < block.size(); ++i) targets[i] = rows[i] + lane;
-      IgemmTile<T> tile{.a = nullptr,
-                        .b = weights.panel(p),
-                        .ldb = weights.width_of(p),
-                        .a_offsets = offsets,
-                        .b_rows = weight_rows,
-                        .num_segments = num_segments,
-                        .depth = depth,
-                        .target = {nullptr, weights.lanes_of(p), accumulate, init ? init + lane : nullptr}};
-      for_each_tile<T>(block.size(), [&](std::int64_t row, int variant) {
-        tile.a = sources.data() + row;
-        tile.target.rows = targets.data() + row;
-        kernel.igemm[weights.vectors_of(p) - 1][variant](tile);
-      });
-    }
-  };
+  const std::int64_t positions = geometry_.batch * region.rows.size() * region.columns.size();
+  const TilePartition own = partition_tiles<T>(positions, weights.count(), chunk);
+  const Range lanes{own.panels.first * nr, std::min(own.panels.last * nr, weights.lanes)};
+  PositionBlock<T> block;
   for (std::int64_t first = own.positions.first; first < own.positions.last; first += block_) {
-    block = {first, std::min(first + block_, own.positions.last)};
-    std::int64_t n = first / per_image, a = region.rows.first + first % per_image / columns;
-    std::int64_t b = region.columns.first + first % columns;
-    // A tile prefetches what the next one reads, also beyond the block.
-    for (std::int64_t i = 0; i < block.size() + kMaxMr; ++i) {
-      if (first + i == own.positions.last) {
-        std::fill(sources.begin() + i, sources.begin() + block.size() + kMaxMr, sources[i - 1]);
-        break;
-      }
-      rows[i] = output.data + n * output.image + a * output.row + b * output.column;
-      sources[i] = packed_ ? workspace + std::min(i, block_ - 1) * leading_dim_
-                           : image +
-                                 ((n * geometry_.image_rows + a * geometry_.row_stride) * geometry_.image_columns +
-                                  b * geometry_.column_stride) *
-                                     geometry_.pixel_size +
-                                 geometry_.first_channel;
-      if (++b == region.columns.last) {
-        b = region.columns.first;
-        if (++a == region.rows.last) a = region.rows.first, ++n;
-      }
-    }
+    const Range range{first, std::min(first + block_, own.positions.last)};
+    block.list(geometry_, region, range, own.positions.last, image,
+               {packed_ ? workspace : nullptr, leading_dim_, block_}, output);
+    constexpr std::int64_t kStart = 0;
+    IgemmTile<T> tile{.a = nullptr,
+                      .b = nullptr,
+                      .ldb = 0,
+                      .a_offsets = &kStart,
+                      .b_rows = nullptr,
+                      .num_segments = 1,
+                      .depth = 0,
+                      .target = {nullptr, 0, false, nullptr}};
     if (packed_) {
       std::int64_t weight_row = 0;
-      constexpr std::int64_t kStart = 0;
+      tile.b_rows = &weight_row;
       for (const ConvGeometry& k_block : k_blocks_) {
-        pack_patches(k_block, image, block, workspace, leading_dim_);
-        multiply(&kStart, &weight_row, 1, k_block.depth(), weight_row > 0);
+        pack_patches(k_block, image, range, workspace, leading_dim_);
+        tile.depth = k_block.depth();
+        tile.target.accumulate = weight_row > 0;
+        block.multiply(weights, own.panels, tile, init);
         weight_row += k_block.depth();
       }
     } else {
+      tile.depth = segments.depth;
       std::int64_t segment = 0;
       do {  // once even without any tap, for the initial values
-        multiply(segments.offsets.data() + segment, segments.weight_rows.data() + segment,
-                 std::min(segments.per_block, segments.count() - segment), segments.depth, segment > 0);
+        tile.a_offsets = segments.offsets.data() + segment;
+        tile.b_rows = segments.weight_rows.data() + segment;
+        tile.num_segments = std::min(segments.per_block, segments.count() - segment);
+        tile.target.accumulate = segment > 0;
+        block.multiply(weights, own.panels, tile, init);
         segment += segments.per_block;
       } while (segment < segments.count());
     }
-    if (activation) {
-      const std::int64_t first_lane = own.panels.first * kernel.nr();
-      const std::int64_t last_lane = std::min(own.panels.last * kernel.nr(), weights.lanes);
-      for (std::int64_t i = 0; i < block.size(); ++i) targets[i] = rows[i] + first_lane;
-      kernel::activate(activation, targets.data(), block.size(), last_lane - first_lane);
-    }
+    if (activation) block.activate(activation, lanes);
   }
 }
 

@@ -1,13 +1,14 @@
 // Winograd fwd and bwd_data: tiles of the image in the transform domain, times the transformed filter, a GEMM per
 // point, and back. See Note [Winograd] and Note [Tiles of a transposed convolution].
 #include <array>
-#include <limits>
 
 #include <dygrad/backends/common/plain_sums.h>
-#include <dygrad/backends/native/igemm/cost_model.h>
+#include <dygrad/backends/native/igemm/implicit_gemm_plan.h>
 #include <dygrad/backends/native/packing/bias_init.h>
+#include <dygrad/backends/native/packing/partition.h>
 #include <dygrad/backends/native/packing/workspace.h>
 #include <dygrad/backends/native/winograd/algorithms.h>
+#include <dygrad/backends/native/winograd/tile_partition.h>
 #include <dygrad/backends/native/winograd/winograd.h>
 #include <dygrad/backends/native/winograd/winograd_range.h>
 #include <dygrad/core/kernels/activate.h>
@@ -15,35 +16,6 @@
 namespace dygrad::native {
 
 namespace {
-
-// Note [Work partition of Winograd]
-// A thread owns some tiles and some lanes of the result. It transforms its tiles, and the filter where that is not
-// kept: threads share whichever is more. Adjacent tiles of fwd add to the same outputs, so there whole images are
-// distributed, and their tiles come in order: a result does not depend on the number of threads.
-struct TilePartition2D {
-  std::int64_t tile_parts = 1, panel_parts = 1;
-  double balance = 1;  ///< mean over maximum of the work of threads
-
-  template <class T>
-  static TilePartition2D of(std::int64_t units, std::int64_t tiles_in_unit, std::int64_t panels, std::int64_t chunks,
-                            bool keeps_weights) {
-    constexpr std::int64_t kTransform = 6;  // multiply-adds that take as long as to transform an element
-    const std::int64_t mr = kernels<T>().mr();
-    const auto time = [&](std::int64_t a, std::int64_t b) {
-      const std::int64_t tiles = ceil_div(units, a) * tiles_in_unit, lanes = ceil_div(panels, b) * kernels<T>().nr();
-      return ceil_div(tiles, mr) * mr * lanes + kTransform * (tiles + (keeps_weights ? 0 : lanes));
-    };
-    TilePartition2D best;
-    std::int64_t least = time(1, 1);
-    for (std::int64_t a = 1; a <= std::min(chunks, units); ++a) {
-      const std::int64_t b = std::min(chunks / a, panels);
-      if (time(a, b) <= least) least = time(a, b), best = {a, b};
-    }
-    if (least > 0) best.balance = static_cast<double>(time(1, 1)) / static_cast<double>(chunks * least);
-    return best;
-  }
-  std::int64_t chunks() const { return tile_parts * panel_parts; }
-};
 
 struct Blocking {
   std::int64_t bytes, panels;  ///< of transformed tiles and their GEMMs; panels of results that are kept
@@ -129,193 +101,173 @@ Tiles::Matrix<T> pack_vnni(const Tiles::Matrix<acc_t<T>>& from, std::int64_t poi
   }
 }
 
+/// One call: fwd from an image of x to y, bwd_data from y to x.
+template <class T>
+class WinogradRun {
+ public:
+  using N = acc_t<T>;
+
+  WinogradRun(const Problem& problem, const Conv2DSizes& sizes, const Tiles& tiles, const TransformedFilter<T>& filter,
+              const Tensor& image, const Tensor& w, const Epilogue& epilogue)
+      : problem_(problem),
+        s_(sizes),
+        tiles_(tiles),
+        filter_(filter),
+        image_(channels_last(image)),
+        w_(w),
+        epilogue_(epilogue),
+        result_(Tensor::empty(forward_ ? s_.y_shape() : s_.x_shape(), problem.dtype, MemoryFormat::channels_last)) {}
+
+  Tensor compute() {
+    if (filled_) fill_with_bias(s_, epilogue_.bias, result_.template mutable_data<N>());
+    parallel_for_chunks(partition_.chunks(), [&](std::int64_t chunk) { compute_chunk(chunk); });
+    const OutlyingTiles outlying = joined(outlying_);
+    if (!outlying.empty() && forward_) add_plainly(problem_, tiles_, outlying, image_, w_, result_);
+    else if (!outlying.empty()) write_plainly(problem_, tiles_, outlying, image_, w_, epilogue_.bias, result_);
+    kernel::activate(epilogue_.activation, result_);  // not before: tiles add to what adjacent ones wrote
+    return result_;
+  }
+
+ private:
+  /// What a chunk works in.
+  struct Buffers {
+    Tiles::Matrix<N> a;       ///< a block of transformed tiles
+    Tiles::Matrix<T> packed;  ///< the same as elements T, if these are pairs
+    Tiles::Matrix<N> c;       ///< its products with some panels
+    N* filter;                ///< a panel of the filter while it is transformed,
+    T* packed_filter;         ///< and as elements T
+    std::vector<N> squares;   ///< sums of the squares that each tile reads
+  };
+
+  Buffers buffers_of(std::int64_t chunk) const {
+    const std::int64_t points = tiles_.points();
+    N* const scratch = workspace_.of_chunk(chunk);
+    T* const packed = packed_workspace_.of_chunk(chunk);
+    return {.a = {scratch, height_, depth_ld_},
+            .packed = {packed, height_, packed_ld_},
+            .c = {scratch + points * height_ * depth_ld_, height_, lane_ld_},
+            .filter = scratch + points * height_ * (depth_ld_ + lane_ld_),
+            .packed_filter = packed + points * height_ * packed_ld_,
+            .squares = std::vector<N>(static_cast<std::size_t>(height_))};
+  }
+
+  void compute_chunk(std::int64_t chunk) {
+    const std::int64_t tile_part = chunk / partition_.panel_parts, panel_part = chunk % partition_.panel_parts;
+    const Range units = part_of({0, units_}, tile_part, partition_.tile_parts);
+    const Range own{units.first * unit_, std::min(units.last * unit_, tiles_.count())};
+    const Range own_panels = part_of({0, panels_.count()}, panel_part, partition_.panel_parts);
+    Buffers buffers = buffers_of(chunk);
+    OutlyingTiles ignored;  // every thread of a tile finds it
+    OutlyingTiles& outlying = panel_part == 0 ? outlying_[static_cast<std::size_t>(tile_part)] : ignored;
+    for (std::int64_t group = 0; group < s_.groups; ++group) {
+      TileLimits<N> limits(forward_ ? PixelRange<N>::of_x(s_, group, image_) : PixelRange<N>::of_y(s_, group, image_),
+                           tiles_.per_image(), most_);
+      for (std::int64_t first = own.first; first < own.last; first += height_) {
+        const Range block{first, std::min(first + height_, own.last)};
+        transform(group, block, limits, buffers, outlying);
+        multiply(group, block, own_panels, buffers);
+      }
+    }
+  }
+
+  /// Tiles that are not for transforms become 0.
+  void transform(std::int64_t group, Range block, TileLimits<N>& limits, Buffers& to, OutlyingTiles& outlying) const {
+    if (forward_) tiles_.transform_x(group, image_.data<N>(), block, to.a, to.squares.data());
+    else tiles_.transform_y(group, image_.data<N>(), block, {0, depth_}, to.a, to.squares.data());
+    for (std::int64_t i = 0; i < block.size(); ++i) {
+      if (limits.allow(block.first + i, to.squares[static_cast<std::size_t>(i)])) continue;
+      for (std::int64_t point = 0; point < tiles_.points(); ++point) std::fill_n(to.a.row(point, i), depth_, N{0});
+      outlying.push_back({group, block.first + i});
+    }
+  }
+
+  /// The block's products with these panels, and its part of the result.
+  void multiply(std::int64_t group, Range block, Range own_panels, const Buffers& buffers) const {
+    const Tiles::Matrix<T> rows = pack_vnni<T>(buffers.a, tiles_.points(), block.size(), depth_, buffers.packed);
+    const std::int64_t nr = kernels<T>().nr();
+    WinogradGemm<T> gemm(tiles_, block);
+    for (std::int64_t p = own_panels.first; p < own_panels.last; p += panels_at_once_) {
+      const Range some{p, std::min(p + panels_at_once_, own_panels.last)};
+      for (std::int64_t q = some.first; q < some.last; ++q) {
+        for (std::int64_t k = 0; k < k_blocks_; k += filter_.depth_at_once()) {
+          const Range ks{k, std::min(k + filter_.depth_at_once(), k_blocks_)};
+          const T* b = filter_.panel(group, q, ks, buffers.filter, buffers.packed_filter);
+          gemm.multiply(rows, b, ks, panels_.vectors_of(q), buffers.c, (q - some.first) * nr);
+        }
+      }
+      write(group, block, {some.first * nr, std::min(some.last * nr, lanes_)}, buffers.c);
+    }
+  }
+
+  void write(std::int64_t group, Range block, Range lanes, const Tiles::Matrix<N>& c) const {
+    const N* const bias = bias_.of_group(group) ? bias_.of_group(group) + lanes.first : nullptr;
+    const Tiles::Matrix<const N> from{c.data, c.height, c.step};
+    N* const to = result_.template mutable_data<N>();
+    if (forward_) tiles_.untransform_y(group, from, block, lanes, bias, filled_, to);
+    else tiles_.untransform_x(group, from, block, lanes, bias, to);
+  }
+
+  const Problem& problem_;
+  const Conv2DSizes& s_;
+  const Tiles& tiles_;
+  const TransformedFilter<T>& filter_;
+  const Tensor image_, w_;
+  const Epilogue& epilogue_;
+  const bool forward_ = problem_.kind == Problem::Kind::conv2d_transpose;
+  const bool filled_ = forward_ && !tiles_.cover_output();  ///< with bias, before tiles are added
+  Tensor result_;
+
+  const std::int64_t depth_ = forward_ ? tiles_.channels() : tiles_.lanes();
+  const std::int64_t lanes_ = forward_ ? tiles_.lanes() : tiles_.channels();
+  const std::int64_t k_blocks_ = num_packed<T>(depth_);
+  const Panels<N> panels_{depth_, lanes_, nullptr};
+  const BiasInit<N> bias_{filled_ ? Tensor() : epilogue_.bias, s_.groups, forward_ ? s_.filters_in_group() : lanes_,
+                          forward_ ? tiles_.subkernels() : 1};
+
+  const std::int64_t unit_ = forward_ ? tiles_.per_image() : kernels<T>().mr();  ///< tiles of one thread at least
+  const std::int64_t units_ = ceil_div(tiles_.count(), unit_);
+  const TilePartition2D partition_ =
+      TilePartition2D::of<T>(units_, unit_, panels_.count(), num_native_chunks(s_), filter_.kept());
+  const Blocking blocking_ = filter_.kept() ? kWithKept : kWithoutKept;
+  const std::int64_t panels_at_once_ = std::min(blocking_.panels, ceil_div(panels_.count(), partition_.panel_parts));
+  const std::int64_t depth_ld_ = padded_leading_dim<N>(depth_);
+  const std::int64_t lane_ld_ = padded_leading_dim<N>(panels_at_once_ * kernels<N>().nr());
+  const std::int64_t packed_ld_ = kVnniBlock<T> == 1 ? 0 : padded_leading_dim<T>(k_blocks_);
+  const std::int64_t height_ =  ///< tiles of a block
+      block_height<N>(tiles_.points() * (depth_ld_ + lane_ld_), ceil_div(units_, partition_.tile_parts) * unit_,
+                      blocking_.bytes);
+  const Workspace<T> packed_workspace_{kVnniBlock<T> == 1 ? 0 : partition_.chunks(),
+                                       tiles_.points() * height_* packed_ld_ + filter_.packed_size()};
+  const Workspace<N> workspace_{partition_.chunks(),
+                                tiles_.points() * height_*(depth_ld_ + lane_ld_) + filter_.scratch_size()};
+  const double most_ = most_of_tile<N>(filter_.magnitude(), depth_);
+  std::vector<OutlyingTiles> outlying_ = std::vector<OutlyingTiles>(static_cast<std::size_t>(partition_.tile_parts));
+};
+
 class Winograd final : public NativeAlgorithm {
  public:
-  Winograd(const AlgorithmKey& key, int m)
-      : NativeAlgorithm(key), forward_(key.kind == Problem::Kind::conv2d_transpose), m_(m) {}
+  Winograd(const AlgorithmKey& key, int m) : NativeAlgorithm(key), m_(m) {}
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision(), m_); }
 
   Tensor run_whole(const Problem& problem, const Tensor& image, const Tensor& w,
                    const Epilogue& epilogue) const override {
-    return dispatch(problem, [&]<class T>() { return run_on<T>(problem, image, w, epilogue); });
+    return dispatch(problem, [&]<class T>() {
+      const Conv2DSizes s = conv2d_sizes(problem);
+      const Tiles tiles(s, m_);
+      const TransformedFilter<T> filter(*this, s, tiles, w, problem.kind == Problem::Kind::conv2d_transpose);
+      if (!has_even_range(filter.magnitude())) return compute_plainly(problem, image, w, epilogue);
+      return WinogradRun<T>(problem, s, tiles, filter, image, w, epilogue).compute();
+    });
   }
 
  protected:
   bool supports_sizes(const Problem& problem) const override { return winograd_supports(problem, precision()); }
 
  private:
-  bool forward() const { return forward_; }
-
-  template <class T>
-  Tensor run_on(const Problem& problem, const Tensor& image, const Tensor& w, const Epilogue& epilogue) const {
-    using N = acc_t<T>;
-    const Conv2DSizes s = conv2d_sizes(problem);
-    const Tiles tiles(s, m_);
-    const std::int64_t points = tiles.points();
-    const std::int64_t depth = forward() ? tiles.channels() : tiles.lanes();
-    const std::int64_t lanes = forward() ? tiles.lanes() : tiles.channels();
-    const TransformedFilter<T> weights(*this, s, tiles, w, forward());
-    if (!has_even_range(weights.magnitude())) return compute_plainly(problem, image, w, epilogue);
-    const Blocking blocking = weights.kept() ? kWithKept : kWithoutKept;
-
-    const Tensor source = channels_last(image);
-    const Tensor result =
-        Tensor::empty(forward() ? s.y_shape() : s.x_shape(), problem.dtype, MemoryFormat::channels_last);
-    const bool filled = forward() && !tiles.cover_output();
-    if (filled) fill_with_bias(s, epilogue.bias, result.mutable_data<N>());
-    const BiasInit<N> init(filled ? Tensor() : epilogue.bias, s.groups, forward() ? s.filters_in_group() : lanes,
-                           forward() ? tiles.subkernels() : 1);
-
-    const Panels<N> panels{depth, lanes, nullptr};
-    const std::int64_t unit = forward() ? tiles.per_image() : kernels<T>().mr();
-    const TilePartition2D partition = TilePartition2D::of<T>(ceil_div(tiles.count(), unit), unit, panels.count(),
-                                                             num_native_chunks(s), weights.kept());
-    const std::int64_t at_once = std::min(blocking.panels, ceil_div(panels.count(), partition.panel_parts));
-    const std::int64_t depth_ld = padded_leading_dim<N>(depth),
-                       lane_ld = padded_leading_dim<N>(at_once * kernels<N>().nr());
-    const std::int64_t most_tiles = ceil_div(ceil_div(tiles.count(), unit), partition.tile_parts) * unit;
-    const std::int64_t k_blocks = num_packed<T>(depth), panel = kernels<T>().nr();
-    const std::int64_t packed_ld = kVnniBlock<T> == 1 ? 0 : padded_leading_dim<T>(k_blocks);
-    const std::int64_t height = block_height<N>(points * (depth_ld + lane_ld), most_tiles, blocking.bytes);
-    const Workspace<T> packed_buffers(kVnniBlock<T> == 1 ? 0 : partition.chunks(),
-                                      points * height * packed_ld + weights.packed_size());
-    const Workspace<N> buffers(partition.chunks(), points * height * (depth_ld + lane_ld) + weights.scratch_size());
-    const double most = most_of_tile<N>(weights.magnitude(), depth);
-    std::vector<OutlyingTiles> outlying(static_cast<std::size_t>(partition.tile_parts));
-    parallel_for_chunks(partition.chunks(), [&](std::int64_t chunk) {
-      const Range units =
-          part_of({0, ceil_div(tiles.count(), unit)}, chunk / partition.panel_parts, partition.tile_parts);
-      const Range own_panels = part_of({0, panels.count()}, chunk % partition.panel_parts, partition.panel_parts);
-      const Range own{units.first * unit, std::min(units.last * unit, tiles.count())};
-      N* const scratch = buffers.of_chunk(chunk);
-      const Tiles::Matrix<N> a{scratch, height, depth_ld};
-      N* const panel_scratch = scratch + points * height * (depth_ld + lane_ld);
-      const Tiles::Matrix<T> packed{packed_buffers.of_chunk(chunk), height, packed_ld};
-      T* const panel_packed = packed_buffers.of_chunk(chunk) + points * height * packed_ld;
-      const Tiles::Matrix<N> c{scratch + points * height * depth_ld, height, lane_ld};
-      std::vector<N> squares(static_cast<std::size_t>(height));
-      for (std::int64_t group = 0; group < s.groups; ++group) {
-        TileLimits<N> limits(forward() ? PixelRange<N>::of_x(s, group, source) : PixelRange<N>::of_y(s, group, source),
-                             tiles.per_image(), most);
-        for (std::int64_t first = own.first; first < own.last; first += height) {
-          const Range block{first, std::min(first + height, own.last)};
-          if (forward()) tiles.transform_x(group, source.data<N>(), block, a, squares.data());
-          else tiles.transform_y(group, source.data<N>(), block, {0, depth}, a, squares.data());
-          for (std::int64_t i = 0; i < block.size(); ++i) {
-            if (limits.allow(first + i, squares[static_cast<std::size_t>(i)])) continue;
-            for (std::int64_t point = 0; point < points; ++point) std::fill_n(a.row(point, i), depth, N{0});
-            if (own_panels.first == 0)
-              outlying[static_cast<std::size_t>(chunk / partition.panel_parts)].push_back({group, first + i});
-          }
-          const Tiles::Matrix<T> rows = pack_vnni<T>(a, points, block.size(), depth, packed);
-          WinogradGemm<T> gemm(tiles, block);
-          for (std::int64_t p = own_panels.first; p < own_panels.last; p += at_once) {
-            const Range some{p, std::min(p + at_once, own_panels.last)};
-            for (std::int64_t q = some.first; q < some.last; ++q) {
-              for (std::int64_t k = 0; k < k_blocks; k += weights.depth_at_once()) {
-                const Range ks{k, std::min(k + weights.depth_at_once(), k_blocks)};
-                const T* b = weights.panel(group, q, ks, panel_scratch, panel_packed);
-                gemm.multiply(rows, b, ks, panels.vectors_of(q), c, (q - some.first) * panel);
-              }
-            }
-            const std::int64_t lane = some.first * panel;
-            const Range range{lane, std::min(some.last * panel, lanes)};
-            const N* start = init.of_group(group) ? init.of_group(group) + lane : nullptr;
-            const Tiles::Matrix<const N> from{c.data, c.height, c.step};
-            if (forward()) tiles.untransform_y(group, from, block, range, start, filled, result.mutable_data<N>());
-            else tiles.untransform_x(group, from, block, range, start, result.mutable_data<N>());
-          }
-        }
-      }
-    });
-    const OutlyingTiles left_out = joined(outlying);
-    if (!left_out.empty() && forward()) add_plainly(problem, tiles, left_out, source, w, result);
-    else if (!left_out.empty()) write_plainly(problem, tiles, left_out, source, w, epilogue.bias, result);
-    kernel::activate(epilogue.activation, result);  // not before: tiles add to what adjacent ones wrote
-    return result;
-  }
-
-  bool forward_;
   int m_;
 };
 
 }  // namespace
-
-bool winograd_supports(const Problem& problem, const Precision& precision) {
-  return precision.supports(problem) && problem.math_mode != MathMode::strict && Tiles::suit(conv2d_sizes(problem));
-}
-
-/// Floating-point operations below which a problem keeps all its digits: F2 and F4 would save too little.
-constexpr double kWorthF2 = 1e6, kWorthF4 = 8e6;
-
-namespace {
-
-/// The GEMMs of one group, one for each point.
-template <class T>
-WorkCounts work_counts(Problem::Kind kind, const Tiles& tiles) {
-  const double share = tiles.num_multiplications() / static_cast<double>(tiles.count() * tiles.points());
-  const auto points = static_cast<double>(tiles.points());
-  WorkCounts counts;
-  if (kind == Problem::Kind::conv2d_weights) {
-    const auto blocks = static_cast<double>(ceil_div(tiles.count(), kTilesAtOnce));
-    const auto depth = share * static_cast<double>(num_packed<T>(tiles.count())) / blocks;
-    counts.add_tiles<T>(tiles.channels(), tiles.lanes(), depth, points * blocks);
-    return counts;
-  }
-  const bool forward = kind == Problem::Kind::conv2d_transpose;
-  const std::int64_t depth = forward ? tiles.channels() : tiles.lanes();
-  counts.add_tiles<T>(tiles.count(), forward ? tiles.lanes() : tiles.channels(),
-                      static_cast<double>(num_packed<T>(depth)), points * share);
-  return counts;
-}
-
-}  // namespace
-
-double winograd_estimate(const Problem& problem, const Precision& precision, int m) {
-  const Conv2DSizes s = conv2d_sizes(problem);
-  const double worth = m == 4 ? kWorthF4 : kWorthF2;
-  if (cost::flop(s) < worth) return std::numeric_limits<double>::infinity();
-  const Tiles tiles(s, m);
-  const bool lanes_are_channels = problem.kind == Problem::Kind::conv2d;
-  const auto size = static_cast<double>(size_of(problem.dtype)), groups = static_cast<double>(s.groups);
-  const auto count = static_cast<double>(tiles.count()) * groups, points = static_cast<double>(tiles.points());
-  const auto depth = static_cast<double>(tiles.channels()), lanes = static_cast<double>(tiles.lanes());
-  const std::int64_t summed = problem.kind == Problem::Kind::conv2d_weights ? tiles.count()
-                              : lanes_are_channels                          ? tiles.lanes()
-                                                                            : tiles.channels();
-  const WorkCounts counts =
-      precision.dispatch(problem.dtype, "winograd", [&]<class T>() { return work_counts<T>(problem.kind, tiles); });
-  const double rate =
-      problem.kind == Problem::Kind::conv2d_weights ? 0.85 : 1;  // rank-1 updates load both operands through pointers
-  const double compute =
-      groups * counts.parallel_seconds(problem.dtype, rate * precision.flop_rate(problem.dtype, summed));
-  // What a segment of a tile costs at each point, and each element of a transform. Large images come from memory, y in
-  // pieces that are not prefetched.
-  constexpr double kSegment = 10e-9, kTransformRate = 20e9, kInCaches = 8 << 20;
-  const double copies =
-      count * points *
-      ((static_cast<double>(tiles.segments()) + 0.8) * kSegment + (lanes + depth) * size / kTransformRate);
-  constexpr double kWeight = cost::kReorders * 1.9e-9;  // to pack one
-  const double weights = points * depth * lanes * groups * size;
-  const double x_bytes = static_cast<double>(num_elements(s.x_shape())) * size;
-  const double y_bytes = static_cast<double>(num_elements(s.y_shape())) * size;
-  const double memory = kWeight * static_cast<double>(num_elements(s.w_shape())) +
-                        (std::max(x_bytes + 2 * y_bytes - kInCaches, 0.) + weights / 2) / cost::kBandwidth;
-  const Panels<float> panels{0, lanes_are_channels ? tiles.channels() : tiles.lanes(), nullptr};
-  const bool shares_lanes_first = problem.kind == Problem::Kind::conv2d_weights && panels.count() >= num_threads();
-  const std::int64_t unit = problem.kind == Problem::Kind::conv2d_transpose ? tiles.per_image() : kernels<float>().mr();
-  const std::int64_t units = shares_lanes_first ? 1 : ceil_div(tiles.count(), unit);
-  const double balance = TilePartition2D::of<float>(units, unit, panels.count(), num_threads(), true).balance;
-  constexpr double kStart = 3e-6;  // to list tiles and partition them
-  constexpr double kMargin = 1.2;  // digits are only given up for a gain
-  const double margin = m == 4 ? kMargin : 1;
-  const double alone = margin * (kStart + cost::seconds((compute + copies + memory) / balance, 0));
-  const double rounded = problem.kind == Problem::Kind::conv2d_weights ? depth + lanes
-                         : lanes_are_channels                          ? lanes
-                                                                       : depth;
-  constexpr double kFromCache = 1. / 3;  // of the time that packing from memory takes
-  return precision.with_conversion(alone, static_cast<std::int64_t>(kFromCache * count * points * rounded));
-}
 
 std::unique_ptr<Algorithm> make_winograd_f2(const AlgorithmKey& key) { return std::make_unique<Winograd>(key, 2); }
 std::unique_ptr<Algorithm> make_winograd_f4(const AlgorithmKey& key) { return std::make_unique<Winograd>(key, 4); }

@@ -129,6 +129,60 @@ void check_output_size(const Conv2DRequest& r, const Pair& size, const Extents& 
           .fix("use {}, or change stride, padding or dilation", fix));
 }
 
+void check_transposed_channels(const Conv2DRequest& r) {
+  if (r.w[0] != r.x[1]) {
+    throw ShapeError(r.message("weight does not fit the input.")
+                         .expected("w.shape[0] == C == {}", r.x[1])
+                         .got("{}", r.w[0])
+                         .fix("construct the layer with num_channels = {}, or feed {} channels{}", r.x[1], r.w[0],
+                              r.format_hint(r.w[0])));
+  }
+  if (r.x[1] % r.groups != 0) fail_groups(r, fmt::format("C == {} divisible by groups", r.x[1]));
+  if (Wide{r.w[1]} * r.groups > kLargest) {
+    throw ShapeError(r.message("the number of output channels does not fit into 64 bits.")
+                         .expected("at most {}", static_cast<std::int64_t>(kLargest))
+                         .got("{} * {} groups", r.w[1], r.groups)
+                         .fix("use fewer groups"));
+  }
+}
+
+/// The extents without output_padding, unless they do not fit into 64 bits.
+Extents smallest_extents(const Conv2DRequest& r) {
+  Extents extents;
+  for (std::size_t axis = 0; axis < 2; ++axis) {
+    const int at = 2 + static_cast<int>(axis);
+    const Wide uncropped = (Wide{r.x[at]} - 1) * r.stride[axis] + kernel_reach(r.w[at], r.dilation[axis]);
+    (void)checked(uncropped + r.sides.before[axis], r, "uncropped", axis);
+    extents[axis] = uncropped - r.sides.before[axis] - r.sides.after[axis];
+  }
+  return extents;
+}
+
+void check_output_padding(const Conv2DRequest& r, const std::array<std::int64_t, 2>& extra) {
+  for (std::size_t axis = 0; axis < 2; ++axis) {
+    const std::int64_t limit = std::max(r.stride[axis], r.dilation[axis]);
+    if (extra[axis] >= 0 && extra[axis] < limit) continue;
+    throw ShapeError(
+        r.sizes_message("output_padding is out of range.")
+            .expected("a value in [0, {}) = [0, max(stride, dilation)) for the {}", limit, kAxisNames[axis])
+            .got("{}", extra[axis])
+            .fix("use less, or a larger stride"));
+  }
+}
+
+/// What output_size says, or else output_padding.
+Extents chosen_extents(const Conv2DRequest& r, const Conv2DTransposeOptions& options) {
+  const std::array<std::int64_t, 2> extra{options.output_padding.h, options.output_padding.w};
+  const Extents least = smallest_extents(r);
+  if (!options.output_size.has_value()) {
+    check_output_padding(r, extra);
+    return {least[0] + extra[0], least[1] + extra[1]};
+  }
+  const auto& size = *options.output_size;
+  check_output_size(r, size, least);
+  return {size.h, size.w};
+}
+
 }  // namespace
 
 Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options, const Shape& x, const Shape& w) {
@@ -142,58 +196,22 @@ Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options
                   options.groups};
   r.check();
   r.sides = sides_of(options.padding, r);
-  if (w[0] != x[1]) {
-    throw ShapeError(
-        r.message("weight does not fit the input.")
-            .expected("w.shape[0] == C == {}", x[1])
-            .got("{}", w[0])
-            .fix("construct the layer with num_channels = {}, or feed {} channels{}", x[1], w[0], r.format_hint(w[0])));
-  }
-  if (x[1] % r.groups != 0) fail_groups(r, fmt::format("C == {} divisible by groups", x[1]));
-  if (Wide{w[1]} * r.groups > kLargest) {
-    throw ShapeError(r.message("the number of output channels does not fit into 64 bits.")
-                         .expected("at most {}", static_cast<std::int64_t>(kLargest))
-                         .got("{} * {} groups", w[1], r.groups)
-                         .fix("use fewer groups"));
-  }
-
-  const std::array<std::int64_t, 2> extra{options.output_padding.h, options.output_padding.w};
-  if (options.output_size.has_value() && (extra[0] != 0 || extra[1] != 0)) {
+  check_transposed_channels(r);
+  if (options.output_size.has_value() && (options.output_padding.h != 0 || options.output_padding.w != 0)) {
     throw InvalidArgument(Message(r.op, "output_size and output_padding are both given.")
                               .expected("one of them")
                               .got("output_size ({}, {}) and output_padding ({}, {})", (*options.output_size).h,
-                                   (*options.output_size).w, extra[0], extra[1])
+                                   (*options.output_size).w, options.output_padding.h, options.output_padding.w)
                               .fix("leave out output_padding: output_size says it all"));
   }
-
+  const Extents extents = chosen_extents(r, options);
   Conv2DParams p{.stride = r.stride,
                  .padding = r.sides.before,
                  .dilation = r.dilation,
                  .groups = r.groups,
                  .input_extent = {x[2], x[3]},
                  .output_extent = {}};
-  Extents extents;
   for (std::size_t axis = 0; axis < 2; ++axis) {
-    const Wide scatter = (Wide{p.input_extent[axis]} - 1) * p.stride[axis] +
-                         kernel_reach(w[2 + static_cast<int>(axis)], p.dilation[axis]);
-    (void)checked(scatter + r.sides.before[axis], r, "uncropped", axis);
-    extents[axis] = scatter - r.sides.before[axis] - r.sides.after[axis];
-  }
-  if (options.output_size.has_value()) check_output_size(r, *options.output_size, extents);
-  for (std::size_t axis = 0; axis < 2; ++axis) {
-    if (options.output_size.has_value()) {
-      extents[axis] = axis == 0 ? (*options.output_size).h : (*options.output_size).w;
-    } else {
-      const std::int64_t limit = std::max(p.stride[axis], p.dilation[axis]);
-      if (extra[axis] < 0 || extra[axis] >= limit) {
-        throw ShapeError(
-            r.sizes_message("output_padding is out of range.")
-                .expected("a value in [0, {}) = [0, max(stride, dilation)) for the {}", limit, kAxisNames[axis])
-                .got("{}", extra[axis])
-                .fix("use less, or a larger stride"));
-      }
-      extents[axis] += extra[axis];
-    }
     if (extents[axis] < 1) fail_output_below_one(r, "nothing is left of the output.", axis, extents[axis]);
     (void)checked(extents[axis] + p.padding[axis], r, "output", axis);
     p.output_extent[axis] = static_cast<std::int64_t>(extents[axis]);
