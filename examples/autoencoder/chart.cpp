@@ -2,26 +2,31 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
-#include "palette.h"
+#include "files.h"
 #include "pictures.h"
 
 namespace {
 
 constexpr int kWidth = 1000, kHeight = 540;
-constexpr float kLeft = 86, kRight = 830, kTop = 84, kBottom = 462;  // of the plotted area
-constexpr float kLabel = 10;                                         // height of labels
+constexpr double kLeft = 86, kRight = 830, kTop = 84, kBottom = 462;  // of the plotted area
 constexpr double kTicks[] = {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1};
+constexpr const char *kInk = "#20242c", *kFaded = "#707782", *kRule = "#e4e7ec", *kBlue = "#2666cf",
+                     *kPaleBlue = "#a0c0f0", *kOrange = "#e0681c";
 
-/// Turns epochs and errors into places on the canvas.
+struct Point {
+  double x = 0, y = 0;  // pixels from the upper left corner
+};
+
+/// Turns epochs and errors into places on the chart.
 struct Frame {
   double epochs;
   double low, high;  // errors at the bottom and the top
 
-  float x(double epoch) const { return kLeft + static_cast<float>(epoch / epochs) * (kRight - kLeft); }
-  float y(double error) const {
-    const double height = std::log(std::clamp(error, low, high) / low) / std::log(high / low);
-    return kBottom - static_cast<float>(height) * (kBottom - kTop);
+  double x(double epoch) const { return kLeft + epoch / epochs * (kRight - kLeft); }
+  double y(double error) const {
+    return kBottom - std::log(std::clamp(error, low, high) / low) / std::log(high / low) * (kBottom - kTop);
   }
 };
 
@@ -38,46 +43,68 @@ Frame frame_for(const Chart& chart) {
           below == std::begin(kTicks) ? kTicks[0] : *(below - 1), above == std::end(kTicks) ? 1. : *above};
 }
 
-void draw_axes(Canvas& canvas, const Frame& frame) {
+std::string escaped(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '&' ? "&amp;" : c == '<' ? "&lt;" : std::string(1, c);
+  return result;
+}
+
+/// `anchor` is start, middle or end of the text.
+std::string text(Point at, const std::string& words, const char* color, const char* anchor = "start", int size = 14) {
+  return fmt::format("<text x='{:.1f}' y='{:.1f}' fill='{}' text-anchor='{}' font-size='{}'>{}</text>\n", at.x, at.y,
+                     color, anchor, size, escaped(words));
+}
+
+std::string line(Point from, Point to, const char* color, const char* dashes = "none") {
+  return fmt::format(
+      "<line x1='{:.1f}' y1='{:.1f}' x2='{:.1f}' y2='{:.1f}' stroke='{}' stroke-width='1.5' stroke-dasharray='{}'/>\n",
+      from.x, from.y, to.x, to.y, color, dashes);
+}
+
+std::string curve(const std::vector<Point>& points, const char* color, double width) {
+  std::string list;
+  for (const Point& point : points) list += fmt::format("{:.1f},{:.1f} ", point.x, point.y);
+  return fmt::format("<polyline points='{}' fill='none' stroke='{}' stroke-width='{}' stroke-linejoin='round'/>\n",
+                     list, color, width);
+}
+
+std::string axes(const Frame& frame) {
+  std::string svg;
   for (const double tick : kTicks) {
     if (tick < frame.low * 0.999 || tick > frame.high * 1.001) continue;
-    const Point line[] = {{kLeft, frame.y(tick)}, {kRight, frame.y(tick)}};
-    canvas.stroke(line, 1, kRule);
-    canvas.text({kLeft - 12, frame.y(tick) + kLabel / 2}, fmt::format("{:g}", tick), kLabel, kFaded, Align::right);
+    svg += line({kLeft, frame.y(tick)}, {kRight, frame.y(tick)}, kRule);
+    svg += text({kLeft - 12, frame.y(tick) + 5}, fmt::format("{:g}", tick), kFaded, "end");
   }
   const int every = std::max(1, static_cast<int>(std::ceil(frame.epochs / 10)));
   for (int epoch = 0; epoch <= static_cast<int>(frame.epochs); epoch += every) {
-    const Point mark[] = {{frame.x(epoch), kBottom}, {frame.x(epoch), kBottom + 5}};
-    canvas.stroke(mark, 1.5F, kFaded);
-    canvas.text({frame.x(epoch), kBottom + 24}, std::to_string(epoch), kLabel, kFaded, Align::center);
+    svg += line({frame.x(epoch), kBottom}, {frame.x(epoch), kBottom + 5}, kFaded);
+    svg += text({frame.x(epoch), kBottom + 24}, std::to_string(epoch), kFaded, "middle");
   }
-  const Point axis[] = {{kLeft, kBottom}, {kRight, kBottom}};
-  canvas.stroke(axis, 1.5F, kFaded);
-  canvas.text({(kLeft + kRight) / 2, kBottom + 54}, "epochs", kLabel, kFaded, Align::center);
+  return svg + line({kLeft, kBottom}, {kRight, kBottom}, kFaded) +
+         text({(kLeft + kRight) / 2, kBottom + 54}, "epochs", kFaded, "middle");
 }
 
-/// Every step, pale, and a moving average that looks back over a tenth of the way, at most 40 steps.
-Point draw_training(Canvas& canvas, const Frame& frame, const Chart& chart) {
+/// Every step, pale, and a moving average that looks back over a tenth of the way, at most 40 steps. Returns its end.
+Point add_training(std::string& svg, const Frame& frame, const Chart& chart) {
   std::vector<Point> raw, smooth;
   double average = 0;
   for (std::size_t i = 0; i < chart.history.steps.size(); ++i) {
     const double error = chart.history.steps[i].error, step = static_cast<double>(i);
-    const float x = frame.x((step + 1) / static_cast<double>(chart.steps_per_epoch));
+    const double x = frame.x((step + 1) / static_cast<double>(chart.steps_per_epoch));
     average += (error - average) / (1 + std::min(step / 10, 40.));
     raw.push_back({x, frame.y(error)});
     smooth.push_back({x, frame.y(average)});
   }
-  canvas.stroke(raw, 1, kPaleBlue, 0.7F);
-  canvas.stroke(smooth, 2.2F, kBlue);
+  svg += curve(raw, kPaleBlue, 1) + curve(smooth, kBlue, 2.2);
   return smooth.empty() ? Point{kLeft, kTop} : smooth.back();
 }
 
-Point draw_tests(Canvas& canvas, const Frame& frame, const Chart& chart) {
+Point add_tests(std::string& svg, const Frame& frame, const Chart& chart) {
   Point last{kLeft, kBottom};
   for (const auto& test : chart.history.tests) {
     last = {frame.x(static_cast<double>(test.step) / static_cast<double>(chart.steps_per_epoch)), frame.y(test.error)};
-    canvas.dot(last, 12, kPaper);
-    canvas.dot(last, 9, kOrange);
+    svg += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='5' fill='{}' stroke='white' stroke-width='1.5'/>\n", last.x,
+                       last.y, kOrange);
   }
   return last;
 }
@@ -85,25 +112,25 @@ Point draw_tests(Canvas& canvas, const Frame& frame, const Chart& chart) {
 }  // namespace
 
 void draw_chart(const std::string& path, const Chart& chart) {
-  Canvas canvas(kWidth, kHeight, kPaper);
   const Frame frame = frame_for(chart);
-  canvas.text({32, 43}, chart.title, 14, kInk);
-  canvas.text({kWidth - 32, 43}, "mean squared error, brightness from 0 to 1", kLabel, kFaded, Align::right);
-  draw_axes(canvas, frame);
+  std::string svg = fmt::format(
+      "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {0} {1}' width='{0}' height='{1}' "
+      "font-family='sans-serif'>\n<rect width='{0}' height='{1}' fill='white'/>\n",
+      kWidth, kHeight);
+  svg += text({32, 43}, chart.title, kInk, "start", 20);
+  svg += text({kWidth - 32, 43}, "mean squared error, brightness from 0 to 1", kFaded, "end");
+  svg += axes(frame);
+  const double mean_y = frame.y(chart.baseline);
+  svg += line({kLeft, mean_y}, {kRight, mean_y}, kFaded, "6");
+  svg += text({kRight + 16, mean_y + 5}, fmt::format("mean image {:.3f}", chart.baseline), kFaded);
 
-  const float mean_y = frame.y(chart.baseline);
-  canvas.dashes({kLeft, mean_y}, {kRight, mean_y}, 6, 1.5F, kFaded);
-  canvas.text({kRight + 16, mean_y + kLabel / 2}, fmt::format("mean image {:.3f}", chart.baseline), kLabel, kFaded);
-
-  const Point training = draw_training(canvas, frame, chart);
-  const Point test = draw_tests(canvas, frame, chart);
+  const Point training = add_training(svg, frame, chart);
+  const Point test = add_tests(svg, frame, chart);
   // The curves end close together; their names must not.
-  const float train_y = chart.history.tests.empty() ? training.y : std::min(training.y, test.y) - 12;
-  const float test_y = train_y + 24;
-  if (!chart.history.steps.empty()) canvas.text({training.x + 16, train_y + kLabel / 2}, "training", kLabel, kBlue);
+  const double train_y = chart.history.tests.empty() ? training.y : std::min(training.y, test.y) - 12;
+  if (!chart.history.steps.empty()) svg += text({training.x + 16, train_y + 5}, "training", kBlue);
   if (!chart.history.tests.empty()) {
-    canvas.text({test.x + 16, test_y + kLabel / 2}, fmt::format("test {:.4f}", chart.history.tests.back().error),
-                kLabel, kOrange);
+    svg += text({test.x + 16, train_y + 29}, fmt::format("test {:.4f}", chart.history.tests.back().error), kOrange);
   }
-  canvas.save_png(path);
+  replace_file(path, svg + "</svg>\n");
 }

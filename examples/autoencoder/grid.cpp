@@ -1,48 +1,56 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include <stb_image_write.h>
+
 #include <dygrad/core/tensor/tensor.h>
 
-#include "palette.h"
+#include "files.h"
 #include "pictures.h"
 
 namespace {
 
-constexpr int kSide = 28;  // of an image
-constexpr int kZoom = 3;   // screen pixels per image pixel
-constexpr int kTile = kSide * kZoom;
-constexpr int kMargin = 32;
-constexpr int kHeader = 92;  // title and column names
-constexpr int kColumnGap = 12;
-constexpr int kPairGap = 4;  // between an image and its reconstruction
-constexpr int kRowGap = 20;
-
-void draw_image(Canvas& canvas, int left, int top, const float* pixels) {
-  for (int y = 0; y < kSide; ++y) {
-    for (int x = 0; x < kSide; ++x) canvas.gray(left + x * kZoom, top + y * kZoom, kZoom, pixels[y * kSide + x]);
-  }
-}
+constexpr std::int64_t kSide = 28;  // of an image
+constexpr std::int64_t kZoom = 3;   // screen pixels per image pixel
+constexpr std::int64_t kTile = kSide * kZoom;
+constexpr std::int64_t kMargin = 16, kColumnGap = 12, kRowGap = 20;
+constexpr std::int64_t kPairGap = 4;  // between an image and its reconstruction
 
 }  // namespace
 
 void draw_grid(const std::string& path, const Grid& grid) {
-  const int columns = static_cast<int>(grid.columns.size());
-  const int rows = columns ? static_cast<int>(grid.originals.dim(0)) / columns : 0;
-  const int right = kMargin + columns * (kTile + kColumnGap) - kColumnGap;
-  const int bottom = kHeader + rows * (2 * kTile + kPairGap + kRowGap) - kRowGap;
-  Canvas canvas(right + kMargin, bottom + kMargin, kPaper);
-
-  canvas.text({kMargin, 43}, grid.title, 14, kInk);
-  canvas.text({static_cast<float>(right), 43}, grid.remark, 10, kFaded, Align::right);
-
+  const std::int64_t columns = grid.columns, rows = columns ? grid.originals.dim(0) / columns : 0;
+  const std::int64_t width = 2 * kMargin + columns * (kTile + kColumnGap) - kColumnGap;
+  const std::int64_t height = 2 * kMargin + rows * (2 * kTile + kPairGap + kRowGap) - kRowGap;
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(width * height), 255);
+  const auto draw = [&](std::int64_t left, std::int64_t top, const float* image) {
+    for (std::int64_t y = 0; y < kTile; ++y) {
+      for (std::int64_t x = 0; x < kTile; ++x) {
+        const float brightness = std::clamp(image[y / kZoom * kSide + x / kZoom], 0.F, 1.F);
+        pixels[static_cast<std::size_t>((top + y) * width + left + x)] =
+            static_cast<std::uint8_t>(std::lround(brightness * 255));
+      }
+    }
+  };
   const auto originals = grid.originals.to(dygrad::float32).to_vector<float>();
   const auto reconstructions = grid.reconstructions.to(dygrad::float32).to_vector<float>();
-  for (int column = 0; column < columns; ++column) {
-    const int left = kMargin + column * (kTile + kColumnGap);
-    canvas.text({static_cast<float>(left) + kTile / 2.F, kHeader - 12}, grid.columns[column], 9, kFaded, Align::center);
-    for (int row = 0; row < rows; ++row) {
-      const int top = kHeader + row * (2 * kTile + kPairGap + kRowGap);
-      const std::size_t first = static_cast<std::size_t>(column * rows + row) * kSide * kSide;
-      draw_image(canvas, left, top, &originals[first]);
-      draw_image(canvas, left, top + kTile + kPairGap, &reconstructions[first]);
-    }
+  for (std::int64_t i = 0; i < columns * rows; ++i) {
+    const std::int64_t left = kMargin + i / rows * (kTile + kColumnGap);
+    const std::int64_t top = kMargin + i % rows * (2 * kTile + kPairGap + kRowGap);
+    draw(left, top, originals.data() + i * kSide * kSide);
+    draw(left, top + kTile + kPairGap, reconstructions.data() + i * kSide * kSide);
   }
-  canvas.save_png(path);
+
+  const auto append = [](void* context, void* data, int size) {
+    static_cast<std::string*>(context)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
+  };
+  std::string png;
+  stbi_write_png_to_func(append, &png, static_cast<int>(width), static_cast<int>(height), 1, pixels.data(),
+                         static_cast<int>(width));
+  replace_file(path, png);
 }

@@ -42,7 +42,7 @@ void read(const std::string& text, T& value) {
 
 const char* const kHelp =
     "Trains a convolutional autoencoder: Conv2D down to a few numbers per image, Conv2DTranspose up again.\n"
-    "Writes reconstructions.png, loss.png, metrics.csv and checkpoint.safetensors. Ctrl-C saves and leaves.";
+    "Writes reconstructions.png, loss.svg, metrics.csv and checkpoint.safetensors. Ctrl-C saves and leaves.";
 
 }  // namespace
 

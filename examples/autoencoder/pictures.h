@@ -1,25 +1,23 @@
 // The pictures that a run leaves: reconstructions and the course of the error. Both replace their file as a whole.
 #pragma once
 
+#include <cstdint>
 #include <string>
-#include <vector>
 
 #include <dygrad/core/tensor/tensor.h>
 
 #include "history.h"
 
 /// Images above their reconstructions, both [columns * rows, 1, 28, 28] with brightness from 0 to 1, column after
-/// column.
+/// column. A PNG file.
 struct Grid {
-  std::string title;
-  std::string remark;
-  std::vector<std::string> columns;
+  std::int64_t columns = 0;
   dygrad::Tensor originals;
   dygrad::Tensor reconstructions;
 };
 void draw_grid(const std::string& path, const Grid& grid);
 
-/// The error over the epochs, on a logarithmic scale.
+/// The error over the epochs, on a logarithmic scale. An SVG file.
 struct Chart {
   std::string title;
   const History& history;

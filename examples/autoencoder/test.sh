@@ -12,7 +12,7 @@ train --epochs 2 --output "$out/straight"
 train --epochs 2 --output "$out/resumed" --stop-after 5    # at the end of the first epoch
 train --output "$out/resumed" --resume --stop-after 7      # in the middle of the second
 train --output "$out/resumed" --resume
-for file in checkpoint.safetensors metrics.csv reconstructions.png loss.png; do
+for file in checkpoint.safetensors metrics.csv reconstructions.png loss.svg; do
   cmp "$out/straight/$file" "$out/resumed/$file" || fail "$file differs after resuming"
 done
 

@@ -139,17 +139,13 @@ bool Training::run(const volatile std::sig_atomic_t& stop) {
 
 void Training::draw_pictures() {
   const std::string title = fmt::format("{}: {} numbers per image", images_.name, settings_.bottleneck);
-  draw_chart(output("loss.png"), {title, history_, steps_per_epoch(), settings_.epochs, baseline_});
+  draw_chart(output("loss.svg"), {title, history_, steps_per_epoch(), settings_.epochs, baseline_});
 
-  // The first few test images of each class.
+  // A column for each class: its first few test images.
   constexpr std::size_t kRows = 3;
   const auto labels = images_.test_labels.read<std::int64_t>();
   std::vector<std::int64_t> chosen;
-  Grid grid{.title = title,
-            .remark = "test images above their reconstructions",
-            .columns = {},
-            .originals = {},
-            .reconstructions = {}};
+  Grid grid;
   for (std::size_t c = 0; c < images_.classes.size(); ++c) {
     std::vector<std::int64_t> members;
     for (std::size_t i = 0; i < labels.size() && members.size() < kRows; ++i) {
@@ -157,7 +153,7 @@ void Training::draw_pictures() {
     }
     if (members.size() < kRows) continue;
     chosen.insert(chosen.end(), members.begin(), members.end());
-    grid.columns.push_back(images_.classes[c]);
+    ++grid.columns;
   }
   if (chosen.empty()) return;
   const NoGrad guard;
@@ -176,6 +172,6 @@ void Training::print_summary() const {
                baseline_ / error);
   }
   fmt::print("training          {:.1f} s, {:.0f} images/s, {} threads\n", seconds_, images_per_second_, num_threads());
-  fmt::print("written           {0}/reconstructions.png, {0}/loss.png, {0}/metrics.csv, {0}/checkpoint.safetensors\n",
+  fmt::print("written           {0}/reconstructions.png, {0}/loss.svg, {0}/metrics.csv, {0}/checkpoint.safetensors\n",
              options_.output);
 }
