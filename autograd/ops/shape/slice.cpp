@@ -1,0 +1,141 @@
+// Parts of a tensor: slice, select, split.
+#include <dygrad/autograd/ops/shape/shape.h>
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/shape/detail/support.h>
+#include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
+#include <dygrad/core/kernels/copy.h>
+#include <dygrad/core/tensor/detail/layout.h>
+#include <dygrad/core/tensor/view.h>
+
+namespace dygrad {
+
+Tensor detail::fill_around(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, double value) {
+  kernel::fill(view::slice(x, axis, 0, start), value);
+  kernel::fill(view::slice(x, axis, stop, x.shape()[axis]), value);
+  return view::slice(x, axis, start, stop);
+}
+
+namespace {
+
+constexpr std::int64_t kMostEmptyPieces = 65536;  // of an extent of 0, which any number divides
+
+/// Elements start, start + step, ... before stop of one dimension of `whole`; 0 <= start <= stop <= its extent.
+struct Window {
+  Shape whole;
+  int axis;
+  std::int64_t start, stop, step;
+};
+
+Tensor slice_scatter(const Tensor& source, const Window& window);
+
+struct Slice {
+  static constexpr std::string_view name = "slice";
+  Window window;
+  Tensor forward(const Tensor& x) const { return view::slice(x, window.axis, window.start, window.stop, window.step); }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {slice_scatter(g, window)}; }
+};
+
+/// The adjoint of slice: zeros of the whole shape, with the source in its window.
+struct SliceScatter {
+  static constexpr std::string_view name = "slice_scatter";
+  Window window;
+  Tensor forward(const Tensor& source) const {
+    Tensor result = Tensor::empty(window.whole, source.dtype(), detail::format_of(source));
+    if (window.step == 1) {
+      kernel::copy(source, detail::fill_around(result, window.axis, window.start, window.stop, 0));
+    } else {
+      kernel::fill(result, 0);
+      kernel::copy(source, view::slice(result, window.axis, window.start, window.stop, window.step));
+    }
+    return result;
+  }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const {
+    return {slice(g, window.axis, window.start, window.stop, window.step)};
+  }
+};
+
+Tensor slice_scatter(const Tensor& source, const Window& window) { return apply(SliceScatter{window}, source); }
+
+struct Select {
+  static constexpr std::string_view name = "select";
+  Shape whole;
+  int axis;
+  std::int64_t index;
+  Tensor forward(const Tensor& x) const { return view::select(x, axis, index); }
+  Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const {
+    return {slice_scatter(unsqueeze(g, axis), {whole, axis, index, index + 1, 1})};
+  }
+};
+
+void check_has_dimension(const Tensor& x) {
+  if (x.rank() > 0) return;
+  throw ShapeError(
+      Message("split", "a tensor of rank 0 has no dimension to split.").fix("add a dimension first: x.unsqueeze(0)"));
+}
+
+}  // namespace
+
+Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step) {
+  axis = normalize_axis(axis, x.rank(), "slice");
+  const kernel::Range range = kernel::resolve_range(x.rank() == 0 ? 0 : x.shape()[axis], start, stop);
+  return apply(Slice{{x.shape(), axis, range.start, range.stop, step}}, x);
+}
+
+Tensor select(const Tensor& x, int axis, std::int64_t index) {
+  axis = normalize_axis(axis, x.rank(), "select");
+  if (index < 0 && x.rank() > 0 && index >= -x.shape()[axis]) index += x.shape()[axis];
+  return apply(Select{x.shape(), axis, index}, x);
+}
+
+std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, int axis) {
+  axis = normalize_axis(axis, x.rank(), "split");
+  check_has_dimension(x);
+  std::int64_t total = 0;
+  bool sound = true;
+  for (std::int64_t size : sizes) sound = sound && size >= 0 && !__builtin_add_overflow(total, size, &total);
+  if (!sound || total != x.shape()[axis]) {
+    throw ShapeError(Message("split", "the sizes do not cover the dimension.")
+                         .line("x {}, axis {}", x.shape(), axis)
+                         .expected("sizes >= 0 that add up to {}", x.shape()[axis])
+                         .got("{}", fmt::join(sizes, " + "))
+                         .fix("change the sizes, or slice x first"));
+  }
+  return detail::with_out_of_memory("split", [&] {
+    std::vector<Tensor> pieces;
+    std::int64_t start = 0;
+    for (std::int64_t size : sizes) {
+      pieces.push_back(slice(x, axis, start, start + size));
+      start += size;
+    }
+    return pieces;
+  });
+}
+
+std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {
+  axis = normalize_axis(axis, x.rank(), "split");
+  check_has_dimension(x);
+  const std::int64_t extent = x.shape()[axis];
+  const std::int64_t most = std::max(extent, kMostEmptyPieces);
+  if (pieces < 1 || pieces > most || extent % pieces != 0) {
+    throw ShapeError(Message("split", "the dimension cannot be cut into equal pieces.")
+                         .line("x {}, axis {}", x.shape(), axis)
+                         .expected("a number of pieces in [1, {}] that divides {}", most, extent)
+                         .got("{}", pieces)
+                         .fix("give the sizes one by one"));
+  }
+  const std::int64_t size = extent / pieces;
+  return detail::with_out_of_memory("split", [&] {
+    std::vector<Tensor> result;
+    for (std::int64_t i = 0; i < pieces; ++i) result.push_back(slice(x, axis, i * size, (i + 1) * size));
+    return result;
+  });
+}
+
+}  // namespace dygrad
