@@ -1,10 +1,11 @@
-// Where the windows of a 2-D pool lie, and how its loops run over them. For pool.cpp.
+// Where the windows of a 2-D pool lie, and how its loops run over them. For max_pool2d and avg_pool2d.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include <dygrad/autograd/ops/pool/detail/pool_sums.h>
@@ -137,6 +138,10 @@ struct PoolGeometry {
     zero(x_at(job, begin, 0), (end_of(oh) - begin) * width() * lanes);
   }
 };
+
+/// Throws DtypeError unless x is floating, InvalidArgument for options out of range, ShapeError unless x is a batch of
+/// images with room for a window.
+PoolGeometry make_pool_geometry(std::string_view op, const Tensor& x, const Pool2DOptions& options);
 
 /// `count` elements `step` apart as neighbours: where they lie, or copied into `buffer`.
 template <class T>

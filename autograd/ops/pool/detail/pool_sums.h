@@ -1,4 +1,4 @@
-// Sums of large windows, one direction at a time. For pool.cpp.
+// Sums of large windows, one direction at a time. For avg_pool2d.
 #pragma once
 
 #include <cstdint>
