@@ -16,7 +16,7 @@ void HookHandle::remove() {
 
 namespace detail {
 
-/// Shared by the list and the handles of its hooks; the list empties it when it goes.
+/// Shared by the list and the handles of its hooks; the list's destructor clears it.
 struct ErasedHookList::Entries final : RefCounted {
   using ById = std::map<std::uint64_t, Hook>;
 
@@ -25,11 +25,14 @@ struct ErasedHookList::Entries final : RefCounted {
   std::uint64_t next_id = 0;
   std::atomic<bool> is_empty{true};
 
-  std::uint64_t add(Hook hook) {
+  std::uint64_t make_id() {
     const std::scoped_lock guard(lock);
-    by_id.emplace_hint(by_id.end(), next_id, std::move(hook));
-    is_empty.store(false, std::memory_order_release);
     return next_id++;
+  }
+  void add(std::uint64_t id, Hook hook) {
+    const std::scoped_lock guard(lock);
+    by_id.emplace(id, std::move(hook));
+    is_empty.store(false, std::memory_order_release);
   }
   // What a hook holds goes after the lock: its destructor may remove other hooks.
   void remove(std::uint64_t id) {
@@ -69,8 +72,10 @@ ErasedHookList::Entries& ErasedHookList::make_entries() {
 
 HookHandle ErasedHookList::add(Hook hook) {
   Entries& entries = make_entries();
-  const std::uint64_t id = entries.add(std::move(hook));
-  return HookHandle([kept = Ref<Entries>(&entries), id] { kept->remove(id); });
+  const std::uint64_t id = entries.make_id();
+  HookHandle handle([kept = Ref<Entries>(&entries), id] { kept->remove(id); });  // first: it allocates
+  entries.add(id, std::move(hook));
+  return handle;
 }
 
 bool ErasedHookList::empty() const {

@@ -13,7 +13,8 @@
 
 namespace dygrad {
 
-/// Removes the hook it was given for. May outlive what the hook hangs on; removing twice is harmless. Copies are equal.
+/// Removes the hook it was given for. May outlive the tensor or layer; removing twice is harmless. Copies refer to the
+/// same hook.
 /// A pass of another thread that is running meanwhile may still call it.
 class DYGRAD_API HookHandle {
  public:

@@ -1,6 +1,6 @@
 #include <dygrad/autograd/debug/graph.h>
 
-#include <algorithm>
+#include <queue>
 #include <unordered_map>
 #include <vector>
 
@@ -12,26 +12,42 @@ namespace dygrad {
 
 namespace {
 
-/// All nodes below the root, newest first (inputs always come after the ops that use them), and their numbers.
+/// All nodes below the root, inputs after the ops that use them and otherwise newest first, and their numbers.
 struct Listing {
   std::vector<const Node*> nodes;
   std::unordered_map<const Node*, std::size_t> number;
 
   explicit Listing(const Tensor& root) {
-    std::vector<const Node*> stack;
-    const auto visit = [&](const Node* node) {
-      if (node && number.emplace(node, 0).second) stack.push_back(node);
-    };
-    visit(gradient_node(root));
+    const Node* const first = gradient_node(root);
+    if (!first) return;
+    std::unordered_map<const Node*, std::size_t> num_uses = count_uses(first);
+    // Sequence numbers alone give no order where several threads recorded the graph.
+    const auto is_older = [](const Node* a, const Node* b) { return a->sequence_nr() < b->sequence_nr(); };
+    std::priority_queue<const Node*, std::vector<const Node*>, decltype(is_older)> ready(is_older);
+    ready.push(first);
+    while (!ready.empty()) {
+      const Node* node = ready.top();
+      ready.pop();
+      nodes.push_back(node);
+      for (const Ref<Node>& input : node->inputs()) {
+        if (input && --num_uses[input.get()] == 0) ready.push(input.get());
+      }
+    }
+    for (std::size_t i = 0; i < nodes.size(); ++i) number[nodes[i]] = nodes.size() - 1 - i;
+  }
+
+ private:
+  static std::unordered_map<const Node*, std::size_t> count_uses(const Node* first) {
+    std::unordered_map<const Node*, std::size_t> num_uses{{first, 0}};
+    std::vector<const Node*> stack{first};
     while (!stack.empty()) {
       const Node* node = stack.back();
       stack.pop_back();
-      nodes.push_back(node);
-      for (const Ref<Node>& input : node->inputs()) visit(input.get());
+      for (const Ref<Node>& input : node->inputs()) {
+        if (input && num_uses[input.get()]++ == 0) stack.push_back(input.get());
+      }
     }
-    std::sort(nodes.begin(), nodes.end(),
-              [](const Node* a, const Node* b) { return a->sequence_nr() > b->sequence_nr(); });
-    for (std::size_t i = 0; i < nodes.size(); ++i) number[nodes[i]] = nodes.size() - 1 - i;
+    return num_uses;
   }
 };
 

@@ -60,7 +60,7 @@ class DYGRAD_API GrantedThreads {
 
 }  // namespace detail
 
-/// Calls f(begin, end) on disjoint pieces that cover [0, count), on several threads if each gets at least `grain`.
+/// Calls f(begin, end) on disjoint pieces that cover [0, count), on at most ceil(count / grain) threads.
 /// Pieces depend only on `count`, `grain` and num_threads(). If a piece throws, others may still run; then one of the
 /// exceptions is thrown here. For the library's own .cpp files.
 template <class F>

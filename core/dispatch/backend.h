@@ -110,7 +110,7 @@ struct Choice {
 DYGRAD_API Choice choose(const Problem& problem);
 DYGRAD_API const Backend& select_backend(const Problem& problem);
 
-/// Chooses and runs; one verbose line.
+/// Chooses and runs; one verbose line. Defined in backends/selection/algorithm_selection.cpp, as choose() is.
 DYGRAD_API Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue = {});
 
 /// While alive, ops on this thread use the named backend only. Nests.

@@ -12,7 +12,7 @@ namespace dygrad {
 
 namespace {
 
-/// For conditions on more than one number; got() tells them.
+/// For conditions on several fields; got() formats their values.
 template <class Got>
 void require_all(const char* schedule, bool holds, const char* expected, const Got& got) {
   if (holds) return;
@@ -22,7 +22,7 @@ void require_all(const char* schedule, bool holds, const char* expected, const G
                             .fix("change the fields that are named here"));
 }
 
-std::string in_order(const std::vector<std::int64_t>& values) { return fmt::format("{}", fmt::join(values, ", ")); }
+std::string joined(const std::vector<std::int64_t>& values) { return fmt::format("{}", fmt::join(values, ", ")); }
 
 void require(const char* schedule, bool holds, const char* expected, const char* field, double got) {
   detail::require_option(schedule, holds, expected, field, got);
@@ -37,7 +37,7 @@ void require_positive(const char* schedule, const char* field, double number) {
 }
 
 template <class List>
-bool increases(const List& list) {
+bool is_strictly_increasing(const List& list) {
   return std::ranges::adjacent_find(list, [](auto a, auto b) { return a >= b; }) == list.end();
 }
 
@@ -60,7 +60,8 @@ ScheduleCounting PiecewiseDecay::counting() const {
   require_all("PiecewiseDecay", values.size() == boundaries.size() + 1, "one more value than boundaries",
               [&] { return fmt::format("{} values, {} boundaries", values.size(), boundaries.size()); });
   for (double value : values) require_rate("PiecewiseDecay", "values", value);
-  require_all("PiecewiseDecay", increases(boundaries), "increasing boundaries", [&] { return in_order(boundaries); });
+  require_all("PiecewiseDecay", is_strictly_increasing(boundaries), "increasing boundaries",
+              [&] { return joined(boundaries); });
   return {.begin = begin, .step = step};
 }
 
@@ -162,7 +163,8 @@ double MultiStepDecay::operator()(std::int64_t e) const {
 }
 ScheduleCounting MultiStepDecay::counting() const {
   require_rate("MultiStepDecay", "learning_rate", learning_rate);
-  require_all("MultiStepDecay", increases(milestones), "increasing milestones", [&] { return in_order(milestones); });
+  require_all("MultiStepDecay", is_strictly_increasing(milestones), "increasing milestones",
+              [&] { return joined(milestones); });
   require("MultiStepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
   return {.per_epoch = true};
 }

@@ -16,7 +16,8 @@ void* allocate(std::size_t num_bytes) noexcept {
 
 void* allocate(std::size_t num_bytes, std::align_val_t alignment) noexcept {
   const auto align = static_cast<std::size_t>(alignment);
-  return fails(num_bytes) ? nullptr : std::aligned_alloc(align, (num_bytes + align - 1) / align * align);
+  if (num_bytes > SIZE_MAX - align || fails(num_bytes)) return nullptr;
+  return std::aligned_alloc(align, num_bytes == 0 ? align : (num_bytes + align - 1) / align * align);
 }
 
 void* or_throw(void* block) {

@@ -104,7 +104,8 @@ void check_dtypes(std::string_view op, std::string_view first, const Tensor& x, 
   if (x.dtype() != w.dtype() || (b.defined() && b.dtype() != x.dtype())) {
     // A layer has made the others: what differs is the input, as a rule.
     std::string fix;
-    if (!is_floating(w.dtype())) fix = fmt::format("convert {}: {}.to(dygrad::{})", second, second, x.dtype());
+    if (!is_floating(w.dtype()) && !is_floating(x.dtype())) fix = "convert both: to(dygrad::float32)";
+    else if (!is_floating(w.dtype())) fix = fmt::format("convert {}: {}.to(dygrad::{})", second, second, x.dtype());
     else if (x.dtype() == w.dtype()) fix = fmt::format("convert the bias: b.to(dygrad::{})", x.dtype());
     else if (!is_floating(x.dtype())) fix = fmt::format("convert the input: {}.to(dygrad::{})", first, w.dtype());
     else

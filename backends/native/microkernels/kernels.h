@@ -127,7 +127,7 @@ struct Kernels<Bf16Pair> : Microkernels<Bf16Pair> {
   void (*interleave)(const float* first, const float* second, std::int64_t count, Bf16Pair* to);
 };
 
-/// The best that this processor runs. Those of pairs segment only where multiplies_bf16_pairs().
+/// The best that this processor runs. Those for Bf16Pair run only where multiplies_bf16_pairs() is true.
 template <class T>
 const Kernels<T>& kernels();
 

@@ -4,6 +4,8 @@
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/fault_injection.h>
 
+#include <thread>
+
 using namespace dygrad;
 using namespace dygrad::testing;
 
@@ -15,6 +17,16 @@ TEST_CASE("the graph prints one line per node, newest first, with its inputs") {
                        ContainsSubstring("const"));
   CHECK(text.find("exp") < text.find("leaf"));
   CHECK_THAT(graph_text(ones({2})), ContainsSubstring("no graph"));
+}
+
+TEST_CASE("inputs are listed after the ops that use them, also where several threads recorded the graph") {
+  Tensor x = ones({2}).set_stop_gradient(false);
+  for (int i = 0; i < 20; ++i) x = x * 2.;  // takes many sequence numbers of this thread
+  Tensor y;
+  std::thread([&] { y = exp(x); }).join();  // takes the first one of another
+  const std::string text = graph_text(y);
+  CHECK(text.starts_with("%21 "));
+  CHECK_THAT(text.substr(0, text.find('\n')), ContainsSubstring("exp") && ContainsSubstring("<- %20"));
 }
 
 TEST_CASE("the graph is written in DOT with leaves as boxes") {

@@ -84,6 +84,7 @@ TEST_CASE("different dtypes advise to convert the input, or to make the layer of
   CHECK_THROWS_MATCHES(conv2d_transpose(x, w.to(float64), zeros({1})), DtypeError,
                        Says("bias float32", "b.to(dygrad::float64)"));
   CHECK_THROWS_MATCHES(conv2d(x, w.to(int64)), DtypeError, Says("w int64", "w.to(dygrad::float64)"));
+  CHECK_THROWS_MATCHES(conv2d(x.to(uint8), w.to(int64)), DtypeError, Says("x uint8, w int64", "both", "float32"));
 }
 
 TEST_CASE("words that are not known name the options that take them") {
