@@ -58,14 +58,14 @@ TrackGraphs::~TrackGraphs() { detail::record_state().tracking = previous_; }
 
 [[gnu::noinline]] static void note_origin_here(Node& node) {
   constexpr int kOwnFrames = 4;  // this function, its two callers and the recording
-  constexpr int kMostFrames = 24;
+  constexpr int kMaxFrames = 24;
   std::string origin;
   for (const std::string& label : scopes()) origin += (origin.empty() ? "in " : " > ") + label;
-  void* frames[kMostFrames];
-  const int count = backtrace(frames, kMostFrames);
+  void* frames[kMaxFrames];
+  const int count = backtrace(frames, kMaxFrames);
   for (int i = kOwnFrames; i < count; ++i) origin += "\n    " + describe_frame(frames[i]);
   node.make_extras().origin = std::move(origin);
-  detail::list_live(node);
+  detail::track_node(node);
 }
 
 void detail::note_origin(Node& node) {

@@ -107,7 +107,7 @@ struct VariadicArity::List<bool> {
   std::unique_ptr<bool[]> flags;
 };
 
-/// What all recorded ops of one arity have in common, compiled once: the edges and the kept values.
+/// What all recorded ops of one arity have in common, compiled once: the edges and the saved values.
 template <class Arity>
 class OpNodeBase : public Node {
  public:
@@ -149,13 +149,13 @@ class OpNodeBase : public Node {
   }
   [[gnu::noinline]] ~OpNodeBase() override = default;
 
-  /// The kept values, for one vjp.
-  struct Kept {
+  /// The saved values, for one vjp.
+  struct SavedValues {
     List<Tensor> inputs;
     Tensor output;
   };
-  [[gnu::noinline]] Kept take(std::string_view op, const VjpRequest& request) {
-    Kept kept{List<Tensor>(edges_.size()), Tensor()};
+  [[gnu::noinline]] SavedValues take(std::string_view op, const VjpRequest& request) {
+    SavedValues values{List<Tensor>(edges_.size()), Tensor()};
     if (!access_.begin()) fail_released(request.pass, *this);
     if (const SavedTensor* changed = find_changed()) {
       access_.end(/*released=*/false);
@@ -163,19 +163,19 @@ class OpNodeBase : public Node {
       const auto input = static_cast<std::size_t>(changed - saved_.data());
       changed->fail_changed(request.pass, op, input, edges_[input].get());
     }
-    move_saved(kept, request.release);
-    if (is_grad_enabled()) attach(kept);
-    return kept;
+    move_saved(values, request.release);
+    if (is_grad_enabled()) attach(values);
+    return values;
   }
 
  private:
   /// For a vjp that is recorded.
-  void attach(Kept& kept) {
+  void attach(SavedValues& values) {
     for (std::size_t i = 0; i < edges_.size(); ++i) {
-      Tensor& input = kept.inputs[i];
+      Tensor& input = values.inputs[i];
       if (input.defined() && gradient_node(input) != edges_[i].get()) input = attach_input(input, edges_[i]);
     }
-    if (kept.output.defined()) kept.output = attach_output(kept.output, *this);
+    if (values.output.defined()) values.output = attach_output(values.output, *this);
   }
   const SavedTensor* find_changed() const {
     for (std::size_t i = 0; i < edges_.size(); ++i) {
@@ -184,9 +184,9 @@ class OpNodeBase : public Node {
     return output_.is_changed() ? &output_ : nullptr;
   }
   /// Ends the access.
-  void move_saved(Kept& kept, bool release) {
-    for (std::size_t i = 0; i < edges_.size(); ++i) kept.inputs[i] = saved_[i].get(release);
-    kept.output = output_.get(release);
+  void move_saved(SavedValues& values, bool release) {
+    for (std::size_t i = 0; i < edges_.size(); ++i) values.inputs[i] = saved_[i].get(release);
+    values.output = output_.get(release);
     access_.end(release);
   }
 
@@ -196,7 +196,7 @@ class OpNodeBase : public Node {
   mutable SavedState access_;
 };
 
-/// A recorded op: the struct, the edges and the kept values in one allocation.
+/// A recorded op: the struct, the edges and the saved values in one allocation.
 template <class Op, class Arity>
 class OpNode final : public OpNodeBase<Arity> {
  public:
@@ -206,9 +206,9 @@ class OpNode final : public OpNodeBase<Arity> {
   std::string_view name() const override { return Op::name; }
 
   void vjp(Tensor g, const VjpRequest& request) override {
-    const auto kept = this->take(Op::name, request);
+    const auto values = this->take(Op::name, request);
     const OpSignature signature{Op::name, request.grads.size()};
-    const Saved saved(kept.inputs.data(), kept.output, signature);
+    const Saved saved(values.inputs.data(), values.output, signature);
     auto result = call_op([&] { return op_.vjp(std::move(g), saved, NeedsGrad(request.need, signature)); });
     if constexpr (VariadicOp<Op>) {
       if (result.size() != request.grads.size()) fail_gradient_count(Op::name, result.size(), request.grads.size());
@@ -254,8 +254,8 @@ Tensor run_forward(Op& op, RecordState& state, const Inputs&... inputs) {
 }  // namespace detail
 
 /// Runs the op on a fixed number of inputs: tensors, or what derives from Tensor, as parameters do. Throws
-/// InvalidArgument if forward gives no tensor; tensors that forward gets no memory for are OutOfMemory in the op's name.
-/// What else a user's op throws leaves as it is, from vjp too.
+/// InvalidArgument if forward gives no tensor; tensors that forward gets no memory for are OutOfMemory in the op's
+/// name. What else a user's op throws leaves as it is, from vjp too.
 template <class Op, std::derived_from<Tensor>... Inputs>
 requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
   if constexpr (!(std::same_as<Inputs, Tensor> && ...)) {

@@ -21,7 +21,7 @@ struct Listed {
   std::unordered_set<const Node*> nodes;
 };
 Listed& listed() {
-  static Listed& instance = *new Listed;  // see Note [To the last] in core/base/detail/per_thread.h
+  static Listed& instance = *new Listed;  // see Note [Static destruction] in core/base/detail/per_thread.h
   return instance;
 }
 
@@ -67,14 +67,14 @@ std::vector<std::string> find_suspects(const std::unordered_set<const Node*>& no
 
 }  // namespace
 
-void detail::list_live(Node& node) {
+void detail::track_node(Node& node) {
   Node::Extras& extras = node.make_extras();
   const std::scoped_lock lock(listed().mutex);
   listed().nodes.insert(&node);
-  extras.is_listed = true;
+  extras.is_tracked = true;
 }
 
-void detail::forget_live(const Node& node) noexcept {
+void detail::untrack_node(const Node& node) noexcept {
   const std::scoped_lock lock(listed().mutex);
   listed().nodes.erase(&node);
 }
@@ -99,7 +99,7 @@ static LiveGraphs collect() {
     return std::tie(a.saved_bytes, a.nodes) > std::tie(b.saved_bytes, b.nodes);
   });
   live.suspects = find_suspects(listed().nodes);
-  live.listed_nodes = static_cast<std::int64_t>(listed().nodes.size());
+  live.tracked_nodes = static_cast<std::int64_t>(listed().nodes.size());
   live.nodes = Node::live_count();
   return live;
 }
@@ -109,7 +109,7 @@ LiveGraphs live_graphs() { return detail::with_out_of_memory("live_graphs", coll
 std::string LiveGraphs::text() const {
   return detail::with_out_of_memory("live_graphs", [&] {
     std::string text =
-        fmt::format("{} nodes are alive; listed: {}, which saved {} bytes\n", nodes, listed_nodes, saved_bytes);
+        fmt::format("{} nodes are alive; listed: {}, which saved {} bytes\n", nodes, tracked_nodes, saved_bytes);
     for (const std::string& suspect : suspects) text += "! " + suspect + "\n";
     for (const Op& op : ops) {
       text += fmt::format("{} x {}, {} bytes saved", op.nodes, op.name, op.saved_bytes);

@@ -13,7 +13,7 @@ namespace dygrad {
 class Node;
 
 /// While alive, ops recorded on this thread are listed by live_graphs() for as long as they live, with the place of
-/// recording. Slow, as AnomalyMode, which lists them too; without either, recording costs what it always does. Nests.
+/// recording. As slow as AnomalyMode, which tracks them too; otherwise recording costs nothing extra. May be nested.
 class DYGRAD_API TrackGraphs {
  public:
   explicit TrackGraphs(bool enabled = true);
@@ -33,10 +33,10 @@ struct DYGRAD_API LiveGraphs {
     std::int64_t nodes = 0;
     std::int64_t saved_bytes = 0;
   };
-  std::int64_t nodes = 0;         ///< all of this process, leaves included, listed or not
-  std::int64_t listed_nodes = 0;  ///< without leaves
-  std::int64_t saved_bytes = 0;   ///< of listed nodes; a value that several of them saved counts for each
-  std::vector<Op> ops;            ///< most saved bytes first, then most nodes
+  std::int64_t nodes = 0;          ///< all of this process, leaves included, listed or not
+  std::int64_t tracked_nodes = 0;  ///< without leaves
+  std::int64_t saved_bytes = 0;    ///< of listed nodes; a value that several of them saved counts for each
+  std::vector<Op> ops;             ///< most saved bytes first, then most nodes
   /// What may close a cycle: among listed nodes and leaves below them, those whose stored or retained gradient has a
   /// graph, and those with hooks.
   std::vector<std::string> suspects;
@@ -49,8 +49,8 @@ struct DYGRAD_API LiveGraphs {
 DYGRAD_API LiveGraphs live_graphs();
 
 namespace detail {
-void list_live(Node& node);
-void forget_live(const Node& node) noexcept;
+void track_node(Node& node);
+void untrack_node(const Node& node) noexcept;
 }  // namespace detail
 
 }  // namespace dygrad

@@ -26,13 +26,13 @@ Node::~Node() {
 
 std::int64_t Node::live_count() { return detail::total(detail::Counter::live_nodes); }
 
-// Note [Chains end in a loop]
+// Note [Iterative destruction]
 // Destroying a node drops its inputs' nodes, which may die in turn: recursion as deep as the graph is long. So the
 // first death on a thread opens a list; deaths caused by it join the list instead of nesting, and a loop empties it.
 void Node::destroy() const noexcept {
   static constinit DYGRAD_THREAD_LOCAL bool collecting = false;
   static constinit DYGRAD_THREAD_LOCAL const Node* dead = nullptr;
-  if (const Extras* extras = this->extras(); extras && extras->is_listed) detail::forget_live(*this);
+  if (const Extras* extras = this->extras(); extras && extras->is_tracked) detail::untrack_node(*this);
   if (collecting) {
     next_dead_ = dead;
     dead = this;

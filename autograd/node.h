@@ -23,7 +23,7 @@ struct OpSignature {
 };
 
 namespace detail {
-[[noreturn]] DYGRAD_API void fail_needs_grad(const OpSignature& op, std::size_t input);
+[[noreturn]] DYGRAD_API void fail_input_index(const OpSignature& op, std::size_t input);
 }
 
 /// Which inputs' gradients are wanted: need[i]. Throws InvalidArgument if the op has no such input.
@@ -32,7 +32,7 @@ class NeedsGrad {
   NeedsGrad(const bool* flags, const OpSignature& op) : flags_(flags), op_(&op) {}
   bool operator[](std::size_t input) const {
     if (input >= op_->num_inputs) [[unlikely]]
-      detail::fail_needs_grad(*op_, input);
+      detail::fail_input_index(*op_, input);
     return flags_[input];
   }
 
@@ -52,8 +52,8 @@ struct VjpRequest {
 using TensorHook = std::function<Tensor(const Tensor& grad)>;
 
 /// A recorded op with its single output. Immutable after recording, but for its extras and the release of saved values,
-/// so several passes, also of several threads, may walk one graph: a retained one gives each its gradients; of passes
-/// that free it one gets the saved values of a node, and the others GraphError.
+/// so several passes, also of several threads, may walk one graph: a retained one gives each its gradients; if several
+/// passes free it, one takes each node's saved values and the others throw GraphError.
 class DYGRAD_API Node : public AutogradMeta {
  public:
   virtual std::string_view name() const = 0;
@@ -62,8 +62,8 @@ class DYGRAD_API Node : public AutogradMeta {
   /// before, or changed in place since they were saved.
   ///
   /// Note [Donated gradients]
-  /// vjp takes g by value. Where its buffer is uniquely owned (kernel::is_donatable) and no graph is being recorded, vjp
-  /// may write its result in place, which lowers the peak memory of a pass.
+  /// vjp takes g by value. Where its buffer is uniquely owned (kernel::is_donatable) and no graph is being recorded,
+  /// vjp may write its result in place, which lowers the peak memory of a pass.
   virtual void vjp(Tensor g, const VjpRequest& request) = 0;
 
   /// Drops the saved values.
@@ -77,14 +77,14 @@ class DYGRAD_API Node : public AutogradMeta {
   std::uint64_t sequence_nr() const { return sequence_nr_; }
   bool is_leaf() const { return is_leaf_; }
 
-  /// What few nodes have: hooks, a kept gradient, the place of recording in anomaly mode. Thread-safe.
+  /// What few nodes have: hooks, a retained gradient, the place of recording in anomaly mode. Thread-safe.
   struct Extras {
     HookList<TensorHook> hooks;
     std::atomic<bool> retain_grad{false};
     Mutex lock;  ///< guards `retained_grad`
     Tensor retained_grad;
-    std::string origin;      ///< written while only the recording thread knows the node
-    bool is_listed = false;  ///< by live_graphs(); as `origin`
+    std::string origin;       ///< written while only the recording thread knows the node
+    bool is_tracked = false;  ///< by live_graphs(); as `origin`
   };
   Extras* extras() const { return extras_.load(std::memory_order_acquire); }
   Extras& make_extras();
@@ -98,7 +98,7 @@ class DYGRAD_API Node : public AutogradMeta {
   /// Number of nodes alive in this process, leaves included: zero when every graph is gone.
   static std::int64_t live_count();
 
-  void destroy() const noexcept override;  // see Note [Chains end in a loop] in node.cpp
+  void destroy() const noexcept override;  // see Note [Iterative destruction] in node.cpp
 
  protected:
   Node(const Shape& output_shape, DType output_dtype, bool is_leaf = false);
@@ -143,8 +143,8 @@ inline Node* gradient_node(const Tensor& x) {
 }
 
 /// Calls `hook(grad)` whenever a backward pass has stored this leaf's gradient: before the pass ends, so that work on
-/// this gradient can overlap with the rest of it. Ops in the hook are recorded only with create_graph. Throws GraphError
-/// for other tensors, InvalidArgument if the hook is an empty function.
+/// this gradient can overlap with the rest of it. Ops in the hook are recorded only with create_graph. Throws
+/// GraphError for other tensors, InvalidArgument if the hook is an empty function.
 DYGRAD_API HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor& grad)> hook);
 
 }  // namespace dygrad

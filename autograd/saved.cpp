@@ -59,7 +59,7 @@ void detail::fail_save_input(const OpSignature& op, const SaveForBackward& asked
   throw InvalidArgument(no_such_input(op, "save_for_backward", input));
 }
 
-void detail::fail_needs_grad(const OpSignature& op, std::size_t input) {
+void detail::fail_input_index(const OpSignature& op, std::size_t input) {
   throw InvalidArgument(no_such_input(op, "need[i]", input));
 }
 
@@ -99,24 +99,24 @@ class FrozenLeaf final : public Node {
 
 }  // namespace
 
-// Note [What was recorded stays]
-// A kept input is a handle of the user's tensor, which may be cut from its graph, frozen or made a leaf later. The
+// Note [Edges of saved inputs]
+// A saved input is a handle of the user's tensor, which may be cut from its graph, frozen or made a leaf later. The
 // edges of a node are those of the time of recording, and so must be those of the gradient as a function of the inputs:
 // where they differ, the vjp gets another handle of the same values.
-Tensor detail::attach_input(const Tensor& kept, const Ref<Node>& producer) {
-  Tensor input = view::alias(kept);
+Tensor detail::attach_input(const Tensor& saved, const Ref<Node>& producer) {
+  Tensor input = view::alias(saved);
   if (producer && producer->stopped) input.impl()->autograd = make_ref<FrozenLeaf>(producer);
   else input.impl()->autograd = producer;
   return input;
 }
 
 // Note [Saved outputs and cycles]
-// exp, tanh and others differentiate through their own output. Were the output kept as it is, node -> output -> node
+// exp, tanh and others differentiate through their own output. Were the output saved as it is, node -> output -> node
 // would be a cycle that no reference count frees. So a node keeps a plain alias, and hands it out with itself attached
 // only while a vjp runs that is being recorded; there the attachment is what makes second derivatives flow through the
 // output.
-Tensor detail::attach_output(const Tensor& kept, Node& producer) {
-  Tensor output = view::alias(kept);
+Tensor detail::attach_output(const Tensor& saved, Node& producer) {
+  Tensor output = view::alias(saved);
   output.impl()->autograd = Ref<AutogradMeta>(&producer);
   return output;
 }

@@ -57,7 +57,7 @@ inline SaveForBackward save_input(std::size_t input, bool when = true) {
 }
 inline SaveForBackward save_output(bool when = true) { return when ? SaveForBackward::of_output() : SaveForBackward(); }
 
-/// One kept value with the version it had.
+/// One saved value with the version it had.
 class DYGRAD_API SavedTensor {
  public:
   void save(const Tensor& tensor) {
@@ -131,11 +131,11 @@ class Saved {
 };
 
 namespace detail {
-/// A kept input for use in a vjp that is recorded, with the producer that it had when it was recorded.
-/// See Note [What was recorded stays] in saved.cpp.
-DYGRAD_API Tensor attach_input(const Tensor& kept, const Ref<Node>& producer);
-/// The kept output for use in a vjp that is recorded. See Note [Saved outputs and cycles] in saved.cpp.
-DYGRAD_API Tensor attach_output(const Tensor& kept, Node& producer);
+/// A saved input for use in a vjp that is recorded, with the producer that it had when it was recorded.
+/// See Note [Edges of saved inputs] in saved.cpp.
+DYGRAD_API Tensor attach_input(const Tensor& saved, const Ref<Node>& producer);
+/// The saved output for use in a vjp that is recorded. See Note [Saved outputs and cycles] in saved.cpp.
+DYGRAD_API Tensor attach_output(const Tensor& saved, Node& producer);
 [[noreturn]] DYGRAD_API void fail_released(std::string_view pass, const Node& node);
 }  // namespace detail
 

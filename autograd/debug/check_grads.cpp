@@ -23,7 +23,7 @@ namespace {
 /// A NaN without its sign, which says nothing.
 double printed(double number) { return std::isnan(number) ? std::abs(number) : number; }
 
-constexpr std::size_t kMostReported = 20;
+constexpr std::size_t kMaxReported = 20;
 
 Tensor as_variable(Tensor x) { return x.set_stop_gradient(false); }
 
@@ -233,7 +233,7 @@ class Checker {
     report_.ok = false;
     ++disagreements_;
     if (!lists) return false;
-    if (report_.mismatches.size() < kMostReported) {
+    if (report_.mismatches.size() < kMaxReported) {
       report_.mismatches.push_back({subject.order, place.input, place.element, place.output, analytic, numeric});
     } else {
       is_cut_short_ = true;
@@ -289,10 +289,10 @@ void check_function(bool is_empty) {
 }
 
 void check_options(const CheckGradsOptions& options) {
-  constexpr int kMostOrder = 16;  // each multiplies the work
-  if (options.order < 1 || options.order > kMostOrder) {
+  constexpr int kMaxOrder = 16;  // each multiplies the work
+  if (options.order < 1 || options.order > kMaxOrder) {
     throw InvalidArgument(Message("check_grads", "the order is out of range.")
-                              .expected("1 <= order <= {}", kMostOrder)
+                              .expected("1 <= order <= {}", kMaxOrder)
                               .got("{}", options.order)
                               .fix("give 1 for gradients, 2 for gradients of gradients too"));
   }

@@ -72,9 +72,9 @@ BackwardPass::BackwardPass(std::string_view name, BackwardOptions options)
       ready_(workspace_->ready) {}
 
 BackwardPass::~BackwardPass() {
-  constexpr std::size_t kMostKept = 10000;  // nodes, about half a megabyte
+  constexpr std::size_t kMaxKept = 10000;  // nodes, about half a megabyte
   workspace_->clear();
-  if (states_.capacity() <= kMostKept) spare_workspace() = std::move(workspace_);
+  if (states_.capacity() <= kMaxKept) spare_workspace() = std::move(workspace_);
 }
 
 /// For nodes that are named from outside, rather than found by walking.
@@ -114,14 +114,14 @@ void BackwardPass::run() {
     for (std::uint32_t root : workspace_->roots) on_grad_arrived(root);
     while (!ready_.empty()) process(pop_ready());
     for (Tensor& grad : target_grads_) {
-      if (!options_.create_graph && grad.defined()) grad = own(std::move(grad));
+      if (!options_.create_graph && grad.defined()) grad = ensure_unique(std::move(grad));
     }
     store_in_leaves();
   } catch (...) {
     roll_back();
     if (!options_.retain_graph) {
       for (State& state : states_) {
-        if (state.propagates) state.node->release();
+        if (state.has_needed_inputs) state.node->release();
       }
     }
     throw;
@@ -148,7 +148,7 @@ void BackwardPass::discover() {
     if (state.expanded) return;
     if (state.node->is_leaf()) {
       state.expanded = true;
-      state.wanted = !state.stops && (all_wanted || state.target != kNone);
+      state.needed = !state.stops && (all_wanted || state.target != kNone);
     } else {
       stack.push_back({index, expand(index), 0});
     }
@@ -169,10 +169,10 @@ void BackwardPass::discover() {
       }
       State& state = states_[frame.index];
       const std::span below(edges_.data() + first_edge, frame.inputs);
-      const auto is_wanted = [&](std::uint32_t index) { return index != kNone && states_[index].wanted; };
-      state.propagates = !state.stops && (all_wanted || std::ranges::any_of(below, is_wanted));
-      state.wanted = state.propagates || (!state.stops && state.target != kNone);
-      if (state.propagates) {
+      const auto is_wanted = [&](std::uint32_t index) { return index != kNone && states_[index].needed; };
+      state.has_needed_inputs = !state.stops && (all_wanted || std::ranges::any_of(below, is_wanted));
+      state.needed = state.has_needed_inputs || (!state.stops && state.target != kNone);
+      if (state.has_needed_inputs) {
         for (std::uint32_t index : below) {
           if (is_wanted(index)) ++states_[index].pending;
         }
@@ -191,9 +191,9 @@ void BackwardPass::on_grad_arrived(std::uint32_t index) {
 
 void BackwardPass::process(std::uint32_t index) {
   State& state = states_[index];
-  if (!state.wanted) return;  // a root that no target is below
+  if (!state.needed) return;  // a root that no target is below
   Tensor grad = apply_hooks_and_store(state);
-  if (state.propagates) propagate(state, std::move(grad));
+  if (state.has_needed_inputs) propagate(state, std::move(grad));
 }
 
 /// Everything that happens to a node's complete gradient before its vjp: hooks, keeping, storing.
@@ -245,7 +245,7 @@ void BackwardPass::propagate(const State& state, Tensor grad) {
     need = large_need.get();
     grads = large_grads;
   }
-  for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] != kNone && states_[inputs[i]].wanted;
+  for (std::size_t i = 0; i < inputs.size(); ++i) need[i] = inputs[i] != kNone && states_[inputs[i]].needed;
 
   if (grad.defined()) {
     node->vjp(std::move(grad), {need, grads, !options_.retain_graph, name_});
@@ -273,10 +273,10 @@ void BackwardPass::add(State& state, Tensor grad) const {
   if (checks_finite_ && !is_first) check_finite(name_, "that adds up what arrived at", *state.node, state.grad);
 }
 
-void BackwardPass::check_contribution(const Node* giver, const Node& to, const Tensor& grad) const {
+void BackwardPass::check_contribution(const Node* source, const Node& to, const Tensor& grad) const {
   const auto origin = [&] {
-    return giver ? fmt::format("given by {} for its input {}", giver->describe(), to.describe())
-                 : fmt::format("returned by a hook that was registered on {}", to.describe());
+    return source ? fmt::format("given by {} for its input {}", source->describe(), to.describe())
+                  : fmt::format("returned by a hook that was registered on {}", to.describe());
   };
   if (grad.shape() != to.output_shape()) {
     throw ShapeError(Message(name_, "a gradient has the wrong shape.")
@@ -305,7 +305,7 @@ Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
 }
 
 /// A gradient that leaves the pass: in memory that nobody else sees, where a value may be written to each place.
-Tensor BackwardPass::own(Tensor grad) const {
+Tensor BackwardPass::ensure_unique(Tensor grad) const {
   if (options_.create_graph) return kernel::is_donatable(grad) ? grad : clone(grad);
   if (grad.impl()->autograd) grad = view::alias(grad);  // a saved value that an op handed on
   return kernel::is_donatable(grad) ? grad : kernel::clone(grad);
@@ -322,7 +322,7 @@ void BackwardPass::store_in_leaves() {
   if (options_.create_graph) return store_recorded_in_leaves();
   for (const std::uint32_t index : workspace_->leaves) {
     Tensor& grad = states_[index].grad;
-    if (!can_add_in_place(leaf_of(index))) grad = own(std::move(grad));
+    if (!can_add_in_place(leaf_of(index))) grad = ensure_unique(std::move(grad));
   }
   for (const std::uint32_t index : workspace_->leaves) {
     LeafNode& leaf = leaf_of(index);
@@ -356,7 +356,7 @@ void BackwardPass::store_recorded_in_leaves() {
       const std::scoped_lock lock(leaf.lock);
       undo.back().before = leaf.grad;
     }
-    states_[index].grad = own(std::move(states_[index].grad));
+    states_[index].grad = ensure_unique(std::move(states_[index].grad));
     undo.back().stored = sum(undo.back().before, states_[index].grad);
   }
   for (std::size_t i = 0; i < workspace_->leaves.size(); ++i) {
@@ -376,7 +376,7 @@ void BackwardPass::store_early(LeafNode& leaf, Tensor grad) {
     const std::scoped_lock lock(leaf.lock);
     undo.before = leaf.grad;
     if (undo.before.defined()) stored = accumulate(undo.before, std::move(grad));
-    else stored = own(std::move(grad));
+    else stored = ensure_unique(std::move(grad));
     undo.stored = leaf.grad = stored;
   }
   leaf.on_grad_ready.for_each([&](const auto& hook) { call_user([&] { hook(stored); }); });
@@ -390,7 +390,7 @@ bool BackwardPass::holds(const LeafNode& leaf, const Tensor& grad) {
 
 /// The pass goes on with `grad`, so the node gets a copy.
 void BackwardPass::store_early(Node& node, Tensor grad) {
-  grad = own(std::move(grad));
+  grad = ensure_unique(std::move(grad));
   workspace_->undo.push_back({&node, grad, Tensor()});
   Node::Extras& extras = *node.extras();
   const std::scoped_lock lock(extras.lock);

@@ -16,8 +16,9 @@ namespace dygrad::detail {
 /// How a pass goes, in four steps:
 ///   1. discover: walk from the roots; number the nodes, and count for each how many gradients it will receive.
 ///   2. run: take the newest node that has received all of them, call its vjp, propagate the results.
-///      A leaf with grad-ready hooks is served the moment its last gradient arrives, so that they can overlap with the
-///      rest of the pass; a node drops its saved values right after its vjp, unless the graph is retained.
+///      A leaf with grad-ready hooks is stored, and its hooks run, as soon as its last gradient arrives, so that they
+///      can overlap with the rest of the pass; a node drops its saved values right after its vjp, unless the graph is
+///      retained.
 ///   3. store: the other leaves get their gradients, once nothing can fail any more. With targets nothing is stored,
 ///      and theirs are the results.
 ///   4. on an exception, put back what was stored early.
@@ -34,7 +35,7 @@ class BackwardPass {
   /// Gradients must not pass this node.
   void stop_node(Node& node);
   /// Return this node's gradient instead of storing it. With targets, only paths that lead to one are followed. Returns
-  /// the target's number, the earlier one where a node comes again.
+  /// the target's index; a repeated node keeps its first.
   std::size_t add_target(Node& node);
 
   void discover();
@@ -55,10 +56,10 @@ class BackwardPass {
     std::uint32_t pending = 0;  // gradients still to arrive
     std::uint32_t target = kNone;
     std::uint32_t first_edge = 0;
-    bool stops = false;       // gradients go no further
-    bool wanted = false;      // lies on a path to a target, or there are no targets and every leaf is one
-    bool propagates = false;  // something wanted lies below
-    bool expanded = false;    // discovery has walked its inputs
+    bool stops = false;              // gradients go no further
+    bool needed = false;             // lies on a path to a target, or there are no targets and every leaf is one
+    bool has_needed_inputs = false;  // something needed lies below
+    bool expanded = false;           // discovery has walked its inputs
   };
 
   /// A node whose inputs discovery is walking.
@@ -68,8 +69,8 @@ class BackwardPass {
     std::uint32_t next_input;
   };
 
-  /// A node that has all its gradients. Its sequence number stands here too: in wide graphs a heap of mere indices would
-  /// spend most of its time on reading far memory.
+  /// A node that has all its gradients. The sequence number is copied here: a heap of indices alone would spend most of
+  /// its time on cache misses in wide graphs.
   struct Ready {
     std::uint64_t sequence_nr;
     std::uint32_t index;
@@ -117,10 +118,10 @@ class BackwardPass {
   static bool can_add_in_place(const LeafNode& leaf);
   static bool holds(const LeafNode& leaf, const Tensor& grad);
   void roll_back() noexcept;
-  /// `giver` is null for a hook of `to`.
-  void check_contribution(const Node* giver, const Node& to, const Tensor& grad) const;
+  /// `source` is null for a hook of `to`.
+  void check_contribution(const Node* source, const Node& to, const Tensor& grad) const;
   Tensor accumulate(Tensor sum, Tensor grad) const;
-  Tensor own(Tensor grad) const;
+  Tensor ensure_unique(Tensor grad) const;
   void call_hook(State& state, Tensor& grad, const TensorHook& hook) const;
   void push_ready(std::uint32_t index);
   std::uint32_t pop_ready();

@@ -52,17 +52,17 @@ class Matrices {
     const std::int64_t rows = tensor_.dim(-2), columns = tensor_.dim(-1);
     if ((column_stride() == 1 || columns == 1) && (row_stride() >= columns || rows == 1)) {
       leading_ = rows == 1 ? columns : row_stride();
-      return leading_ <= kMostLeading;
+      return leading_ <= kMaxLeading;
     }
     if ((row_stride() == 1 || rows == 1) && (column_stride() >= rows || columns == 1)) {
       transposed_ = true;
       leading_ = columns == 1 ? rows : column_stride();
-      return leading_ <= kMostLeading;
+      return leading_ <= kMaxLeading;
     }
     return false;
   }
 
-  static constexpr std::int64_t kMostLeading = std::numeric_limits<int>::max();  // BLAS counts in int
+  static constexpr std::int64_t kMaxLeading = std::numeric_limits<int>::max();  // BLAS counts in int
 
   Tensor tensor_;
   std::int64_t leading_ = 0;

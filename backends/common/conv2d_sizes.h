@@ -51,7 +51,7 @@ inline Conv2DSizes conv2d_sizes(const Conv2DParams& p, std::int64_t batch, const
           .dw = p.dilation[1]};
 }
 
-/// From the question that a backend is asked; `problem` must be of the convolution family.
+/// The sizes of a problem; `problem` must be of the convolution family.
 inline Conv2DSizes conv2d_sizes(const Problem& problem) { return conv2d_sizes(*problem.conv, problem.x[0], problem.w); }
 
 /// Input positions h in [begin, end) whose target h * stride + shift lies inside the output.
@@ -81,22 +81,21 @@ inline TapRange column_range(const Conv2DSizes& s, std::int64_t j) {
 /// Whether index arithmetic in 64 bits is safe: where taps far outside of an image lie, counted in its numbers. Only
 /// the reference, which looks at no such tap, takes other problems.
 inline bool fits_offsets(const Conv2DSizes& s) {
-  constexpr double kMost = 0x1p60;
+  constexpr double kMax = 0x1p60;
   const auto reach = [](std::int64_t inputs, std::int64_t outputs, std::int64_t kernel, std::int64_t stride,
                         std::int64_t padding, std::int64_t dilation) {
     const auto count = [](std::int64_t number) { return static_cast<double>(number); };
     return count(inputs) * count(stride) + count(kernel) * count(dilation) + count(padding) + count(outputs);
   };
   const double row = static_cast<double>(s.w + s.ow) * static_cast<double>(s.c + s.o) * static_cast<double>(s.taps());
-  return reach(s.h, s.oh, s.kh, s.sh, s.ph, s.dh) * row < kMost &&
-         reach(s.w, s.ow, s.kw, s.sw, s.pw, s.dw) * row < kMost;
+  return reach(s.h, s.oh, s.kh, s.sh, s.ph, s.dh) * row < kMax && reach(s.w, s.ow, s.kw, s.sw, s.pw, s.dw) * row < kMax;
 }
 
 /// Part of all pairs of an input pixel and a tap whose target lies inside the output; long kernels are sampled.
 inline double share_inside(const Conv2DSizes& s) {
-  constexpr std::int64_t kMostTaps = 4096;
+  constexpr std::int64_t kMaxTaps = 4096;
   const auto share = [](std::int64_t inputs, std::int64_t kernel, const auto& range_of) {
-    const std::int64_t step = (kernel - 1) / kMostTaps + 1;
+    const std::int64_t step = (kernel - 1) / kMaxTaps + 1;
     std::int64_t inside = 0;
     for (std::int64_t i = 0; i < kernel; i += step) inside += range_of(i).end - range_of(i).begin;
     return std::pair{inside, inputs * ((kernel - 1) / step + 1)};

@@ -30,7 +30,7 @@ class Prepacked : public RefCounted {
 
 /// The prepacked form of w that equals `wanted`, if one is kept, or null. Thread-safe, like the next.
 Ref<Prepacked> find_prepacked(const Tensor& w, const Prepacked& wanted);
-/// Keeps `made` if the same was wanted before; else keeps only `wanted`, as a note, which should hold no memory.
+/// Keeps `made` if the same was wanted before; else keeps `wanted` as a placeholder without data.
 void keep_prepacked(const Tensor& w, Ref<Prepacked> wanted, Ref<Prepacked> made);
 /// Keeps at once what takes no memory to speak of.
 void keep_small(const Tensor& w, Ref<Prepacked> made);

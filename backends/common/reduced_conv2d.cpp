@@ -16,8 +16,8 @@ namespace {
 // Sums of products of two 64-bit numbers are exact here.
 __extension__ using Wide = __int128;
 
-constexpr std::int64_t kMostOrdinary = 64;  // strides, paddings and dilations up to here are not looked at
-constexpr std::int64_t kMostLookedAt = std::int64_t{1} << 24;  // inputs or kernel indices; a look takes a second
+constexpr std::int64_t kMaxOrdinary = 64;  // strides, paddings and dilations up to here are not looked at
+constexpr std::int64_t kMaxLookedAt = std::int64_t{1} << 24;  // inputs or kernel indices; a look takes a second
 
 Wide floor_of(Wide a, Wide b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
@@ -65,7 +65,7 @@ bool is_sparse(std::int64_t count_a, std::int64_t step_a, std::int64_t count_b, 
 bool is_ordinary(std::int64_t inputs, std::int64_t outputs, std::int64_t kernel, std::int64_t stride,
                  std::int64_t padding, std::int64_t dilation) {
   const Wide behind = Wide{inputs - 1} * stride + Wide{kernel - 1} * dilation + 1 - padding - outputs;
-  return std::max({stride, padding, dilation}) <= kMostOrdinary && behind <= kMostOrdinary && -behind <= kMostOrdinary;
+  return std::max({stride, padding, dilation}) <= kMaxOrdinary && behind <= kMaxOrdinary && -behind <= kMaxOrdinary;
 }
 
 /// The place of a reduced output.
@@ -135,10 +135,10 @@ ReducedAxis reduce_axis(std::int64_t inputs, std::int64_t outputs, std::int64_t 
 std::optional<ReducedConv2D> ReducedConv2D::of(const Problem& problem) {
   const Conv2DSizes s = conv2d_sizes(problem);
   if (is_ordinary(s.h, s.oh, s.kh, s.sh, s.ph, s.dh) && is_ordinary(s.w, s.ow, s.kw, s.sw, s.pw, s.dw)) return {};
-  if (s.is_empty() || std::max(std::min(s.h, s.kh), std::min(s.w, s.kw)) > kMostLookedAt) return {};
+  if (s.is_empty() || std::max(std::min(s.h, s.kh), std::min(s.w, s.kw)) > kMaxLookedAt) return {};
   ReducedConv2D reduced(problem, reduce_axis(s.h, s.oh, s.kh, s.sh, s.ph, s.dh),
                         reduce_axis(s.w, s.ow, s.kw, s.sw, s.pw, s.dw));
-  if (!reduced.nothing_meets() && conv2d_sizes(reduced.problem()) == s) return {};
+  if (!reduced.has_no_terms() && conv2d_sizes(reduced.problem()) == s) return {};
   return reduced;
 }
 

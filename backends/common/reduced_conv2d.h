@@ -41,7 +41,7 @@ class ReducedConv2D {
 
   /// The reduced problem; its `conv` points into this object. Not where nothing meets.
   Problem problem() const;
-  bool nothing_meets() const { return rows_.inputs == 0 || columns_.inputs == 0; }
+  bool has_no_terms() const { return rows_.inputs == 0 || columns_.inputs == 0; }
 
   // What the reduced problem reads of each operand.
   Tensor inputs_of(const Tensor& x) const;

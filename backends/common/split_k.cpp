@@ -166,9 +166,9 @@ struct BatchOfParts {
   Tensor a, b;
 
   static bool pays(const Problem& problem, std::int64_t part) {
-    constexpr std::int64_t kMost = 1 << 20;  // numbers in all partial results
+    constexpr std::int64_t kMax = 1 << 20;  // numbers in all partial results
     const std::int64_t parts = problem.x.back() / part;
-    return problem.x.rank() < kMaxRank && num_elements(problem.y) <= kMost / parts;
+    return problem.x.rank() < kMaxRank && num_elements(problem.y) <= kMax / parts;
   }
   BatchOfParts(const Problem& whole, const Tensor& left, const Tensor& right, std::int64_t part)
       : problem(whole), a(as_batch(left, -1, part)), b(as_batch(right, -2, part)) {
@@ -197,7 +197,7 @@ std::int64_t sum_length(const Problem& problem) {
 }
 
 Tensor SplitK::run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const {
-  if (sum_length(problem) <= sum_lengths(problem).whole) return run_whole(problem, a, b, epilogue);
+  if (sum_length(problem) <= sum_lengths(problem).whole) return run_unsplit(problem, a, b, epilogue);
   const Tensor result = run_in_parts(problem, a, b);
   if (problem.kind == Kind::conv2d_transpose || problem.kind == Kind::conv2d) apply_epilogue(epilogue, result);
   return result;
@@ -205,23 +205,23 @@ Tensor SplitK::run(const Problem& problem, const Tensor& a, const Tensor& b, con
 
 Tensor SplitK::run_in_parts(const Problem& problem, const Tensor& a, const Tensor& b) const {
   const SumLengths lengths = sum_lengths(problem);
-  if (sum_length(problem) <= lengths.part) return run_whole(problem, a, b, {});
+  if (sum_length(problem) <= lengths.part) return run_unsplit(problem, a, b, {});
   if (problem.kind == Kind::matmul && BatchOfParts::pays(problem, lengths.part)) {
     const std::int64_t whole_parts = a.dim(-1) / lengths.part * lengths.part;
     const Range most{0, whole_parts}, rest{whole_parts, a.dim(-1)};
     const BatchOfParts parts(problem, slice(a, -1, most), slice(b, -2, most), lengths.part);
     const Tensor sum =
-        *view::reshape(kernel::reduce_sum(run_whole(parts.problem, parts.a, parts.b, {}), {0}), problem.y);
+        *view::reshape(kernel::reduce_sum(run_unsplit(parts.problem, parts.a, parts.b, {}), {0}), problem.y);
     if (rest.size() > 0) {
       Problem last = problem;
       const Tensor last_a = slice(a, -1, rest), last_b = slice(b, -2, rest);
       last.x = last_a.shape(), last.w = last_b.shape();
-      add(run_whole(last, last_a, last_b, {}), sum);
+      add(run_unsplit(last, last_a, last_b, {}), sum);
     }
     return sum;
   }
   Halves halves = halves_of(*this, problem, a, b);
-  if (!halves[0] && !halves[1]) return run_whole(problem, a, b, {});
+  if (!halves[0] && !halves[1]) return run_unsplit(problem, a, b, {});
   Tensor sum;
   for (std::optional<Part>& half : halves) {
     if (!half) continue;

@@ -38,8 +38,8 @@ class SplitK : public Algorithm {
  protected:
   virtual SumLengths sum_lengths(const Problem&) const { return kChain; }
   /// As Algorithm::run, for sums of these lengths.
-  virtual Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b,
-                           const Epilogue& epilogue) const = 0;
+  virtual Tensor run_unsplit(const Problem& problem, const Tensor& a, const Tensor& b,
+                             const Epilogue& epilogue) const = 0;
 
  private:
   Tensor run_in_parts(const Problem& problem, const Tensor& a, const Tensor& b) const;

@@ -4,9 +4,9 @@
 
 #include <dygrad/backends/common/batched_matmul.h>
 #include <dygrad/backends/common/cost.h>
+#include <dygrad/backends/common/direct_convolution.h>
 #include <dygrad/backends/common/epilogue.h>
 #include <dygrad/backends/common/magnitude.h>
-#include <dygrad/backends/common/plain_sums.h>
 #include <dygrad/backends/common/problem_text.h>
 #include <dygrad/backends/common/split_k.h>
 #include <dygrad/backends/onednn/convolution_cache.h>
@@ -119,15 +119,15 @@ double estimated_seconds(Kind kind, const Conv2DSizes& s, std::string_view algor
 
 /// Its generated code grows with strides, paddings, dilations and kernels, and counts bytes of an image in 32 bits.
 bool fits_primitives(const Conv2DSizes& s) {
-  constexpr std::int64_t kMostSteps = 256, kMostNumbers = std::int64_t{1} << 29;
+  constexpr std::int64_t kMaxSteps = 256, kMaxNumbers = std::int64_t{1} << 29;
   const auto behind = [](std::int64_t inputs, std::int64_t outputs, std::int64_t kernel, std::int64_t stride,
                          std::int64_t padding, std::int64_t dilation) {
     return (inputs - 1) * stride + (kernel - 1) * dilation + 1 - padding - outputs;
   };
   return fits_offsets(s) &&
          std::max({s.kh, s.kw, s.sh, s.sw, s.ph, s.pw, s.dh, s.dw, behind(s.h, s.oh, s.kh, s.sh, s.ph, s.dh),
-                   behind(s.w, s.ow, s.kw, s.sw, s.pw, s.dw)}) <= kMostSteps &&
-         std::max(s.c * s.h * s.w, s.o * s.oh * s.ow) <= kMostNumbers;
+                   behind(s.w, s.ow, s.kw, s.sw, s.pw, s.dw)}) <= kMaxSteps &&
+         std::max(s.c * s.h * s.w, s.o * s.oh * s.ow) <= kMaxNumbers;
 }
 
 /// Weights gradients of strided 1 x 1 kernels in oneDNN 2.6: where the stride leaves cells over at the end of the
@@ -159,19 +159,20 @@ class Primitive final : public SplitK {
     return estimated_seconds(problem.kind, s, onednn::cached_convolution(problem.kind, s).algorithm);
   }
 
-  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& a, const Tensor& b,
+                     const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Convolution& c = onednn::cached_convolution(problem.kind, s);
-    // Some primitives multiply zeros beside the image, see Note [Terms that are not there].
+    // Some primitives multiply zeros beside the image, see Note [Padding zeros and non-finite values].
     if (problem.kind != Kind::conv2d_weights && !magnitude_of_weights(b).is_finite())
-      return compute_plainly(problem, a, b, epilogue);
+      return compute_direct(problem, a, b, epilogue);
     constexpr std::size_t kToRun = std::size_t{16} << 10;  // bytes
     onednn::require_memory(name_of(problem.kind), kToRun);
     try {
       if (problem.kind == Kind::conv2d_weights) {
         Tensor w = Tensor::empty(s.w_shape());
         run_into_weights(c, a, b, w);
-        return is_finite(w) ? w : compute_plainly(problem, a, b, epilogue);
+        return is_finite(w) ? w : compute_direct(problem, a, b, epilogue);
       }
       Tensor result = Tensor::empty(result_shape(problem), DType::float32, kChannelsLast);
       if (problem.kind == Kind::conv2d_transpose) run_through_weights(c, a, c.x, b, result, c.y);
@@ -195,7 +196,7 @@ class Products final : public SplitK {
     const double flop = 2.0 * static_cast<double>(num_elements(problem.x)) * static_cast<double>(problem.w.back());
     return cost::seconds(0.9 * flop / cost::flop_rate(problem.dtype), 0);
   }
-  Tensor run_whole(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+  Tensor run_unsplit(const Problem&, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     const detail::GrantedThreads granted;
     return batched_matmul<float>(a, b, [](auto m, auto n, auto k, auto left, auto right, float* result, auto leading) {
       // Cannot fail: it refuses nothing but negative sizes and null pointers.

@@ -12,7 +12,7 @@ namespace dygrad::onednn {
 /// Once, before anything else of oneDNN: what DYGRAD_INSTRUCTION_SET forbids is forbidden to it as well.
 void limit_instruction_set();
 
-/// False when the program ends: see Note [Libraries that end before us] in core/base/detail/per_thread.h.
+/// False when the program ends: see Note [Static destruction of dependencies] in core/base/detail/per_thread.h.
 bool is_usable();
 /// The processor; one per process.
 const dnnl::engine& engine();

@@ -14,10 +14,10 @@ constexpr std::int64_t kGrain = 1 << 16;
 
 /// Calls f(plane, row, columns) for stretches of the rows of a result, when each element costs `cost` multiplications.
 template <class F>
-void for_each_stretch(std::int64_t planes, std::int64_t rows, std::int64_t columns, std::int64_t cost, const F& f) {
-  constexpr std::int64_t kMost = RowOfSums<double>::kMost;
-  const std::int64_t in_row = ceil_div(columns, kMost);
-  const std::int64_t grain = kGrain / std::max<std::int64_t>(cost, 1) / std::min(columns, kMost) + 1;
+void for_each_segment(std::int64_t planes, std::int64_t rows, std::int64_t columns, std::int64_t cost, const F& f) {
+  constexpr std::int64_t kMax = RowOfSums<double>::kMax;
+  const std::int64_t in_row = ceil_div(columns, kMax);
+  const std::int64_t grain = kGrain / std::max<std::int64_t>(cost, 1) / std::min(columns, kMax) + 1;
   parallel_for(planes * rows * in_row, grain, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       const Range own = part_of({0, columns}, i % in_row, in_row);
@@ -32,7 +32,7 @@ template <class T>
 void conv2d_transpose(const Conv2DSizes& s, const T* x, const T* weights, T* y) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
   const std::int64_t cost = ceil_div(cg * s.taps(), s.sh * s.sw);
-  for_each_stretch(s.n * s.o, s.oh, s.ow, cost, [&](std::int64_t plane, std::int64_t oh, Range own) {
+  for_each_segment(s.n * s.o, s.oh, s.ow, cost, [&](std::int64_t plane, std::int64_t oh, Range own) {
     const std::int64_t n = plane / s.o, filter = plane % s.o, group = filter / og, o = filter % og;
     RowOfSums<SumOf<T>> sums(own.size());
     for (std::int64_t c = group * cg; c < (group + 1) * cg; ++c) {
@@ -59,7 +59,7 @@ void conv2d_transpose(const Conv2DSizes& s, const T* x, const T* weights, T* y) 
 template <class T>
 void conv2d(const Conv2DSizes& s, const T* y, const T* weights, T* x) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
-  for_each_stretch(s.n * s.c, s.h, s.w, og * s.taps(), [&](std::int64_t plane, std::int64_t h, Range own) {
+  for_each_segment(s.n * s.c, s.h, s.w, og * s.taps(), [&](std::int64_t plane, std::int64_t h, Range own) {
     const std::int64_t n = plane / s.c, c = plane % s.c, group = c / cg;
     RowOfSums<SumOf<T>> sums(own.size());
     for (std::int64_t o = 0; o < og; ++o) {
@@ -86,7 +86,7 @@ template <class T>
 void conv2d_weights(const Conv2DSizes& s, const T* x, const T* y, T* weights) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
   constexpr std::int64_t kTogether = 128;  // products of a row that are added as one
-  for_each_stretch(s.c * og, s.taps(), 1, s.n * s.h * s.w, [&](std::int64_t plane, std::int64_t tap, Range) {
+  for_each_segment(s.c * og, s.taps(), 1, s.n * s.h * s.w, [&](std::int64_t plane, std::int64_t tap, Range) {
     const std::int64_t c = plane / og, o = plane % og, group = c / cg;
     const TapRange rows = row_range(s, tap / s.kw), columns = column_range(s, tap % s.kw);
     RowOfSums<SumOf<T>> sum(1);

@@ -9,8 +9,8 @@ template <class T>
 void matmul(std::int64_t batch, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, const T* b, T* c) {
   constexpr std::int64_t kGrain = 1 << 16;  // multiplications worth waking another thread for
   using Sums = RowOfSums<SumOf<T>>;
-  const std::int64_t in_row = (n + Sums::kMost - 1) / Sums::kMost;
-  const std::int64_t cost = std::max<std::int64_t>(std::min(n, Sums::kMost) * k, 1);
+  const std::int64_t in_row = (n + Sums::kMax - 1) / Sums::kMax;
+  const std::int64_t cost = std::max<std::int64_t>(std::min(n, Sums::kMax) * k, 1);
   parallel_for(batch * m * in_row, kGrain / cost + 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       const std::int64_t row = i / in_row;

@@ -19,7 +19,7 @@ using SumOf = std::conditional_t<std::is_same_v<T, std::int64_t>, std::int64_t, 
 template <class S>
 class RowOfSums {
  public:
-  static constexpr std::int64_t kMost = 512;  ///< elements
+  static constexpr std::int64_t kMax = 512;  ///< elements
 
   explicit RowOfSums(std::int64_t count) : count_(count) {
     std::fill_n(sums_.begin(), count, S{0});
@@ -65,7 +65,7 @@ class RowOfSums {
   }
 
   std::int64_t count_, terms_ = 0;
-  std::array<S, kMost> block_, sums_, lost_;
+  std::array<S, kMax> block_, sums_, lost_;
 };
 
 }  // namespace dygrad::reference

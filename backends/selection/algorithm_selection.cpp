@@ -33,7 +33,7 @@ struct Key {
   MathMode math_mode;
   int threads;
   const Backend* forced;
-  std::uint64_t tuning;  // changes when something was learnt
+  std::uint64_t tuning;  // changes when something was tuned
   Conv2DParams conv;
   Shape x, w, y;
   bool operator==(const Key&) const = default;
@@ -159,7 +159,7 @@ Tensor run_chosen(const Choice& choice, const Problem& problem, const Tensor& a,
 template <class Run>
 Tensor run_reduced(const ReducedConv2D& reduced, const Problem& problem, const Tensor& a, const Tensor& b,
                    const Epilogue& epilogue, const Run& run) {
-  if (reduced.nothing_meets()) return empty_sums(problem, epilogue);
+  if (reduced.has_no_terms()) return empty_sums(problem, epilogue);
   const bool reads_x = problem.kind != Problem::Kind::conv2d, reads_w = problem.kind != Problem::Kind::conv2d_weights;
   const Problem smaller = reduced.problem();
   const Tensor sums = run(smaller, reads_x ? reduced.inputs_of(a) : reduced.outputs_of(a),
@@ -197,7 +197,7 @@ const Backend& select_backend(const Problem& problem) { return *choose(problem).
 
 Tensor compute(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
   return reduce_and_run(problem, a, b, epilogue, [&](const Problem& p, const Tensor& first, const Tensor& second) {
-    if (execution_context().autotune && !is_empty(p) && !autotune::find(p)) autotune::learn(p, first, second, epilogue);
+    if (execution_context().autotune && !is_empty(p) && !autotune::find(p)) autotune::tune(p, first, second, epilogue);
     if (verbose()) tell_if_bfloat16_is_ignored(p, forced_backend());
     return run_chosen(choose(p), p, first, second, epilogue);
   });

@@ -142,7 +142,7 @@ std::optional<Choice> autotune::find(const Problem& problem) {
   return Choice{backend, algorithm};
 }
 
-void autotune::learn(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
+void autotune::tune(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) {
   constexpr int kTries = 3;         // the first one compiles and converts
   constexpr double kHopeless = 20;  // times the best estimate: not even tried
   double best_estimate = 0;

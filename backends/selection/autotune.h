@@ -1,4 +1,4 @@
-// What was learnt by timing algorithms; the public part is core/dispatch/autotune.h.
+// Results of timing algorithms; the public part is core/dispatch/autotune.h.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace dygrad::autotune {
 std::optional<Choice> find(const Problem& problem);
 
 /// Times every algorithm that supports the problem on these operands, and remembers the fastest.
-void learn(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue);
+void tune(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue);
 
-/// Changes whenever what `find` answers may have changed. 0 while nothing was ever learnt.
+/// Changes whenever what `find` answers may have changed. 0 while nothing was ever tuned.
 std::uint64_t generation();
 
 }  // namespace dygrad::autotune

@@ -47,16 +47,16 @@ constexpr bool lost_pool = false;
 #endif
 
 // Each takes a stack, and the libraries under us end the program where they get none.
-constexpr int kMostThreads = 1024;
+constexpr int kMaxThreads = 1024;
 
 constinit thread_local bool computes_alone = false;
 
 }  // namespace
 
 void set_num_threads(int count) {
-  if (count < 1 || count > kMostThreads)
+  if (count < 1 || count > kMaxThreads)
     throw InvalidArgument(Message("set_num_threads", "the count is out of range.")
-                              .expected("1 <= count <= {}", kMostThreads)
+                              .expected("1 <= count <= {}", kMaxThreads)
                               .got("{}", count)
                               .fix("give the number of cores that kernels may use"));
   if (lost_pool && count > 1)
@@ -76,7 +76,7 @@ void detail::use_one_thread() noexcept { computes_alone = true; }
 int num_threads() {
 #if defined(_OPENMP)
   if (computes_alone || omp_in_parallel()) return 1;
-  return std::min({omp_get_max_threads(), omp_get_thread_limit(), kMostThreads});
+  return std::min({omp_get_max_threads(), omp_get_thread_limit(), kMaxThreads});
 #else
   return 1;
 #endif

@@ -18,8 +18,8 @@ namespace dygrad {
 // them that the child does not have, and wait for it for ever: that thread then computes alone in the child. Other
 // threads started there have pools of their own, and as many threads as they like.
 
-/// Threads used by kernels started from this thread, from now on. Throws InvalidArgument unless 1 <= count <= 1024; also
-/// for more than 1 where only one can be used: see Note [Forked processes].
+/// Threads used by kernels started from this thread, from now on. Throws InvalidArgument unless 1 <= count <= 1024;
+/// also for more than 1 where only one can be used: see Note [Forked processes].
 DYGRAD_API void set_num_threads(int count);
 /// As set, or OMP_NUM_THREADS, or the number of cores this process may use; no more than OMP_THREAD_LIMIT and 1024, and
 /// 1 inside a parallel region of the program's own.

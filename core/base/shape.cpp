@@ -61,7 +61,7 @@ void Dims::erase(int position) {
 bool Dims::contains(std::int64_t value) const { return std::find(begin(), end(), value) != end(); }
 
 std::int64_t num_elements(const Shape& shape, std::string_view op) {
-  // An extent of zero makes the product zero, but the others still have to be sound.
+  // An extent of zero makes the product zero, but the others still have to be valid.
   std::int64_t product = 1;
   bool empty = false;
   for (std::int64_t extent : shape) {
@@ -166,15 +166,15 @@ DenseLayout dense_layout(const Shape& shape, MemoryFormat format) {
   const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;
   DenseLayout layout{.strides = shape, .num_elements = 1};
   std::int64_t stride = 1;
-  bool sound = true;
+  bool valid = true;
   for (int i = 0; i < shape.rank(); ++i) {  // from dense to sparse
     const int dim = channels_last ? kDenseToSparse[i] : shape.rank() - 1 - i;
     const std::int64_t extent = shape[dim];
     layout.strides[dim] = stride;
     layout.num_elements *= extent == 0 ? 0 : 1;
-    sound = sound && extent >= 0 && !__builtin_mul_overflow(stride, extent == 0 ? 1 : extent, &stride);
+    valid = valid && extent >= 0 && !__builtin_mul_overflow(stride, extent == 0 ? 1 : extent, &stride);
   }
-  layout.num_elements = sound ? layout.num_elements * stride : num_elements(shape);  // which tells what is wrong
+  layout.num_elements = valid ? layout.num_elements * stride : num_elements(shape);  // which tells what is wrong
   return layout;
 }
 

@@ -128,7 +128,7 @@ DYGRAD_API std::ostream& operator<<(std::ostream& out, const Dims& dims);
 /// A named way to lay out memory. Nothing but a word for a stride order; strides remain the only statement about
 /// layout.
 enum class MemoryFormat : std::uint8_t {
-  row_major,      ///< last dimension densest
+  row_major,      ///< last dimension innermost
   channels_last,  ///< rank 4 only: N, H, W, C from sparse to dense, while the logical order stays N, C, H, W
 };
 

@@ -1,7 +1,8 @@
 // DYGRAD_VERBOSE=1: one line per matrix product or convolution, with op, problem, backend, algorithm and microseconds.
 // The library prints nothing else, ever; programs may send these lines elsewhere. The problem is a dtype and shapes:
 //   matmul        float32:3x4:4x2
-//   convolutions  float32:mb2_g1ic3oc5_ih8oh16kh4sh2dh0ph1_iw8ow16kw4sw2dw0pw1, in the letters of oneDNN's benchdnn: batch
+//   convolutions  float32:mb2_g1ic3oc5_ih8oh16kh4sh2dh0ph1_iw8ow16kw4sw2dw0pw1, in the letters of oneDNN's benchdnn:
+//   batch
 //                 mb, groups, channels, then per direction input, output, kernel, stride, dilation - 1, padding. Sizes
 //                 are those of the transposed convolution: of a conv2d, ic and ih are its result's.
 #pragma once

@@ -83,8 +83,8 @@ DYGRAD_API Tensor ones_like(const Tensor& x);
 
 /// start + i step for i = 0, 1, ..., all before stop: ceil((stop - start) / step) values, computed in float64 and then
 /// rounded to a floating dtype, or exactly in int64 for an integer one. A value that reaches stop but for the rounding
-/// of the arguments is left out, so that arange(1, 1.6, 0.1, float64) ends with 1.5. Throws InvalidArgument if step is 0
-/// or leads away from stop, or an integer dtype does not hold a value; DtypeError if it would lose the fractions of
+/// of the arguments is left out, so that arange(1, 1.6, 0.1, float64) ends with 1.5. Throws InvalidArgument if step is
+/// 0 or leads away from stop, or an integer dtype does not hold a value; DtypeError if it would lose the fractions of
 /// start or step.
 DYGRAD_API Tensor arange(double start, double stop, double step, DType dtype);
 /// The same in int64, or in float32 if start or step has a fraction.

@@ -12,7 +12,7 @@
 
 namespace dygrad {
 
-/// Writes what was learnt so far, by all threads: one line per problem, sorted. All of the file or nothing.
+/// Writes the choices made so far, by all threads: one line per problem, sorted. All of the file or nothing.
 /// Throws IoError.
 DYGRAD_API void save_autotune(const std::string& path);
 
@@ -20,7 +20,7 @@ DYGRAD_API void save_autotune(const std::string& path);
 /// of algorithms that this build lacks are left out. Returns how many were taken. Throws IoError.
 DYGRAD_API std::size_t load_autotune(const std::string& path);
 
-/// Forgets everything learnt and loaded.
+/// Forgets everything tuned and loaded.
 DYGRAD_API void clear_autotune();
 
 }  // namespace dygrad

@@ -10,7 +10,7 @@ namespace dygrad {
 /// What convolutions may do for speed. Tensors keep their dtype.
 enum class MathMode : std::uint8_t {
   standard,  ///< computes in the dtype of the tensors; Winograd is allowed, whose errors are relative to a tile's values
-  strict,    ///< the same without Winograd: every result is the plain sum of its products
+  strict,    ///< the same without Winograd: every result is a direct sum of its products
   bfloat16,  ///< float32 convolutions may round their inputs to bfloat16, with float32 accumulation, where that is faster
 };
 

@@ -16,7 +16,7 @@ namespace dygrad::kernel {
 
 namespace {
 
-// Note [Pieces of channels]
+// Note [Blocks of channels]
 // Channels-last, a piece is some rows of up to kTileColumns channels; where channels are few, several pixels count as
 // one wide row of more, which are combined in the end. Row-major, a piece is a stretch of one plane of one channel.
 // A piece fits the L1 cache, so it may be looked at twice. Pieces are combined pairwise, in chunks that are the unit
@@ -148,7 +148,7 @@ struct Products {
   }
 };
 
-/// See Note [Pieces of channels]. `centre` has a value per channel.
+/// See Note [Blocks of channels]. `centre` has a value per channel.
 template <class T, class Sums>
 class ChannelReduction {
  public:
@@ -222,7 +222,7 @@ class ChannelReduction {
 
   void add_pieces(const Pieces& pieces, const Tile& tile, std::int64_t begin, std::int64_t end, Columns<T>& out) const {
     if (end - begin == 1) {
-      return is_planar_ ? add_stretch(pieces, tile.channel, begin, out) : add_rows(pieces, tile, begin, out);
+      return is_planar_ ? add_span(pieces, tile.channel, begin, out) : add_rows(pieces, tile, begin, out);
     }
     const std::int64_t middle = begin + (end - begin) / 2;
     Columns<T> other;
@@ -231,7 +231,7 @@ class ChannelReduction {
     Sums::merge(out, other.from(), tile.columns);
   }
 
-  void add_stretch(const Pieces& pieces, std::int64_t channel, std::int64_t piece, Columns<T>& out) const {
+  void add_span(const Pieces& pieces, std::int64_t channel, std::int64_t piece, Columns<T>& out) const {
     const std::int64_t stretches = (pixels_ + pieces.extent - 1) / pieces.extent;
     const std::int64_t begin = piece % stretches * pieces.extent;
     const std::int64_t offset = (piece / stretches * channels_ + channel) * pixels_ + begin;

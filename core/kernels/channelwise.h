@@ -16,8 +16,8 @@ namespace dygrad::kernel {
 namespace detail {
 /// y[i] = f(x[0][i], ..., values[0][i], ...); with kOneChannel the values stay at their first.
 template <bool kOneChannel, class T, std::size_t M, std::size_t K, class F, std::size_t... I, std::size_t... J>
-void map_stretch(const F& f, T* y, std::array<const T*, M> x, std::array<const T*, K> values, std::int64_t count,
-                 std::index_sequence<I...>, std::index_sequence<J...>) {
+void map_span(const F& f, T* y, std::array<const T*, M> x, std::array<const T*, K> values, std::int64_t count,
+              std::index_sequence<I...>, std::index_sequence<J...>) {
   vectorize([f, y, x, values, count] {
     if constexpr (kOneChannel) {
       const std::array<T, K> own{*values[J]...};
@@ -56,13 +56,13 @@ void map_channels(const F& f, const Tensor& y, const std::array<const T*, M>& so
                      std::array<const T*, K> own = values;
                      for (const T*& list : own) list += plane % channels;
                      const std::int64_t offset = plane * pixels;
-                     detail::map_stretch<true>(f, out + offset, from(offset), own, pixels, kSources, kValues);
+                     detail::map_span<true>(f, out + offset, from(offset), own, pixels, kSources, kValues);
                    }
                  });
     return;
   }
 
-  // Channels are densest. A few of them are repeated until the inner loop is worth its start.
+  // Channels are innermost. A few of them are repeated until the inner loop is worth its start.
   assert(pixels == 1 ? y.is_contiguous() : y.is_contiguous(MemoryFormat::channels_last));
   constexpr std::int64_t kWide = 256;
   const std::int64_t row = channels * std::max<std::int64_t>(kWide / channels, 1);
@@ -77,7 +77,7 @@ void map_channels(const F& f, const Tensor& y, const std::array<const T*, M>& so
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t r = begin; r < end; ++r) {
                    const std::int64_t count = std::min(row, elements - r * row);
-                   detail::map_stretch<false>(f, out + r * row, from(r * row), lists, count, kSources, kValues);
+                   detail::map_span<false>(f, out + r * row, from(r * row), lists, count, kSources, kValues);
                  }
                });
 }

@@ -5,7 +5,7 @@
 
 namespace dygrad::kernel {
 
-/// True if nobody but the holder of `x` can see its memory, which is not borrowed, and every element has its own place.
+/// True if nobody but the holder of `x` can see its memory, which is not borrowed, and no two elements overlap.
 inline bool is_donatable(const Tensor& x) {
   return x.impl()->ref_count() == 1 && x.impl()->storage->ref_count() == 1 && !x.impl()->storage->is_borrowed() &&
          x.memory_format().has_value();

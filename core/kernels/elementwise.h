@@ -22,7 +22,7 @@ using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
 
 /// The one loop of a function: operands[0] is written, the others are read.
 template <class Out, class F, class... In, std::size_t... I>
-void map_stretch(const F& f, std::int64_t n, void* const* operands, std::index_sequence<I...>) {
+void map_span(const F& f, std::int64_t n, void* const* operands, std::index_sequence<I...>) {
   Out* y = static_cast<Out*>(operands[0]);
   const std::tuple<const Stored<In>*...> x{static_cast<const Stored<In>*>(operands[I + 1])...};
   vectorize([=] {
@@ -31,10 +31,10 @@ void map_stretch(const F& f, std::int64_t n, void* const* operands, std::index_s
   });
 }
 
-// Flattened: a call that is left in the loop would keep it from being vector code.
+// Flattened: a call in the loop would prevent vectorisation.
 template <class Out, class F, class... In>
 [[gnu::flatten]] void map_kernel(const void* f, std::int64_t n, void* const* operands) {
-  map_stretch<Out, F, In...>(*static_cast<const F*>(f), n, operands, std::index_sequence_for<In...>{});
+  map_span<Out, F, In...>(*static_cast<const F*>(f), n, operands, std::index_sequence_for<In...>{});
 }
 
 }  // namespace detail

@@ -35,8 +35,8 @@ constexpr std::int64_t kNontemporalRows = 32, kNontemporalColumns = 128;
 constexpr std::int64_t kLongTile = 16384;       // elements, where nothing is copied
 constexpr std::int64_t kNontemporalTile = 512;  // elements, where nothing but the result is
 
-/// See Note [Non-temporal stores]. True if the result is too large for the caches and is not an input, too, whose lines are
-/// there already.
+/// See Note [Non-temporal stores]. True if the result is too large for the caches and is not an input, too, whose lines
+/// are there already.
 bool is_nontemporal(std::span<const ElementwiseOperand> operands) {
   const ElementwiseOperand& out = operands[0];
   if (static_cast<std::size_t>(out.tensor->num_elements()) * size_of(out.tensor->dtype()) < kNontemporalBytes)
@@ -155,14 +155,14 @@ class TiledLoop {
     const std::int64_t columns = std::min(columns_, column_extent_ - column);
     std::array<void*, StridedLoop::kMaxOperands> places;
     std::array<std::size_t, StridedLoop::kMaxOperands> row_bytes;
-    bool is_one_stretch = true;
+    bool is_contiguous_span = true;
     for (std::size_t k = 0; k < count_; ++k) {
       const TiledOperand& operand = operands_[k];
       const std::int64_t offset = at[k] + row * operand.row_step + column * operand.column_step;
       if (operand.is_dense) {
         places[k] = operand.data + offset * static_cast<std::int64_t>(operand.element_size);
         row_bytes[k] = static_cast<std::size_t>(operand.row_step) * operand.element_size;
-        is_one_stretch = is_one_stretch && (rows == 1 || operand.row_step == columns);
+        is_contiguous_span = is_contiguous_span && (rows == 1 || operand.row_step == columns);
         continue;
       }
       Buffer& buffer = buffers[k];
@@ -177,8 +177,8 @@ class TiledLoop {
 
     const StridedBlock out = place_of(operands_[0], buffers[0].offset, rows, columns);
     const bool stores_rows =
-        is_nontemporal_ && !is_one_stretch && out.row_step != columns;  // at once: fewer bytes wait
-    if (is_one_stretch) {
+        is_nontemporal_ && !is_contiguous_span && out.row_step != columns;  // at once: fewer bytes wait
+    if (is_contiguous_span) {
       kernel(f, rows * columns, places.data());
     } else {
       if (stores_rows) row_bytes[0] = 0;

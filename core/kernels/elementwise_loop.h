@@ -1,5 +1,5 @@
-// The engine of elementwise kernels: walks tensors of equal shape and any strides, and hands a kernel stretches in
-// which every operand is dense, so that one loop per function is all that needs compiling.
+// The driver loop of elementwise kernels: iterates over tensors of equal shape and any strides, and calls a kernel on
+// contiguous spans, so that one loop per function is compiled.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ struct ElementwiseOperand {
         data(x.impl()->storage->data() + x.impl()->offset * static_cast<std::int64_t>(size_of(x.impl()->dtype))) {}
 };
 
-/// Computes n neighbouring elements; operands[k] points to the first of operand k. `f` is whatever the kernel knows.
+/// Computes n neighbouring elements; operands[k] points to the first of operand k. `f` is the function object,
+/// type-erased.
 using ElementwiseKernel = void (*)(const void* f, std::int64_t n, void* const* operands);
 
 /// Runs the kernel over all elements, on several threads for large tensors. The first operand is written; it may be the

@@ -48,7 +48,7 @@ class Reduction {
   void run_short_lines() const {
     ReductionDims outer = plan_.kept;
     const std::int64_t length = plan_.run.extent;
-    const ReductionDim lines = outer.empty() ? ReductionDim{1, 0, 0} : outer.pop_densest();
+    const ReductionDim lines = outer.empty() ? ReductionDim{1, 0, 0} : outer.pop_innermost();
     const std::int64_t together = std::clamp<std::int64_t>(kPieceElements / length, 1, lines.extent);
     const std::int64_t groups = (lines.extent + together - 1) / together;
     const std::int64_t grain = std::max<std::int64_t>(kElementwiseGrain / (together * length), 1);

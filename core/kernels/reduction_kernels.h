@@ -1,6 +1,6 @@
 // The inner loops of reductions: they combine dense rows column by column, or dense lines to one value each.
 //
-// Note [How reductions add]
+// Note [Pairwise reduction]
 // Rows are added into an array in the L1 cache, at most kLeafRows of them, eight at a time: a load and a store of
 // that array for every row would take longer than fetching the row. A line is read strictly in order, as rows of
 // kLanes. What leaves yield is combined pairwise, so that a sum of n values suffers about log2(n) roundings beyond
@@ -33,7 +33,7 @@ struct Plus {
 
 /// y, or a NaN if b is one; written with bits, since a second choice would keep g++ 12 from vectorising.
 template <class T>
-T poisoned(T y, T b) {
+T propagate_nan(T y, T b) {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
   return std::bit_cast<T>(std::bit_cast<Bits>(y) | (Bits{0} - static_cast<Bits>(b != b)));
 }
@@ -44,7 +44,7 @@ struct Larger {
   static constexpr T kNeutral = -std::numeric_limits<T>::infinity();
   template <class T>
   T operator()(T a, T b) const {
-    return poisoned(b > a ? b : a, b);
+    return propagate_nan(b > a ? b : a, b);
   }
 };
 
@@ -53,7 +53,7 @@ struct Smaller {
   static constexpr T kNeutral = std::numeric_limits<T>::infinity();
   template <class T>
   T operator()(T a, T b) const {
-    return poisoned(b < a ? b : a, b);
+    return propagate_nan(b < a ? b : a, b);
   }
 };
 

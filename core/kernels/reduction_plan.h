@@ -11,19 +11,19 @@
 
 namespace dygrad::kernel {
 
-// Note [How reductions walk memory]
+// Note [Loop order of reductions]
 // Dimensions are split into kept and reduced ones, each sorted from sparse to dense and merged. What remains is
 //
 //   kept dimensions  x  columns  <-  outer reduced dimensions  x  a run of rows
 //
-// where `columns` is the densest kept dimension if it is denser than every reduced one (channels of a channels-last
+// where `columns` is the innermost kept dimension if it is denser than every reduced one (channels of a channels-last
 // image), else a single column. A piece is a stretch of one run; pieces are combined pairwise, neighbours first, and so
-// are the rows of a piece: see Note [How reductions add]. Where a row is narrow and rows follow each other densely
+// are the rows of a piece: see Note [Pairwise reduction]. Where a row is narrow and rows follow each other densely
 // (three channels), several rows are taken as one wide row, folded in the end, so that additions fill vectors.
 // Pieces are grouped into chunks, the unit of parallel work. Piece and chunk sizes depend on the problem alone, hence
 // so does every rounding.
 
-inline constexpr std::int64_t kShortRun = 16;  // rows; shorter runs rather go by column, whatever the strides
+inline constexpr std::int64_t kShortRun = 16;  // rows; shorter runs are reduced column by column, whatever the strides
 
 struct ReductionDim {
   std::int64_t extent;
@@ -36,7 +36,7 @@ class ReductionDims {
   /// Keeps the list sorted from sparse to dense; repeated elements (step 0) count as sparse.
   void insert(const ReductionDim& dim) {
     int place = size_++;
-    for (; place > 0 && sparsity(at(place - 1)) < sparsity(dim); --place) at(place) = at(place - 1);
+    for (; place > 0 && abs_stride(at(place - 1)) < abs_stride(dim); --place) at(place) = at(place - 1);
     at(place) = dim;
   }
   void merge() {
@@ -52,8 +52,8 @@ class ReductionDims {
     }
     size_ = std::min(size_, kept + 1);
   }
-  ReductionDim pop_densest() { return at(--size_); }
-  const ReductionDim& densest() const { return dims_[static_cast<std::size_t>(size_ - 1)]; }
+  ReductionDim pop_innermost() { return at(--size_); }
+  const ReductionDim& innermost() const { return dims_[static_cast<std::size_t>(size_ - 1)]; }
   bool empty() const { return size_ == 0; }
   std::int64_t count() const {
     std::int64_t product = 1;
@@ -74,7 +74,7 @@ class ReductionDims {
     }
     return offsets;
   }
-  static std::int64_t sparsity(const ReductionDim& dim) {
+  static std::int64_t abs_stride(const ReductionDim& dim) {
     return dim.step == 0 ? std::numeric_limits<std::int64_t>::max() : std::abs(dim.step);
   }
 
@@ -84,7 +84,7 @@ class ReductionDims {
   int size_ = 0;
 };
 
-/// See Note [How reductions walk memory].
+/// See Note [Loop order of reductions].
 struct ReductionPlan {
   ReductionDims kept, outer;
   ReductionDim columns{1, 1, 1};
@@ -98,10 +98,12 @@ struct ReductionPlan {
     }
     kept.merge();
     outer.merge();
-    if (!outer.empty()) run = outer.pop_densest();
+    if (!outer.empty()) run = outer.pop_innermost();
     if (kept.empty()) return;
-    const bool dense_columns = ReductionDims::sparsity(kept.densest()) < ReductionDims::sparsity(run) || run.step == 0;
-    if (dense_columns || (run.extent < kShortRun && kept.densest().extent >= kShortRun)) columns = kept.pop_densest();
+    const bool dense_columns =
+        ReductionDims::abs_stride(kept.innermost()) < ReductionDims::abs_stride(run) || run.step == 0;
+    if (dense_columns || (run.extent < kShortRun && kept.innermost().extent >= kShortRun))
+      columns = kept.pop_innermost();
   }
 };
 

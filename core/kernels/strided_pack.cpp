@@ -14,9 +14,8 @@ using Byte [[gnu::may_alias]] = std::uint8_t;
 using Word [[gnu::may_alias]] = std::uint32_t;
 using DoubleWord [[gnu::may_alias]] = std::uint64_t;
 
-// Four words or two double words in a register, for squares of 4 x 4 or 2 x 2 that are turned around in registers:
-// element by element, every one would need a store of its own, and stores that wait keep a processor from fetching
-// ahead.
+// Four words or two double words in a register, for squares of 4 x 4 or 2 x 2 that are transposed in registers: element
+// by element, every one would need a store of its own, and stores that wait keep a processor from fetching ahead.
 using Words = std::uint32_t __attribute__((vector_size(16)));
 using DoubleWords = std::uint64_t __attribute__((vector_size(16)));
 

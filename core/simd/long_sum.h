@@ -7,7 +7,7 @@
 
 namespace dygrad::kernel {
 
-/// As many terms may be added one by one in their own dtype: at most as many roundings.
+/// Up to so many terms are added in their own dtype, with at most as many roundings.
 inline constexpr std::int64_t kShortSum = 64;
 
 /// All bytes zero is an empty sum.

@@ -11,12 +11,12 @@ inline constexpr std::size_t kLine = 64;  // bytes
 /// Bytes between the beginning of its line and `place`.
 inline std::size_t bytes_into_line(const void* place) { return reinterpret_cast<std::uintptr_t>(place) % kLine; }
 
-/// Asks for bytes that will be read soon. Processors do so by themselves along lines in order, but not for the short
-/// stretches, one in each page, that make up a tile. The bytes may lie beyond what exists: nothing is read.
+/// Software prefetch. Hardware prefetchers follow sequential lines, but not the short rows, one in each page, that make
+/// up a tile. The bytes may lie beyond what exists: nothing is read.
 inline void prefetch(const void* place, std::int64_t num_bytes) {
-  constexpr int kToRead = 0, kSecondCache = 2;  // rows a power of two apart would evict each other from the first
+  constexpr int kToRead = 0, kLocalityL2 = 2;  // rows a power of two apart would evict each other from the first
   for (std::int64_t at = 0; at < num_bytes; at += kLine)
-    __builtin_prefetch(static_cast<const std::byte*>(place) + at, kToRead, kSecondCache);
+    __builtin_prefetch(static_cast<const std::byte*>(place) + at, kToRead, kLocalityL2);
 }
 
 }  // namespace dygrad::kernel

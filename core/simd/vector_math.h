@@ -324,7 +324,7 @@ inline double erf(double x) { return std::erf(x); }
 /// e^(-factor x^2), factor a power of two. The square is that of x's upper half, which is exact, and a rest r, whose
 /// e^-r is a polynomial.
 template <class T>
-DYGRAD_INLINE T exp_of_square(T x, T factor = 1) {
+DYGRAD_INLINE T exp_neg_square(T x, T factor = 1) {
   using R = detail::FloatTraits<T>;
   using Bits = typename R::Bits;
   constexpr Bits kHalf = Bits(1) << (R::kMantissaBits / 2), kUpper = ~(2 * kHalf - 1);
@@ -357,7 +357,7 @@ DYGRAD_INLINE float gelu_slope(float x) {
 }
 inline double gelu_slope(double x) {
   x = x > 40 ? 40 : x < -40 ? -40 : x;
-  return normal_distribution(x) + x * (exp_of_square(x, 0.5) * detail::kNormalPeak);
+  return normal_distribution(x) + x * (exp_neg_square(x, 0.5) * detail::kNormalPeak);
 }
 
 }  // namespace dygrad::vec

@@ -38,7 +38,8 @@ template <class Body>
 }
 }  // namespace detail
 
-/// Calls body(): one loop, or a few, without recursion. Results do not depend on the set: nothing is fused or reordered.
+/// Calls body(): one loop, or a few, without recursion. Results do not depend on the set: nothing is fused or
+/// reordered.
 template <class Body>
 void vectorize(const Body& body, InstructionSet set = instruction_set()) {
   switch (set) {

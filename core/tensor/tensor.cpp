@@ -34,7 +34,7 @@ std::int64_t Tensor::dim(int axis) const {
 
 std::int64_t Tensor::num_elements() const {
   std::int64_t product = 1;
-  for (std::int64_t extent : shape()) product *= extent;  // sound: checked when the tensor was made
+  for (std::int64_t extent : shape()) product *= extent;  // valid: checked when the tensor was made
   return product;
 }
 

@@ -1,7 +1,7 @@
 // Tensor: a value handle on shared, strided storage. Everybody uses it.
-// The verbs in its last section are ops: declared here so that `loss.backward()` and `x.reshape({6})` read naturally,
+// The methods in its last section are ops: declared here so that `loss.backward()` and `x.reshape({6})` read naturally,
 // defined in autograd/ops/tensor_methods.cpp, so that they record. Nothing in core calls them; see
-// docs/design/tensor-verbs.md.
+// docs/design/tensor-methods.md.
 #pragma once
 
 #include <cstdint>
@@ -169,7 +169,7 @@ class DYGRAD_API Tensor {
   /// InvalidArgument if the hook is empty.
   HookHandle register_hook(std::function<Tensor(const Tensor& grad)> hook) const;
 
-  // ---- ops as verbs (defined in autograd/, documented at the free functions of the same name) -------------------
+  // ---- ops as methods (defined in autograd/, documented at the free functions of the same name) -------------------
 
   Tensor to(DType dtype) const;
   Tensor clone() const;

@@ -104,7 +104,7 @@ Tensor expand(const Tensor& x, const Shape& shape) {
                          .got("{}", shape)
                          .fix("add extents of 1 with unsqueeze or reshape where x is to be repeated"));
   }
-  (void)num_bytes(shape, size_of(x.dtype()), "expand");  // throws where the new shape is not sound
+  (void)num_bytes(shape, size_of(x.dtype()), "expand");  // throws where the new shape is invalid
   Strides strides = Strides::filled(shape.rank(), 0);
   for (int back = 1; back <= x.rank(); ++back) {
     const int from = x.rank() - back;

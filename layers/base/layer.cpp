@@ -189,13 +189,13 @@ bool Layer::has_part(const std::string& name) const {
   if (!names_ && parameters_.size() + buffers_.size() + children_.size() + generators_.size() > kFew) {
     try {
       auto names = std::make_unique<Names>();
-      const auto learn = [&](const auto& list) {
+      const auto collect = [&](const auto& list) {
         for (const auto& entry : list) names->insert(entry.name);
       };
-      learn(parameters_);
-      learn(buffers_);
-      learn(children_);
-      learn(generators_);
+      collect(parameters_);
+      collect(buffers_);
+      collect(children_);
+      collect(generators_);
       names_ = std::move(names);
     } catch (const std::bad_alloc&) {  // then they are searched
     }

@@ -58,11 +58,11 @@ using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, 
 /// forward passes in evaluation mode may run side by side. Layers may share sublayers but form no cycle: adding one
 /// that holds this layer, at any depth, throws InvalidArgument. They may nest as deeply as memory allows for all that
 /// walks over them, and for their destruction; a call goes through each level on the stack, of which 8 MiB hold some
-/// ten thousand. A member function that throws leaves names, values and modes as they were, and a single layer's forward its
-/// statistics and random stream too. A forward of several layers or hooks is no transaction: what was run before the
-/// one that throws has moved its own.
-/// Models on different threads share default_generator(), whose draws interleave, and the counts of names: for runs
-/// that repeat, give layers seeds and each thread a UniqueNameGuard. set_num_threads and guards count per thread.
+/// ten thousand. A member function that throws leaves names, values and modes as they were, and a single layer's
+/// forward its statistics and random stream too. A forward of several layers or hooks is no transaction: what was run
+/// before the one that throws has moved its own. Models on different threads share default_generator(), whose draws
+/// interleave, and the counts of names: for runs that repeat, give layers seeds and each thread a UniqueNameGuard.
+/// set_num_threads and guards count per thread.
 class DYGRAD_API Layer {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
@@ -232,8 +232,8 @@ auto make_layer_by(const Make& make) {
 }
 }  // namespace detail
 
-/// A layer with shared ownership, for containers: make_layer<Linear>({.input_dim = 8, .output_dim = 2}). For classes with
-/// an Options struct or without arguments; others are made by std::make_shared<L>(...).
+/// A layer with shared ownership, for containers: make_layer<Linear>({.input_dim = 8, .output_dim = 2}). For classes
+/// with an Options struct or without arguments; others are made by std::make_shared<L>(...).
 template <class L>
 std::shared_ptr<L> make_layer(typename L::Options options) {
   return detail::make_layer_by([&] { return std::make_shared<L>(std::move(options)); });

@@ -29,13 +29,13 @@ StateDict detail::LayerWalk::state(const Layer& root, bool use_structured_name) 
                               .fix("use structured names, or make both in one UniqueNameGuard"));
   };
   // Each level that holds the one below twice doubles their number.
-  constexpr std::int64_t kMostPaths = std::int64_t{1} << 20;
+  constexpr std::int64_t kMaxPaths = std::int64_t{1} << 20;
   std::int64_t paths = 0;
   const auto enter = [&](const std::string& path, const Layer& layer) {
-    if (++paths > kMostPaths) {
+    if (++paths > kMaxPaths) {
       throw InvalidArgument(Message("state_dict", "shared layers lead to too many paths.")
                                 .line("one of them is {}", path)
-                                .expected("at most {} paths from {} to its sublayers", kMostPaths, root.full_name())
+                                .expected("at most {} paths from {} to its sublayers", kMaxPaths, root.full_name())
                                 .got("more")
                                 .fix("take the state of the shared layers on their own"));
     }

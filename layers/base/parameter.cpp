@@ -75,7 +75,7 @@ void Parameter::adopt() {
 }
 
 const std::string& Parameter::name() const {
-  static const std::string& none = *new std::string;  // see Note [To the last] in core/base/detail/per_thread.h
+  static const std::string& none = *new std::string;  // see Note [Static destruction] in core/base/detail/per_thread.h
   return info_ ? info_->name.name() : none;
 }
 

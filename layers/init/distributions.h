@@ -14,8 +14,8 @@ struct DYGRAD_API Constant {
   void operator()(Tensor& parameter) const;
 };
 
-/// Evenly distributed in [low, high). Throws InvalidArgument unless low <= high, and both and their distance are finite
-/// in the parameter's dtype.
+/// Uniformly distributed in [low, high). Throws InvalidArgument unless low <= high, and both and their distance are
+/// finite in the parameter's dtype.
 struct DYGRAD_API Uniform {
   double low = -1;
   double high = 1;

@@ -55,8 +55,8 @@ class StateCheck {
     const Tensor* tensor = expect(name, DType::int64, {});
     if (!tensor) return;
     const std::int64_t count = tensor->item<std::int64_t>();
-    if (count >= least && count <= detail::kMostSteps) return;
-    mismatch(name, fmt::format("expected {} <= count <= {}, got {}", least, detail::kMostSteps, count));
+    if (count >= least && count <= detail::kMaxSteps) return;
+    mismatch(name, fmt::format("expected {} <= count <= {}, got {}", least, detail::kMaxSteps, count));
   }
   void expect_rate(const std::string& name) {
     const Tensor* tensor = expect(name, DType::float64, {});

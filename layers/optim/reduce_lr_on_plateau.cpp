@@ -30,7 +30,7 @@ ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
                          "decay_rate", o.decay_rate);
   require_word("mode", o.mode, "min", "max");
   require_word("threshold_mode", o.threshold_mode, "rel", "abs");
-  const auto is_count = [](std::int64_t n) { return n >= 0 && n <= detail::kMostSteps; };
+  const auto is_count = [](std::int64_t n) { return n >= 0 && n <= detail::kMaxSteps; };
   detail::require_option("ReduceLROnPlateau", is_count(o.patience), "0 <= patience <= 2^53", "patience",
                          static_cast<double>(o.patience));
   detail::require_option("ReduceLROnPlateau", is_count(o.cooldown), "0 <= cooldown <= 2^53", "cooldown",
@@ -89,10 +89,10 @@ struct ReduceLROnPlateau::Plateau final : Schedule::State {
 
   void ranges(std::vector<detail::NumberRange>& list) const override {
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    constexpr double kMost = std::numeric_limits<double>::max();
-    const double kSteps = static_cast<double>(detail::kMostSteps);
+    constexpr double kMax = std::numeric_limits<double>::max();
+    const double kSteps = static_cast<double>(detail::kMaxSteps);
     State::ranges(list);
-    list.insert(list.end(), {{"rate", 0, kMost},
+    list.insert(list.end(), {{"rate", 0, kMax},
                              {"best", -kInfinity, kInfinity},
                              {"bad_calls", 0, kSteps, /*is_count=*/true},
                              {"cooldown_left", 0, kSteps, /*is_count=*/true}});

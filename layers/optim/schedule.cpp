@@ -26,7 +26,7 @@ std::vector<double> Schedule::state() const {
 }
 
 void Schedule::State::ranges(std::vector<detail::NumberRange>& list) const {
-  list.push_back({"count", 0, static_cast<double>(detail::kMostSteps), /*is_count=*/true});
+  list.push_back({"count", 0, static_cast<double>(detail::kMaxSteps), /*is_count=*/true});
 }
 
 std::string Schedule::compare_state(const std::vector<double>& numbers) const {
@@ -79,9 +79,9 @@ void Schedule::check_and_load(const std::vector<double>& numbers) {
 }
 
 std::int64_t detail::checked_begin(const std::string& schedule, std::int64_t begin) {
-  if (begin >= -kMostSteps && begin <= kMostSteps) return begin;
+  if (begin >= -kMaxSteps && begin <= kMaxSteps) return begin;
   throw InvalidArgument(Message(schedule, "begin is out of range.")
-                            .expected("{} <= begin <= {}", -kMostSteps, kMostSteps)
+                            .expected("{} <= begin <= {}", -kMaxSteps, kMaxSteps)
                             .got("{}", begin)
                             .fix("count from a number nearer to 0"));
 }
@@ -96,19 +96,19 @@ void detail::check_first_rate(const std::string& schedule, std::int64_t begin, d
 }
 
 int detail::checked_depth(const std::string& schedule, int depth) {
-  constexpr int kMost = 100;
-  if (depth <= kMost) return depth;
+  constexpr int kMax = 100;
+  if (depth <= kMax) return depth;
   throw InvalidArgument(Message(schedule, "schedules are nested too deeply.")
-                            .expected("at most {} within each other", kMost)
+                            .expected("at most {} within each other", kMax)
                             .got("{}", depth)
                             .fix("write the rate as one function of the count"));
 }
 
 std::int64_t detail::next_count(std::int64_t count, std::int64_t step) {
   std::int64_t next = 0;
-  if (!__builtin_add_overflow(count, step, &next) && next >= -kMostSteps && next <= kMostSteps) return next;
+  if (!__builtin_add_overflow(count, step, &next) && next >= -kMaxSteps && next <= kMaxSteps) return next;
   throw InvalidArgument(Message("Schedule", "the count would leave its range.")
-                            .expected("{} <= count <= {}", -kMostSteps, kMostSteps)
+                            .expected("{} <= count <= {}", -kMaxSteps, kMaxSteps)
                             .got("{} + {}", count, step)
                             .fix("use a smaller begin or step"));
 }

@@ -28,9 +28,9 @@ struct NumberRange {
 };
 
 /// Largest count: all up to it are exact as float64, which states consist of.
-inline constexpr std::int64_t kMostSteps = std::int64_t{1} << 53;
+inline constexpr std::int64_t kMaxSteps = std::int64_t{1} << 53;
 
-/// Throws InvalidArgument if the first count is past kMostSteps either way.
+/// Throws InvalidArgument if the first count is past kMaxSteps either way.
 DYGRAD_API std::int64_t checked_begin(const std::string& schedule, std::int64_t begin);
 /// Throws InvalidArgument unless the rate at the first count is finite and not negative.
 DYGRAD_API void check_first_rate(const std::string& schedule, std::int64_t begin, double rate);
@@ -38,7 +38,7 @@ DYGRAD_API void check_first_rate(const std::string& schedule, std::int64_t begin
 /// Throws InvalidArgument if so many schedules within each other would need too deep a stack.
 DYGRAD_API int checked_depth(const std::string& schedule, int depth);
 
-/// Throws InvalidArgument where the sum is past kMostSteps either way.
+/// Throws InvalidArgument where the sum is past kMaxSteps either way.
 DYGRAD_API std::int64_t next_count(std::int64_t count, std::int64_t step);
 }  // namespace detail
 

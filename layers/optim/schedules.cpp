@@ -14,7 +14,7 @@ namespace {
 
 /// For conditions on several fields; got() formats their values.
 template <class Got>
-void require_all(const char* schedule, bool holds, const char* expected, const Got& got) {
+void require_fields(const char* schedule, bool holds, const char* expected, const Got& got) {
   if (holds) return;
   throw InvalidArgument(Message(schedule, "a field is out of range.")
                             .expected("{}", expected)
@@ -43,7 +43,7 @@ bool is_strictly_increasing(const List& list) {
 
 double as_double(std::int64_t n) { return static_cast<double>(n); }
 
-double quotient(std::int64_t s, double decay_steps, bool staircase) {
+double decay_exponent(std::int64_t s, double decay_steps, bool staircase) {
   const double q = as_double(s) / decay_steps;
   return staircase ? std::floor(q) : q;
 }
@@ -57,11 +57,11 @@ double PiecewiseDecay::operator()(std::int64_t s) const {
   return values.back();
 }
 ScheduleCounting PiecewiseDecay::counting() const {
-  require_all("PiecewiseDecay", values.size() == boundaries.size() + 1, "one more value than boundaries",
-              [&] { return fmt::format("{} values, {} boundaries", values.size(), boundaries.size()); });
+  require_fields("PiecewiseDecay", values.size() == boundaries.size() + 1, "one more value than boundaries",
+                 [&] { return fmt::format("{} values, {} boundaries", values.size(), boundaries.size()); });
   for (double value : values) require_rate("PiecewiseDecay", "values", value);
-  require_all("PiecewiseDecay", is_strictly_increasing(boundaries), "increasing boundaries",
-              [&] { return joined(boundaries); });
+  require_fields("PiecewiseDecay", is_strictly_increasing(boundaries), "increasing boundaries",
+                 [&] { return joined(boundaries); });
   return {.begin = begin, .step = step};
 }
 
@@ -84,13 +84,13 @@ ScheduleCounting LinearLrWarmup::counting() const {
   require_rate("LinearLrWarmup", "start_lr", start_lr);
   require_rate("LinearLrWarmup", "end_lr", end_lr);
   require("LinearLrWarmup", warmup_steps > 0, "warmup_steps > 0", "warmup_steps", as_double(warmup_steps));
-  require_all("LinearLrWarmup", start_lr < end_lr, "start_lr < end_lr",
-              [&] { return fmt::format("start_lr {}, end_lr {}", start_lr, end_lr); });
+  require_fields("LinearLrWarmup", start_lr < end_lr, "start_lr < end_lr",
+                 [&] { return fmt::format("start_lr {}, end_lr {}", start_lr, end_lr); });
   return {.begin = begin, .step = step, .inner = learning_rate.schedule()};
 }
 
 double ExponentialDecay::operator()(std::int64_t s) const {
-  return learning_rate * std::pow(decay_rate, quotient(s, decay_steps, staircase));
+  return learning_rate * std::pow(decay_rate, decay_exponent(s, decay_steps, staircase));
 }
 ScheduleCounting ExponentialDecay::counting() const {
   require_rate("ExponentialDecay", "learning_rate", learning_rate);
@@ -100,7 +100,7 @@ ScheduleCounting ExponentialDecay::counting() const {
 }
 
 double NaturalExpDecay::operator()(std::int64_t s) const {
-  return learning_rate * std::exp(-decay_rate * quotient(s, decay_steps, staircase));
+  return learning_rate * std::exp(-decay_rate * decay_exponent(s, decay_steps, staircase));
 }
 ScheduleCounting NaturalExpDecay::counting() const {
   require_rate("NaturalExpDecay", "learning_rate", learning_rate);
@@ -110,7 +110,7 @@ ScheduleCounting NaturalExpDecay::counting() const {
 }
 
 double InverseTimeDecay::operator()(std::int64_t s) const {
-  return learning_rate / (1 + decay_rate * quotient(s, decay_steps, staircase));
+  return learning_rate / (1 + decay_rate * decay_exponent(s, decay_steps, staircase));
 }
 ScheduleCounting InverseTimeDecay::counting() const {
   require_rate("InverseTimeDecay", "learning_rate", learning_rate);
@@ -163,8 +163,8 @@ double MultiStepDecay::operator()(std::int64_t e) const {
 }
 ScheduleCounting MultiStepDecay::counting() const {
   require_rate("MultiStepDecay", "learning_rate", learning_rate);
-  require_all("MultiStepDecay", is_strictly_increasing(milestones), "increasing milestones",
-              [&] { return joined(milestones); });
+  require_fields("MultiStepDecay", is_strictly_increasing(milestones), "increasing milestones",
+                 [&] { return joined(milestones); });
   require("MultiStepDecay", decay_rate >= 0 && decay_rate < 1, "0 <= decay_rate < 1", "decay_rate", decay_rate);
   return {.per_epoch = true};
 }
@@ -172,7 +172,7 @@ ScheduleCounting MultiStepDecay::counting() const {
 double LambdaDecay::operator()(std::int64_t e) const { return learning_rate * lr_lambda(e); }
 ScheduleCounting LambdaDecay::counting() const {
   require_rate("LambdaDecay", "learning_rate", learning_rate);
-  require_all("LambdaDecay", static_cast<bool>(lr_lambda), "a function lr_lambda", [] { return "none"; });
+  require_fields("LambdaDecay", static_cast<bool>(lr_lambda), "a function lr_lambda", [] { return "none"; });
   return {.per_epoch = true};
 }
 

@@ -1,5 +1,5 @@
-// Every place that throws builds its message with core/base/detail/message.h, and says what was wrong, with which values, and how
-// to fix it. Found by reading the sources, so that a new place cannot be forgotten.
+// Every place that throws builds its message with core/base/detail/message.h, and says what was wrong, with which
+// values, and how to fix it. Found by reading the sources, so that a new place cannot be forgotten.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>

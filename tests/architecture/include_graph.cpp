@@ -26,23 +26,23 @@ std::optional<std::string> own_file(const std::string& include) {
   return include.substr(prefix.size());
 }
 
-/// The rooms of a folder, each of which uses itself and those before it. What lies beside them may use them all.
-struct Rooms {
+/// The subfolders of a folder, each of which uses itself and those before it. What lies beside them may use them all.
+struct Subfolders {
   std::string_view folder;
   std::vector<std::string_view> in_order;
 };
 
-const Rooms kRooms[] = {
+const Subfolders kSubfolders[] = {
     {"core/", {"base", "simd", "memory", "tensor", "kernels", "dispatch", "creation", "io", "data"}},
     {"layers/", {"support", "init", "base", "containers", "optim"}},
     {"backends/native/", {"microkernels", "packing", "igemm", "winograd", "depthwise"}},
 };
 
-/// The index of a file's room, or that after the last for what lies beside them.
-std::size_t room_index(const Rooms& rooms, std::string_view file) {
-  const std::string_view rest = file.substr(rooms.folder.size());
-  const auto room = std::ranges::find(rooms.in_order, rest.substr(0, std::min(rest.find('/'), rest.size())));
-  return static_cast<std::size_t>(room - rooms.in_order.begin());
+/// The index of a file's subfolder, or that after the last for what lies beside them.
+std::size_t subfolder_index(const Subfolders& subfolders, std::string_view file) {
+  const std::string_view rest = file.substr(subfolders.folder.size());
+  const auto subfolder = std::ranges::find(subfolders.in_order, rest.substr(0, std::min(rest.find('/'), rest.size())));
+  return static_cast<std::size_t>(subfolder - subfolders.in_order.begin());
 }
 
 /// True for what only the library's own .cpp files include.
@@ -162,12 +162,12 @@ std::vector<std::string> wrong_rooms(const IncludeGraph& graph) {
     for (const std::string& include : includes) {
       const auto target = own_file(include);
       if (!target) continue;
-      for (const Rooms& rooms : kRooms) {
-        if (!file.starts_with(rooms.folder) || !target->starts_with(rooms.folder)) continue;
-        const std::size_t own = room_index(rooms, file), other = room_index(rooms, *target);
-        if (own == rooms.in_order.size() || other <= own) continue;
-        std::string rule = file + " includes <" + include + ">; the order of rooms is";
-        for (std::string_view room : rooms.in_order) rule += " " + std::string(room);
+      for (const Subfolders& subfolders : kSubfolders) {
+        if (!file.starts_with(subfolders.folder) || !target->starts_with(subfolders.folder)) continue;
+        const std::size_t own = subfolder_index(subfolders, file), other = subfolder_index(subfolders, *target);
+        if (own == subfolders.in_order.size() || other <= own) continue;
+        std::string rule = file + " includes <" + include + ">; the order of subfolders is";
+        for (std::string_view subfolder : subfolders.in_order) rule += " " + std::string(subfolder);
         result.push_back(rule);
       }
       // The tape is there without the ops; only its implementation adds gradients with one.
@@ -182,10 +182,11 @@ std::vector<std::string> wrong_rooms(const IncludeGraph& graph) {
 std::vector<std::string> unknown_rooms(const IncludeGraph& graph) {
   std::set<std::string> result;
   for (const auto& [file, includes] : graph) {
-    for (const Rooms& rooms : kRooms) {
-      if (!file.starts_with(rooms.folder) || room_index(rooms, file) < rooms.in_order.size()) continue;
-      const std::size_t slash = file.find('/', rooms.folder.size());
-      if (slash != std::string::npos) result.insert(file.substr(0, slash) + " is in no order of rooms");
+    for (const Subfolders& subfolders : kSubfolders) {
+      if (!file.starts_with(subfolders.folder) || subfolder_index(subfolders, file) < subfolders.in_order.size())
+        continue;
+      const std::size_t slash = file.find('/', subfolders.folder.size());
+      if (slash != std::string::npos) result.insert(file.substr(0, slash) + " is in no order of subfolders");
     }
   }
   return {result.begin(), result.end()};

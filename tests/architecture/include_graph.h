@@ -8,8 +8,8 @@
 
 namespace dygrad::testing {
 
-/// Path relative to the root ("core/tensor/tensor.h") -> what it includes, as written between brackets; an include in quotes
-/// as if it had been written <dygrad/...>.
+/// Path relative to the root ("core/tensor/tensor.h") -> what it includes, as written between brackets; an include in
+/// quotes as if it had been written <dygrad/...>.
 using IncludeGraph = std::map<std::string, std::vector<std::string>>;
 
 /// Reads every .h and .cpp of the six folders below `root`.

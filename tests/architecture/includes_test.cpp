@@ -49,14 +49,14 @@ TEST_CASE("an include against the arrows is reported") {
   CHECK(breaches("examples/a.cpp", "dygrad/dygrad.h") == 0);
 }
 
-TEST_CASE("the rooms of a folder depend in one direction") {
+TEST_CASE("the subfolders of a folder depend in one direction") {
   INFO(joined(wrong_rooms(sources())));
   CHECK(wrong_rooms(sources()).empty());
   INFO(joined(unknown_rooms(sources())));
   CHECK(unknown_rooms(sources()).empty());
 }
 
-TEST_CASE("an include against the order of rooms is reported") {
+TEST_CASE("an include against the order of subfolders is reported") {
   const auto breaches = [](const std::string& file, const std::string& include) {
     return wrong_rooms({{file, {"vector", include}}}).size();
   };

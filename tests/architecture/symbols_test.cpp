@@ -22,7 +22,8 @@ TEST_CASE("a shared library exports only names of dygrad") {
 }
 
 TEST_CASE("the library destroys nothing when the program ends") {
-  // See Note [To the last] in core/base/detail/per_thread.h: what is registered for the end is destroyed before some of its users.
+  // See Note [Static destruction] in core/base/detail/per_thread.h: what is registered for the end is destroyed before
+  // some of its users.
   const auto result = run_command(std::string("nm -D --undefined-only ") + DYGRAD_SHARED_LIBRARY);
   REQUIRE(result.status == 0);
   CHECK(result.output.find("malloc") != std::string::npos);

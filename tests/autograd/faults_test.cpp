@@ -315,7 +315,7 @@ TEST_CASE("recording in anomaly mode under a failing allocation loses nothing") 
   CHECK(for_each_failing_allocation([&] { (void)exp(x * x); },
                                     [&](std::int64_t, bool) {
                                       REQUIRE(Node::live_count() == nodes);
-                                      REQUIRE(live_graphs().listed_nodes == 0);
+                                      REQUIRE(live_graphs().tracked_nodes == 0);
                                     }) > 0);
 }
 

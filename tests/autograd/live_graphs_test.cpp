@@ -29,7 +29,7 @@ TEST_CASE("live graphs are listed by op, with bytes and the place of recording, 
   }
   const Tensor unlisted = y * 2.;
   const LiveGraphs live = live_graphs();
-  CHECK(live.listed_nodes == 3);
+  CHECK(live.tracked_nodes == 3);
   CHECK(live.nodes == Node::live_count());
   CHECK(live.saved_bytes == 5 * 24);  // an output, and both factors of two products
   std::int64_t muls = 0;
@@ -42,16 +42,16 @@ TEST_CASE("live graphs are listed by op, with bytes and the place of recording, 
   y.backward();
   CHECK(live_graphs().saved_bytes == 0);
   y = Tensor();
-  CHECK(live_graphs().listed_nodes == 3);  // `unlisted` keeps them
+  CHECK(live_graphs().tracked_nodes == 3);  // `unlisted` keeps them
 }
 
 TEST_CASE("without tracking nothing is listed; anomaly mode lists too") {
   const Tensor x = variable();
   const Tensor plain = x * x;
-  CHECK(live_graphs().listed_nodes == 0);
+  CHECK(live_graphs().tracked_nodes == 0);
   const AnomalyMode anomaly;
   const Tensor y = x * x;
-  CHECK(live_graphs().listed_nodes == 1);
+  CHECK(live_graphs().tracked_nodes == 1);
 }
 
 TEST_CASE("cycles of the three kinds show as suspects, and are gone when they are cut") {
@@ -65,20 +65,20 @@ TEST_CASE("cycles of the three kinds show as suspects, and are gone when they ar
     const Tensor h = exp(leaf);
     hook = h.register_hook([h](const Tensor& g) { return g * h.detach(); });
   }
-  CHECK(live_graphs().listed_nodes > 0);
+  CHECK(live_graphs().tracked_nodes > 0);
   CHECK(live_graphs().suspects.size() == 2);
   CHECK_THAT(live_graphs().text(), ContainsSubstring("leaf -> [3] holds a gradient with a graph") &&
                                        ContainsSubstring("exp -> [3] has hooks"));
   leaf.clear_gradient();
   hook->remove();
-  CHECK(live_graphs().listed_nodes == 0);
+  CHECK(live_graphs().tracked_nodes == 0);
   {
     const TrackGraphs tracking;
     leaf.set_grad(leaf * leaf);
   }
   CHECK(live_graphs().suspects.size() == 1);
   leaf.set_grad({});
-  CHECK(live_graphs().listed_nodes == 0);
+  CHECK(live_graphs().tracked_nodes == 0);
   CHECK(live_graphs().suspects.empty());
   CHECK(Node::live_count() == nodes + 1);
 }

@@ -10,8 +10,8 @@
 
 namespace dygrad::testing {
 
-/// One transposed convolution y of x and w. `extra` is added to the extent that symmetric padding gives, at the bottom and right:
-/// positive for an output_size above the smallest, negative for more padding after the image than before it.
+/// One transposed convolution y of x and w. `extra` is added to the extent that symmetric padding gives, at the bottom
+/// and right: positive for an output_size above the smallest, negative for more padding after the image than before it.
 struct ConvShape {
   std::string_view name;
   std::int64_t n, cin, h, w, cout;

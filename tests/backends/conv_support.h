@@ -102,10 +102,10 @@ inline bool mixes_neighbours(const Algorithm& algorithm) {
 /// Sums of whole numbers are exact while float32 holds them. F(4, r) has points that are not whole.
 inline bool keeps_whole_numbers(const Algorithm& algorithm) { return algorithm.name() != "winograd_f4"; }
 
-/// What rounding errors are relative to, element by element. For plain sums it is the sum of the absolute products.
-/// Winograd's transforms mix the products of neighbouring elements: no element's terms add up to more than (7/2)^2 times
-/// what as many of the largest products would, or 11^2 times with m = 4. That is the largest sum of |A| |G| |B| along an
-/// axis over the number of products there, see winograd_matrices.h.
+/// What rounding errors are relative to, element by element. For direct sums it is the sum of the absolute products.
+/// Winograd's transforms mix the products of neighbouring elements: no element's terms add up to more than (7/2)^2
+/// times what as many of the largest products would, or 11^2 times with m = 4. That is the largest sum of |A| |G| |B|
+/// along an axis over the number of products there, see winograd_matrices.h.
 inline Tensor magnitude_of(const Algorithm& candidate, const ConvOperands& in, Kind kind) {
   const Tensor magnitude =
       ConvOperands(in.shape, absolute(in.x), absolute(in.w), absolute(in.g)).run(backend("reference"), kind);

@@ -94,7 +94,7 @@ void for_each_algorithm(const ConvShape& shape, Kind kind, DType dtype, const Ch
 /// What a number is, if it is not finite.
 int state_of(double value) { return std::isnan(value) ? 2 : std::isinf(value) ? (value > 0 ? 1 : -1) : 0; }
 
-/// The result is infinite, not a number or finite exactly where plain sums are. Finite numbers are off by no more than
+/// The result is infinite, not a number or finite exactly where direct sums are. Finite numbers are off by no more than
 /// a part of the sum of their own absolute products, and what rounding costs everywhere. Sums that may overflow on
 /// their way are left out.
 void check_states(const Tensor& actual, const Tensor& expected, const Tensor& magnitude, double part, double rounding) {
@@ -177,7 +177,7 @@ constexpr ConvShape kTiled[] = {
 
 }  // namespace
 
-TEST_CASE("results are finite, infinite or undefined exactly where plain sums are") {
+TEST_CASE("results are finite, infinite or undefined exactly where direct sums are") {
   std::vector<ConvShape> shapes = generated_shapes(24, 7);
   shapes.insert(shapes.end(), std::begin(kTiled), std::end(kTiled));
   std::uint32_t seed = 1;
@@ -217,7 +217,7 @@ TEST_CASE("an outlier among numbers whose squares are none takes no digits of it
   }
 }
 
-TEST_CASE("zero times infinity is undefined where plain sums have that product, and only there") {
+TEST_CASE("zero times infinity is undefined where direct sums have that product, and only there") {
   // Images with columns of zeros, as after relu; weights with zeros, as after pruning.
   const auto with_zeros = [](const Shape& shape, DType dtype, std::uint32_t seed) {
     const Tensor values = random_integers(shape, dtype, seed);
@@ -247,7 +247,7 @@ TEST_CASE("a few huge numbers do not take the digits of their neighbours") {
   }
 }
 
-TEST_CASE("products of matrices are finite, infinite or undefined exactly where plain sums are") {
+TEST_CASE("products of matrices are finite, infinite or undefined exactly where direct sums are") {
   std::mt19937 engine(5);
   for (const std::int64_t size : {1, 3, 17, 40, 65}) {
     for (const DType dtype : {float32, float64}) {

@@ -171,7 +171,7 @@ int main(int argc, char** argv) {
   program.options().add_option("--dtype", dtype)->check(CLI::IsMember({"float32", "float64"}));
   program.options()
       .add_option("--compute", compute,
-                  "dtype: as the tensors; direct: the same by plain sums; bf16: products of bfloat16 numbers")
+                  "dtype: as the tensors; direct: the same by direct sums; bf16: products of bfloat16 numbers")
       ->check(CLI::IsMember({"standard", "strict", "bf16"}));
   bool autotune = false;
   program.options().add_flag("--autotune", autotune, "choose algorithms by timing them, not by the cost model");

@@ -125,7 +125,7 @@ int main(int argc, char** argv) {
   std::string compute = "standard";
   program.options()
       .add_option("--compute", compute,
-                  "dtype: as the tensors; direct: the same by plain sums; bf16: products of bfloat16 numbers")
+                  "dtype: as the tensors; direct: the same by direct sums; bf16: products of bfloat16 numbers")
       ->check(CLI::IsMember({"standard", "strict", "bf16"}));
   program.parse(argc, argv);
   try {

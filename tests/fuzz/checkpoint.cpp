@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t num_
   Run run;
   run.train();
   const NamedTensors before = run.state();
-  if (throws_error([&] { (void)load_checkpoint(file.path(), run.model, run.adam, {.max_bytes = kMostBytes}); })) {
+  if (throws_error([&] { (void)load_checkpoint(file.path(), run.model, run.adam, {.max_bytes = kMaxBytes}); })) {
     require_equal(before, run.state());
     return 0;
   }

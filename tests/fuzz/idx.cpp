@@ -7,10 +7,10 @@ using namespace dygrad;
 using namespace dygrad::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t num_bytes) {
-  const MemoryCheck memory(kMostBytes);
+  const MemoryCheck memory(kMaxBytes);
   const MemoryFile file(data, num_bytes);
   throws_error([&] {
-    const Tensor x = load_idx(file.path(), {.max_bytes = kMostBytes});
+    const Tensor x = load_idx(file.path(), {.max_bytes = kMaxBytes});
     require(x.defined() && x.is_contiguous(), "a loaded tensor is not row-major");
   });
   return 0;

@@ -7,10 +7,10 @@ using namespace dygrad;
 using namespace dygrad::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t num_bytes) {
-  const MemoryCheck memory(2 * kMostBytes);
+  const MemoryCheck memory(2 * kMaxBytes);
   const MemoryFile file(data, num_bytes);
   SafetensorsFile x;
-  if (throws_error([&] { x = load_safetensors(file.path(), {.max_bytes = kMostBytes}); })) return 0;
+  if (throws_error([&] { x = load_safetensors(file.path(), {.max_bytes = kMaxBytes}); })) return 0;
   // What could be loaded can be saved.
   save_safetensors(scratch_file("a"), x.tensors, x.metadata);
   const SafetensorsFile back = load_safetensors(scratch_file("a"));

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Mutation test: plants one small fault after another into a copy of the sources and looks whether a test fails.
+"""Mutation test: makes one mutant after another of a copy of the sources and looks whether a test kills it.
 
-A fault is a changed sign, a bound that is off by one, or a dropped factor or term, in a forward function, a vjp or a
+A mutant has a changed sign, a bound that is off by one, or a dropped factor or term, in a forward function, a vjp or a
 kernel. Each is compiled, and the unit tests run until one fails; a hang, a crash and code that does not compile as
-planted are told apart. Those that no test finds are printed with their place, to be judged one by one: a fault that
+mutated are told apart. Those that no test finds are printed with their place, to be judged one by one: a mutant that
 changes no result (a block size, a grain) cannot be found. Exits with 1 if more than --survivors remain.
 
-    tests/mutation/run.py                        # 100 faults, about half an hour on two cores
+    tests/mutation/run.py                        # 100 mutants, about half an hour on two cores
     tests/mutation/run.py --only autograd/ops/shape/shape.cpp --count 10
 """
 
@@ -22,7 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HANG_SECONDS = 240  # several times what the slowest program takes
 
-# Where faults are planted: patterns of files, and the tests that look at them first.
+# Where mutants are made: patterns of files, and the tests that look at them first.
 TARGETS = [
     (("autograd/ops/**/*.cpp", "autograd/*.cpp", "autograd/detail/*.cpp"), ("autograd", "layers", "core", "backends")),
     (("core/kernels/*", "core/tensor/view.cpp",
@@ -34,10 +34,13 @@ TARGETS = [
 # Estimates and messages compute nothing that a result depends on.
 SKIPPED_LINES = re.compile(
     r"^\s*(//|#|\*|using |template|namespace|static_assert|constexpr (double|std::int64_t) k)|"
-    r"estimate|cost::|Message\(|\.line\(|\.got\(|\.expected\(|\.fix\(|throw|assert|prefetch|prefetch|grain|Grain|"
+    r"estimate|cost::|Message\(|\.line\(|\.got\(|\.expected\(|\.fix\(|throw|assert|prefetch|grain|Grain|"
     r"kWorth|operator[-+<]|->|\"|worth|pieces|threads|bytes|Bytes")
 
-FAULTS = [
+# Files that only choose how to compute, and those for processors that may be absent.
+SKIPPED_FILES = re.compile(r"estimate|cost|partition|bf16|avx512")
+
+MUTATIONS = [
     ("sign", re.compile(r"(?<=[\w)\]]) - (?=[\w(])"), " + "),
     ("sign", re.compile(r"(?<=[\w)\]]) \+ (?=[\w(])"), " - "),
     ("sign", re.compile(r"(?<=return )-(?=[\w(])"), ""),
@@ -52,12 +55,12 @@ FAULTS = [
 ]
 
 
-class Fault:
+class Mutant:
     def __init__(self, path, line, kind, begin, end, text, tests):
         self.path, self.line, self.kind, self.begin, self.end, self.text, self.tests = (
             path, line, kind, begin, end, text, tests)
 
-    def planted(self, source):
+    def mutated(self, source):
         lines = source.split("\n")
         old = lines[self.line]
         lines[self.line] = old[: self.begin] + self.text + old[self.end:]
@@ -65,7 +68,7 @@ class Fault:
 
     def describe(self, source):
         old = source.split("\n")[self.line]
-        return f"{self.path}:{self.line + 1}: {self.kind}\n    - {old.strip()}\n    + {self.planted(source).split(chr(10))[self.line].strip()}"
+        return f"{self.path}:{self.line + 1}: {self.kind}\n    - {old.strip()}\n    + {self.mutated(source).split(chr(10))[self.line].strip()}"
 
 
 def candidates(root, only):
@@ -73,15 +76,15 @@ def candidates(root, only):
     for patterns, tests in TARGETS:
         for path in sorted({p for pattern in patterns for p in root.glob(pattern)}):
             name = str(path.relative_to(root))
-            if path.suffix not in (".cpp", ".h") or (only and name not in only):
+            if path.suffix not in (".cpp", ".h") or SKIPPED_FILES.search(path.name) or (only and name not in only):
                 continue
             for number, line in enumerate(path.read_text().split("\n")):
                 if SKIPPED_LINES.search(line):
                     continue
                 code = line.split("//")[0]
-                for kind, pattern, text in FAULTS:
+                for kind, pattern, text in MUTATIONS:
                     for match in pattern.finditer(code):
-                        found.append(Fault(name, number, kind, match.start(), match.end(), text, tests))
+                        found.append(Mutant(name, number, kind, match.start(), match.end(), text, tests))
     return found
 
 
@@ -89,10 +92,10 @@ def choose(found, count, seed):
     """Spread over files, then lines, so that long files do not take all."""
     rng = random.Random(seed)
     by_file = {}
-    for fault in found:
-        by_file.setdefault(fault.path, []).append(fault)
-    for faults in by_file.values():
-        rng.shuffle(faults)
+    for mutant in found:
+        by_file.setdefault(mutant.path, []).append(mutant)
+    for mutants in by_file.values():
+        rng.shuffle(mutants)
     chosen, files = [], sorted(by_file)
     while len(chosen) < count and any(by_file.values()):
         rng.shuffle(files)
@@ -110,9 +113,9 @@ def run(command, timeout, cwd):
         return None, ""
 
 
-def judge(fault, source_root, build):
-    """How the fault was found, or None."""
-    for tests in fault.tests:
+def judge(mutant, source_root, build):
+    """How the mutant was killed, or None."""
+    for tests in mutant.tests:
         target = f"tests_{tests}"
         code, output = run(["cmake", "--build", str(build), "--target", target], 1800, source_root)
         if code != 0:
@@ -134,7 +137,7 @@ def main():
     parser.add_argument("--survivors", type=int, default=2, help="most that may remain")
     parser.add_argument("--only", action="append", help="a file, relative to the root")
     parser.add_argument("--folder", default=str(ROOT / "build" / "mutation"))
-    parser.add_argument("--list", action="store_true", help="show the faults, plant none")
+    parser.add_argument("--list", action="store_true", help="show the mutants, make none")
     args = parser.parse_args()
 
     folder = pathlib.Path(args.folder)
@@ -149,7 +152,7 @@ def main():
                 shutil.copyfile(source, target)
                 shutil.copymode(source, target)
         subprocess.run(["cmake", "-S", str(copy), "-B", str(build), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                        # A fault may corrupt the heap, in which Catch2 would then hang while it reports the signal.
+                        # A mutant may corrupt the heap, in which Catch2 would then hang while it reports the signal.
                         "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -DCATCH_CONFIG_NO_POSIX_SIGNALS", "-DDYGRAD_BUILD_EXAMPLES=OFF"],
                        check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["cmake", "--build", str(build), "--target", "tests_core", "tests_autograd", "tests_layers",
@@ -157,18 +160,18 @@ def main():
 
     chosen = choose(candidates(ROOT, args.only), args.count, args.seed)
     if args.list:
-        for fault in chosen:
-            print(fault.describe((ROOT / fault.path).read_text()))
+        for mutant in chosen:
+            print(mutant.describe((ROOT / mutant.path).read_text()))
         return 0
 
     found, survivors, uncompiled = 0, [], 0
-    for number, fault in enumerate(chosen, 1):
-        path = copy / fault.path
+    for number, mutant in enumerate(chosen, 1):
+        path = copy / mutant.path
         source = path.read_text()
         begin = time.monotonic()
-        path.write_text(fault.planted(source))
+        path.write_text(mutant.mutated(source))
         try:
-            how = judge(fault, copy, build)
+            how = judge(mutant, copy, build)
         finally:
             path.write_text(source)
         if how == "not compiled":
@@ -176,8 +179,8 @@ def main():
         elif how:
             found += 1
         else:
-            survivors.append(fault.describe(source))
-        print(f"{number:4d} {fault.path}:{fault.line + 1} {fault.kind}: {how or 'SURVIVED'} "
+            survivors.append(mutant.describe(source))
+        print(f"{number:4d} {mutant.path}:{mutant.line + 1} {mutant.kind}: {how or 'SURVIVED'} "
               f"({time.monotonic() - begin:.0f} s)", flush=True)
     print(f"\nseed {args.seed}: {found} found, {len(survivors)} not, {uncompiled} did not compile")
     print("\n".join(survivors))

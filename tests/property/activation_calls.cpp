@@ -92,8 +92,8 @@ Call activation_call(Random& random) {
   call.units = 16;
   call.has_gradients = true;
   call.is_smooth = which.is_smooth;
-  const bool is_sound = !(which.wants_order && a > b) && !(which.wants_positive && a < 0);
-  if (is_floating(dtype) && is_sound) {
+  const bool is_valid = !(which.wants_order && a > b) && !(which.wants_positive && a < 0);
+  if (is_floating(dtype) && is_valid) {
     const Values v = read(x);
     call.expected = make_values(
         x.shape(), [&](const Dims& i) { return which.plain(v(i), static_cast<Real>(a), static_cast<Real>(b)); });

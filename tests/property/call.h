@@ -20,8 +20,8 @@ struct Call {
   std::optional<Values> expected{};  ///< none: an Error is due
   DType dtype{};                     ///< of the result
   double units = 0;                  ///< error allowed, in units of the dtype's rounding and of Values::size
-  bool may_refuse = false;           ///< an Error is right, too: the numbers are absurd
-  bool is_unclear = false;           ///< so absurd that a result is right, too, where none is expected
+  bool may_refuse = false;           ///< an Error is right, too: the numbers are extreme
+  bool is_unclear = false;           ///< so extreme that a result is right, too, where none is expected
   bool has_gradients = false;        ///< in all floating inputs
   bool is_smooth = true;             ///< derivatives may be compared with differences
   std::vector<Domain> domains{};     ///< of the inputs; none: any

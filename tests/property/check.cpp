@@ -138,18 +138,18 @@ int plain_axis(std::int64_t axis, int rank, bool of_number) {
 }
 
 void check(const Call& call, Random& random) {
-  const bool is_sound = call.expected || call.shape;
+  const bool is_valid = call.expected || call.shape;
   try {
     const Tensor y = call.run(call.inputs);
-    if (call.is_unclear && !is_sound) return;
-    if (!is_sound) fail("accepted, with a result of shape " + fmt::format("{}", y.shape()));
+    if (call.is_unclear && !is_valid) return;
+    if (!is_valid) fail("accepted, with a result of shape " + fmt::format("{}", y.shape()));
     check_result(y, call);
     if (!call.has_gradients || call.shape || y.num_elements() > 4096) return;
     if (random.one_in(8)) check_gradients(call, random);
     if (call.is_smooth && random.one_in(24)) check_differences(call, random);
   } catch (const Error& error) {
     const std::string_view words = error.what();
-    if (is_sound && !call.may_refuse) fail(fmt::format("refused: {}", words));
+    if (is_valid && !call.may_refuse) fail(fmt::format("refused: {}", words));
     if (words.find(": ") == std::string_view::npos) fail(fmt::format("the error names no op: {}", words));
   }
 }

@@ -16,14 +16,14 @@ __extension__ using Wide = __int128;
 struct Geometry {
   std::array<std::int64_t, 2> stride{1, 1}, dilation{1, 1}, before{0, 0}, after{0, 0};
   std::int64_t groups = 1;
-  bool is_absurd = false;
+  bool is_extreme = false;
 
   explicit Geometry(Random& random) {
     const auto wild = [&](std::int64_t low, std::int64_t high) {
-      const std::int64_t v = random.one_in(60)   ? random.absurd()
+      const std::int64_t v = random.one_in(60)   ? random.extreme()
                              : random.one_in(80) ? low - 1
                                                  : random.between(low, high);
-      is_absurd = is_absurd || v > 1000;
+      is_extreme = is_extreme || v > 1000;
       return v;
     };
     for (std::size_t i = 0; i < 2; ++i) {
@@ -35,7 +35,7 @@ struct Geometry {
     groups = random.one_in(3) ? wild(1, 3) : 1;
   }
   Padding2D padding() const { return {before[0], after[0], before[1], after[1]}; }
-  bool is_sound() const {
+  bool is_valid() const {
     for (std::size_t i = 0; i < 2; ++i) {
       if (stride[i] < 1 || dilation[i] < 1 || before[i] < 0 || after[i] < 0) return false;
     }
@@ -89,7 +89,7 @@ Call forward_call(Random& random) {
   const Shape w{outputs, per_group, random.between(random.one_in(60) ? 0 : 1, 4), random.between(1, 4)};
   Call call = start(random, x, w, outputs);
   call.text = "conv2d " + g.text();
-  call.may_refuse = g.is_absurd;
+  call.may_refuse = g.is_extreme;
   call.run = [g](auto in) {
     return conv2d(in[0], in[1], in[2],
                   {.stride = {g.stride[0], g.stride[1]},
@@ -97,7 +97,7 @@ Call forward_call(Random& random) {
                    .dilation = {g.dilation[0], g.dilation[1]},
                    .groups = g.groups});
   };
-  if (!g.is_sound() || !fits(call, outputs) || x[1] % g.groups != 0 || outputs % g.groups != 0 ||
+  if (!g.is_valid() || !fits(call, outputs) || x[1] % g.groups != 0 || outputs % g.groups != 0 ||
       w[1] != x[1] / g.groups)
     return call;
   Shape y{x[0], outputs, 0, 0};
@@ -148,10 +148,10 @@ Call transposed_call(Random& random) {
   for (std::int64_t& each : extra) each = random.one_in(3) ? random.wild(0, 2) : 0;
   const bool by_size = random.one_in(3);
   std::array<std::int64_t, 2> natural{}, size{};
-  bool is_sound = g.is_sound() && fits(call, outputs) && w[0] == x[1] && x[1] % g.groups == 0 && groups == g.groups;
+  bool is_valid = g.is_valid() && fits(call, outputs) && w[0] == x[1] && x[1] % g.groups == 0 && groups == g.groups;
   Shape y{x[0], outputs, 0, 0};
   bool is_huge = false;
-  for (int d = 0; d < 2 && is_sound; ++d) {
+  for (int d = 0; d < 2 && is_valid; ++d) {
     const auto i = static_cast<std::size_t>(d);
     const Wide extent =
         (Wide{x[2 + d]} - 1) * g.stride[i] + Wide{g.dilation[i]} * (w[2 + d] - 1) + 1 - g.before[i] - g.after[i];
@@ -162,7 +162,7 @@ Call transposed_call(Random& random) {
   }
   call.text = fmt::format("conv2d_transpose {} {} {} {}", g.text(), by_size ? "output_size" : "output_padding",
                           by_size ? size[0] : extra[0], by_size ? size[1] : extra[1]);
-  call.may_refuse = g.is_absurd || extra[0] > 1000 || extra[1] > 1000;
+  call.may_refuse = g.is_extreme || extra[0] > 1000 || extra[1] > 1000;
   call.run = [=](auto in) {
     Conv2DTransposeOptions options{.stride = {g.stride[0], g.stride[1]},
                                    .padding = g.padding(),
@@ -176,19 +176,19 @@ Call transposed_call(Random& random) {
     call.is_unclear = true;
     return call;
   }
-  for (int d = 0; d < 2 && is_sound; ++d) {
+  for (int d = 0; d < 2 && is_valid; ++d) {
     const auto i = static_cast<std::size_t>(d);
     const std::int64_t limit = by_size ? g.stride[i] : std::max(g.stride[i], g.dilation[i]);
     const std::int64_t added = by_size ? size[i] - natural[i] : extra[i];
-    is_sound = added >= 0 && added < limit;
-    if (is_sound && added > 100000) {  // likewise
+    is_valid = added >= 0 && added < limit;
+    if (is_valid && added > 100000) {  // likewise
       call.is_unclear = true;
       return call;
     }
-    y[2 + d] = is_sound ? natural[i] + added : 0;
-    is_sound = is_sound && y[2 + d] >= 1;
+    y[2 + d] = is_valid ? natural[i] + added : 0;
+    is_valid = is_valid && y[2 + d] >= 1;
   }
-  if (!is_sound) return call;
+  if (!is_valid) return call;
   if (plain_count(y) > 20000) {
     call.shape = y;
     call.is_unclear = true;

@@ -14,10 +14,10 @@ namespace dygrad::testing {
 
 namespace {
 
-/// Mostly sound; absurd extents must be refused, or be beside an extent of 0.
+/// Mostly valid; extreme extents must be refused, or be beside an extent of 0.
 Shape wild_shape(Random& random) {
   Shape shape = random.shape();
-  for (std::int64_t& extent : shape) extent = random.one_in(30) ? random.absurd() : extent;
+  for (std::int64_t& extent : shape) extent = random.one_in(30) ? random.extreme() : extent;
   return shape;
 }
 
@@ -95,7 +95,7 @@ Call range_call(Random& random) {
   }
   call.dtype = random.pick({float32, float64, int64});
   const std::int64_t first = random.between(-9, 9), step = random.one_in(20) ? 0 : random.between(-3, 3),
-                     stop = random.one_in(20) ? random.absurd() : random.between(-9, 9);
+                     stop = random.one_in(20) ? random.extreme() : random.between(-9, 9);
   call.text = fmt::format("arange {} {} {}", first, stop, step);
   call.run = [=, dtype = call.dtype](auto) {
     return arange(static_cast<double>(first), static_cast<double>(stop), static_cast<double>(step), dtype);
@@ -151,11 +151,11 @@ Call random_call(Random& random) {
   }
   if (!is_possible(call, shape)) return call;
   if (kind != 4 && kind != 3 && !is_floating(call.dtype)) return call;
-  const bool is_sound = kind == 0                ? a <= b
+  const bool is_valid = kind == 0                ? a <= b
                         : kind == 1 || kind == 2 ? b >= 0
                         : kind == 3              ? a >= 0 && a <= 1
                                                  : low < high;
-  if (is_sound) call.shape = shape;
+  if (is_valid) call.shape = shape;
   return call;
 }
 

@@ -86,7 +86,7 @@ Call cross_entropy_call(Random& random) {
       std::int64_t place = 0;
       for (int i = 0; i < at.rank(); ++i) place += at[i] * label.strides()[i];
       std::int64_t& own = label.mutable_data<std::int64_t>()[place];
-      own = random.one_in(200)                         ? random.absurd()
+      own = random.one_in(200)                         ? random.extreme()
             : random.one_in(6) && options.ignore_index ? *options.ignore_index
                                                        : random.below(std::max<std::int64_t>(classes, 1));
     });
@@ -106,7 +106,7 @@ Call cross_entropy_call(Random& random) {
   Values y = read(label);
   if (!is_soft) y.shape = without;
   Real count = 0;
-  bool is_sound = true;
+  bool is_valid = true;
   Values losses = make_sums(without, [&](const Dims& at) {
     Dims line = at;
     line.insert(axis, 0);
@@ -129,7 +129,7 @@ Call cross_entropy_call(Random& random) {
       if (options.ignore_index && own == static_cast<Real>(*options.ignore_index)) return sum;
       count += 1;
       if (own < 0 || own >= static_cast<Real>(classes)) {
-        is_sound = false;
+        is_valid = false;
         return sum;
       }
       sum.add(std::log(exps) - logit(static_cast<std::int64_t>(own)));
@@ -137,7 +137,7 @@ Call cross_entropy_call(Random& random) {
     }
     return sum;
   });
-  if (!is_sound) return call;
+  if (!is_valid) return call;
   Sum all;
   for (std::size_t i = 0; i < losses.at.size(); ++i) all.add(losses.at[i]), all.size += losses.size[i];
   call.expected = losses;

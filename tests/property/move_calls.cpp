@@ -23,7 +23,7 @@ Call concat_call(Random& random) {
   call.text = fmt::format("{} axis {}", stacks ? "stack" : "concat", given);
   call.run = [=](std::span<const Tensor> in) { return stacks ? stack(in, given) : concat(in, given); };
   const std::int64_t count = random.one_in(30) ? 0 : random.between(1, 3);
-  bool is_sound = axis >= 0 && rank > 0 && rank <= kMaxRank && count > 0;
+  bool is_valid = axis >= 0 && rank > 0 && rank <= kMaxRank && count > 0;
   std::int64_t total = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     Shape own = shape;
@@ -32,13 +32,13 @@ Call concat_call(Random& random) {
     if (i > 0 && random.one_in(60) && own.rank() > 0) own.erase(0);
     const DType dtype = random.one_in(30) ? random_dtype(random) : call.dtype;
     call.inputs.push_back(random_tensor(random, own, dtype));
-    is_sound = is_sound && dtype == call.inputs[0].dtype() && own.rank() == shape.rank();
-    if (!is_sound) continue;
+    is_valid = is_valid && dtype == call.inputs[0].dtype() && own.rank() == shape.rank();
+    if (!is_valid) continue;
     Shape others = own;
     if (!stacks) total += own[axis], others[axis] = call.inputs[0].shape()[axis];
-    is_sound = others == call.inputs[0].shape();
+    is_valid = others == call.inputs[0].shape();
   }
-  if (!is_sound) return call;
+  if (!is_valid) return call;
   call.dtype = call.inputs[0].dtype();
   call.has_gradients = is_floating(call.dtype);
   Shape result = call.inputs[0].shape();
@@ -72,28 +72,28 @@ Call pad_call(Random& random) {
   __extension__ using Wide = __int128;
   Shape result = shape;
   std::array<Wide, kMaxRank> before{};
-  bool is_sound = skipped >= 0;
+  bool is_valid = skipped >= 0;
   for (int i = 0; i < static_cast<int>(given); ++i) {
     PadAmount amount{random.between(-2, 2), random.between(-2, 2)};
-    if (random.one_in(12)) amount = {random.absurd(), random.absurd()};
-    if (random.one_in(24)) amount = {random.absurd(), 0};
+    if (random.one_in(12)) amount = {random.extreme(), random.extreme()};
+    if (random.one_in(24)) amount = {random.extreme(), 0};
     if (random.one_in(24) && amount.before != std::numeric_limits<std::int64_t>::min()) amount.after = -amount.before;
     amounts.push_back(amount);
     call.text += fmt::format(" ({}, {})", amount.before, amount.after);
-    if (!is_sound) continue;
+    if (!is_valid) continue;
     const Wide extent = Wide{shape[skipped + i]} + amount.before + amount.after;
-    is_sound = extent >= 0 && extent < 5000;
+    is_valid = extent >= 0 && extent < 5000;
     call.may_refuse = call.may_refuse || amount.before > Wide{1} << 40;  // sums on the way leave 64 bits
     before[static_cast<std::size_t>(skipped + i)] = amount.before;
-    if (is_sound) result[skipped + i] = static_cast<std::int64_t>(extent);
+    if (is_valid) result[skipped + i] = static_cast<std::int64_t>(extent);
   }
   call.run = [amounts](auto in) { return pad(in[0], amounts, 1); };
-  if (is_sound && (plain_count(result) < 0 || plain_count(result) > 100000)) {  // too many to compare, or for memory
+  if (is_valid && (plain_count(result) < 0 || plain_count(result) > 100000)) {  // too many to compare, or for memory
     call.shape = result;
     call.may_refuse = true;
     return call;
   }
-  if (!is_sound) {
+  if (!is_valid) {
     call.is_unclear = skipped >= 0 && std::ranges::any_of(amounts, [](const PadAmount& a) {
                         return std::max(a.before, a.after) > 1000;
                       });

@@ -61,14 +61,14 @@ Call norm_call(Random& random) {
   call.is_smooth =
       activation.kind != FusedActivation::Kind::relu && activation.kind != FusedActivation::Kind::leaky_relu;
   call.units = 2048;
-  bool is_sound = is_floating(call.dtype) && (shape.rank() == 2 || shape.rank() == 4) && epsilon >= 0 &&
+  bool is_valid = is_floating(call.dtype) && (shape.rank() == 2 || shape.rank() == 4) && epsilon >= 0 &&
                   (activation.kind != FusedActivation::Kind::leaky_relu || activation.alpha >= 0);
   for (std::size_t i = 1; i < 3; ++i) {
     const Tensor& t = call.inputs[i];
-    if (t.defined()) is_sound = is_sound && t.dtype() == call.dtype && t.shape() == Shape(channels);
+    if (t.defined()) is_valid = is_valid && t.dtype() == call.dtype && t.shape() == Shape(channels);
   }
-  if (infers) is_sound = is_sound && mean.shape() == Shape(channels) && variance.shape() == Shape(channels);
-  if (!is_sound) return call;
+  if (infers) is_valid = is_valid && mean.shape() == Shape(channels) && variance.shape() == Shape(channels);
+  if (!is_valid) return call;
 
   const Values x = read(call.inputs[0]);
   std::vector<Real> centre, factor, offset;

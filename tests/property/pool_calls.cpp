@@ -19,7 +19,7 @@ Call pool_call(Random& random) {
   } options{};
   options.ceil_mode = random.one_in(2);
   options.exclusive = random.one_in(2);
-  bool is_absurd = false;
+  bool is_extreme = false;
   for (std::size_t i = 0; i < 2; ++i) {
     options.size[i] = random.one_in(8) ? random.wild(1, 20) : random.between(1, 4);
     options.stride[i] = random.one_in(8) ? random.wild(1, 6) : random.between(1, 3);
@@ -28,7 +28,7 @@ Call pool_call(Random& random) {
         : random.one_in(8)
             ? random.wild(0, 4)
             : random.between(0, std::max<std::int64_t>(std::min<std::int64_t>(options.size[i], 9) - 1, 0));
-    is_absurd = is_absurd || options.size[i] > 1000 || options.stride[i] > 1000 || options.padding[i] > 1000;
+    is_extreme = is_extreme || options.size[i] > 1000 || options.stride[i] > 1000 || options.padding[i] > 1000;
   }
   const bool takes_most = random.one_in(2);
   call.text =
@@ -43,7 +43,7 @@ Call pool_call(Random& random) {
                          .exclusive = options.exclusive};
   call.run = [=](auto in) { return takes_most ? max_pool2d(in[0], op) : avg_pool2d(in[0], op); };
   call.has_gradients = true;
-  call.may_refuse = is_absurd;
+  call.may_refuse = is_extreme;
   call.units = takes_most ? 0 : 80;
   if (shape.rank() != 4 || !is_floating(call.dtype)) return call;
   Shape result = shape;

@@ -79,7 +79,7 @@ void tell_and_die(int signal) {
   std::raise(signal);
 }
 
-/// More memory than any sound call here needs, and less than absurd ones ask for: 1.5 GiB beside what there is.
+/// More memory than any valid call here needs, and less than extreme ones ask for: 1.5 GiB beside what there is.
 void limit_memory() {
 #if !defined(DYGRAD_SANITIZED)
   rlim_t pages = 0;

@@ -1,4 +1,4 @@
-// Random arguments: mostly sound ones, some that are just outside, some absurd.
+// Random arguments: mostly valid ones, some that are just outside, some extreme.
 #pragma once
 
 #include <algorithm>
@@ -26,14 +26,14 @@ class Random {
     return items.begin()[below(static_cast<std::int64_t>(items.size()))];
   }
 
-  std::int64_t absurd() {
-    constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kOne = 1;
-    return pick<std::int64_t>({kLeast, kLeast + 1, -(kOne << 40), -(kOne << 31), -7, -1, 0, 1, kOne << 31, kOne << 40,
-                               kOne << 61, kOne << 62, -(kLeast + 1)});
+  std::int64_t extreme() {
+    constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min(), kOne = 1;
+    return pick<std::int64_t>({kMin, kMin + 1, -(kOne << 40), -(kOne << 31), -7, -1, 0, 1, kOne << 31, kOne << 40,
+                               kOne << 61, kOne << 62, -(kMin + 1)});
   }
   /// Mostly in [low, high].
   std::int64_t wild(std::int64_t low, std::int64_t high) {
-    if (one_in(16)) return absurd();
+    if (one_in(16)) return extreme();
     if (one_in(8)) return between(low - 2, high + 2);
     return low <= high ? between(low, high) : low;
   }

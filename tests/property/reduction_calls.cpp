@@ -46,7 +46,7 @@ std::pair<Axes, std::vector<bool>> random_axes(Random& random, int rank) {
   Axes axes;
   std::vector<bool> reduced(static_cast<std::size_t>(rank));
   const std::int64_t count = random.one_in(3) ? 0 : random.between(1, std::max(rank, 1));
-  bool is_sound = true;
+  bool is_valid = true;
   bool seen_number = false;
   for (std::int64_t i = 0; i < count; ++i) {
     int given = random.axis(rank);
@@ -56,12 +56,12 @@ std::pair<Axes, std::vector<bool>> random_axes(Random& random, int rank) {
     };
     if (is_taken() && !random.one_in(10)) continue;
     axes.push_back(given);
-    if (axis < 0 || is_taken()) is_sound = false;
+    if (axis < 0 || is_taken()) is_valid = false;
     else if (rank == 0) seen_number = true;
     else reduced[static_cast<std::size_t>(axis)] = true;
   }
   if (axes.empty()) std::fill(reduced.begin(), reduced.end(), true);
-  if (!is_sound) return {axes, {true, true, true, true, true, true, true}};  // more than any rank
+  if (!is_valid) return {axes, {true, true, true, true, true, true, true}};  // more than any rank
   return {axes, reduced};
 }
 

@@ -38,16 +38,16 @@ Call at_call(Random& random) {
   Call call = start(random);
   const Shape shape = call.inputs[0].shape();
   Dims index;
-  bool is_sound = true;
+  bool is_valid = true;
   for (const std::int64_t extent : shape) {
     index.push_back(random.wild(-extent, extent - 1));
-    is_sound = is_sound && index.back() >= -extent && index.back() < extent;
+    is_valid = is_valid && index.back() >= -extent && index.back() < extent;
   }
-  if (random.one_in(20) && index.rank() > 0) index.erase(0), is_sound = false;
+  if (random.one_in(20) && index.rank() > 0) index.erase(0), is_valid = false;
   call.text = fmt::format("at {}", index);
   call.dtype = float64;
   call.run = [index](auto in) { return full({}, in[0].at(index), float64); };
-  if (!is_sound) return call;
+  if (!is_valid) return call;
   Dims normal = index;
   for (int i = 0; i < shape.rank(); ++i) normal[i] += normal[i] < 0 ? shape[i] : 0;
   call.expected = Values{{}, {read(call.inputs[0])(normal)}};

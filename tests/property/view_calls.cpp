@@ -90,7 +90,7 @@ Call permute_call(Random& random) {
   Axes order;
   for (int i = 0; i < shape.rank(); ++i) order.insert(static_cast<int>(random.below(i + 1)), i);
   for (std::int64_t& axis : order)
-    axis = random.one_in(30) ? random.absurd() : random.one_in(3) ? axis - shape.rank() : axis;
+    axis = random.one_in(30) ? random.extreme() : random.one_in(3) ? axis - shape.rank() : axis;
   if (random.one_in(20) && order.rank() > 0) order.erase(0);
   call.text = fmt::format("permute {}", order);
   call.run = [=](auto in) { return in[0].permute(order); };
@@ -122,7 +122,7 @@ Call reshape_call(Random& random) {
     }
   }
   wanted.insert(static_cast<int>(random.below(wanted.rank() + 1)), rest);
-  for (std::int64_t& extent : wanted) extent = random.one_in(6) ? -1 : random.one_in(40) ? random.absurd() : extent;
+  for (std::int64_t& extent : wanted) extent = random.one_in(6) ? -1 : random.one_in(40) ? random.extreme() : extent;
   if (random.one_in(20) && wanted.rank() < kMaxRank) wanted.push_back(random.wild(0, 2));
   call.text = fmt::format("reshape {}", wanted);
   call.run = [=](auto in) { return in[0].reshape(wanted); };
@@ -183,7 +183,7 @@ Call expand_call(Random& random) {
   Shape wanted = small;
   for (std::int64_t& extent : wanted) extent = extent == 1 && random.one_in(2) ? random.between(0, 3) : extent;
   while (wanted.rank() < kMaxRank && random.one_in(3)) wanted.insert(0, random.between(0, 3));
-  for (std::int64_t& extent : wanted) extent = random.one_in(40) ? random.absurd() : extent;
+  for (std::int64_t& extent : wanted) extent = random.one_in(40) ? random.extreme() : extent;
   call.text = fmt::format("expand {}", wanted);
   call.run = [=](auto in) { return in[0].expand(wanted); };
   bool fits = plain_count(wanted) >= 0 && wanted.rank() >= small.rank();
@@ -219,7 +219,7 @@ Call split_call(Random& random) {
       sizes.assign(static_cast<std::size_t>(pieces), extent / pieces);
   } else {
     for (std::int64_t rest = extent; rest > 0; rest -= sizes.back()) sizes.push_back(random.between(0, rest));
-    if (random.one_in(16)) sizes.push_back(random.absurd());
+    if (random.one_in(16)) sizes.push_back(random.extreme());
   }
   const std::size_t wanted = sizes.empty() ? 0 : static_cast<std::size_t>(random.below(std::ssize(sizes)));
   call.text = fmt::format("split axis {} {} {} piece {}", given, is_even ? "pieces" : "sizes",
@@ -229,14 +229,14 @@ Call split_call(Random& random) {
     return all.at(wanted);
   };
   std::int64_t total = 0, first = 0;
-  bool is_sound = axis >= 0 && !sizes.empty();
+  bool is_valid = axis >= 0 && !sizes.empty();
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] < 0 || sizes[i] > extent) is_sound = false;
-    if (!is_sound) return call;
+    if (sizes[i] < 0 || sizes[i] > extent) is_valid = false;
+    if (!is_valid) return call;
     if (i < wanted) first += sizes[i];
     total += sizes[i];
   }
-  if (!is_sound || total != extent) {
+  if (!is_valid || total != extent) {
     if (!is_even && sizes.empty() && extent == 0 && axis >= 0) call.run = [](auto in) { return in[0].select(99, 99); };
     return call;
   }

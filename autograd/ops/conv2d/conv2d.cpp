@@ -31,7 +31,7 @@ Shape w_shape(const Conv2DParams& p, const Shape& x, const Shape& y, const Kerne
   return {x[1], p.groups >= 1 ? y[1] / p.groups : 0, kernel[0], kernel[1]};
 }
 
-// Note [The family is closed]
+// Note [Adjoints of convolution]
 // <conv2d_transpose(x, w), y> is linear in x, w and y; the transposed convolution, the ordinary convolution and the
 // gradient of the weights are its three partial derivatives. So each vjp consists of the other two ops, and any order
 // of derivative exists. An empty batch never reaches a backend.

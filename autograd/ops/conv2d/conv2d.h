@@ -71,7 +71,7 @@ DYGRAD_API Tensor explicit_conv2d(const Tensor& g, const Tensor& w, const Conv2D
 DYGRAD_API Tensor conv2d_weights(const Tensor& x, const Tensor& g, const Conv2DParams& p,
                                  std::array<std::int64_t, 2> kernel);
 
-/// The numbers a transposed convolution runs with, or an error as above. `x` is NCHW here.
+/// The resolved parameters of a transposed convolution, or an error as above. `x` is NCHW here.
 DYGRAD_API Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options, const Shape& x,
                                                       const Shape& w);
 

@@ -19,12 +19,12 @@ using detail::apply_unary;
 using detail::check_divisor;
 using detail::check_finite;
 using detail::constant_like;
-using detail::OfInput;
-using detail::OfOutput;
+using detail::SavesInput;
+using detail::SavesOutput;
 
 auto clipped(auto x, auto low, auto high) { return x <= low ? low : x >= high ? high : x; }
 
-// Note [Far from zero]
+// Note [Overflow for large arguments]
 // An infinite or huge factor that meets one which has become 0 would give NaN. So arguments that only occur together
 // with a factor that vanishes are clipped to where it has become 0 in either dtype; and x s is `gated`.
 constexpr double kSigmoidEnd = 800;  // e^-800 is 0
@@ -37,21 +37,21 @@ auto within(auto x, double end) { return clipped(x, constant_like(x, -end), cons
 Tensor within(const Tensor& x, double end) { return clip(x, -end, end); }
 
 // Values outside (low, high) are cut off, and their derivative is 0 on the bounds too.
-struct Relu6 : OfOutput {
+struct Relu6 : SavesOutput {
   static constexpr std::string_view name = "relu6";
   double threshold;
   auto forward(auto x) const { return clipped(x, constant_like(x, 0), constant_like(x, threshold)); }
   auto vjp(auto g, auto y) const { return y > 0 && y < constant_like(y, threshold) ? g : 0; }
 };
 
-struct Brelu : OfOutput {
+struct Brelu : SavesOutput {
   static constexpr std::string_view name = "brelu";
   double low, high;
   auto forward(auto x) const { return clipped(x, constant_like(x, low), constant_like(x, high)); }
   auto vjp(auto g, auto y) const { return y > constant_like(y, low) && y < constant_like(y, high) ? g : 0; }
 };
 
-struct HardSigmoid : OfOutput {
+struct HardSigmoid : SavesOutput {
   static constexpr std::string_view name = "hard_sigmoid";
   double slope, offset;
   auto forward(auto x) const {
@@ -64,7 +64,7 @@ struct HardSigmoid : OfOutput {
 Tensor where_negative(const Tensor& x, const Tensor& p) { return where(x > 0, zeros_like(p), p); }
 Tensor exp_of_negative(const Tensor& x) { return exp(clip(x, -std::numeric_limits<double>::infinity(), 0)); }
 
-struct Elu : OfInput {
+struct Elu : SavesInput {
   static constexpr std::string_view name = "elu";
   double scale, alpha;
   auto forward(auto x) const { return constant_like(x, scale) * (x > 0 ? x : constant_like(x, alpha) * vec::expm1(x)); }
@@ -79,21 +79,21 @@ struct Elu : OfInput {
 /// The derivative of sigmoid; 1 - sigmoid(x) would lose its digits.
 Tensor sigmoid_slope(const Tensor& x) { return sigmoid(x) * sigmoid(-x); }
 
-struct LogSigmoid : OfInput {
+struct LogSigmoid : SavesInput {
   static constexpr std::string_view name = "logsigmoid";
   static auto forward(auto x) { return -vec::softplus(-x); }
   static auto vjp(auto g, auto x) { return g * vec::sigmoid(-x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * sigmoid_slope(x)); }
 };
 
-struct Softplus : OfInput {
+struct Softplus : SavesInput {
   static constexpr std::string_view name = "softplus";
   static auto forward(auto x) { return vec::softplus(x); }
   static auto vjp(auto g, auto x) { return g * vec::sigmoid(x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * sigmoid_slope(x); }
 };
 
-struct SoftRelu : OfOutput {
+struct SoftRelu : SavesOutput {
   static constexpr std::string_view name = "soft_relu";
   double threshold;
   auto forward(auto x) const {
@@ -108,7 +108,7 @@ struct SoftRelu : OfOutput {
   }
 };
 
-struct TanhShrink : OfInput {
+struct TanhShrink : SavesInput {
   static constexpr std::string_view name = "tanh_shrink";
   static auto forward(auto x) { return vec::tanh_shrink(x); }
   static auto vjp(auto g, auto x) {
@@ -119,7 +119,7 @@ struct TanhShrink : OfInput {
 };
 
 // With t = tanh(a x) and y = b t: dy/dx = a b (1 - t^2), where 1 - t^2 is 4 times the slope of sigmoid at 2 a x.
-struct Stanh : OfInput {
+struct Stanh : SavesInput {
   static constexpr std::string_view name = "stanh";
   double a, b;
   auto forward(auto x) const { return constant_like(x, b) * vec::tanh(constant_like(x, a) * x); }
@@ -131,8 +131,8 @@ struct Stanh : OfInput {
   }
 };
 
-// With s = sigmoid(beta x): dy/dx = s + beta x s (1 - s). See Note [Far from zero].
-struct Swish : OfInput {
+// With s = sigmoid(beta x): dy/dx = s + beta x s (1 - s). See Note [Overflow for large arguments].
+struct Swish : SavesInput {
   static constexpr std::string_view name = "swish";
   double beta;
   auto forward(auto x) const { return gated(x, vec::sigmoid(constant_like(x, beta) * x)); }
@@ -148,7 +148,7 @@ struct Swish : OfInput {
   }
 };
 
-struct HardSwish : OfInput {
+struct HardSwish : SavesInput {
   static constexpr std::string_view name = "hard_swish";
   double threshold, scale, offset;
   auto forward(auto x) const {
@@ -166,8 +166,9 @@ struct HardSwish : OfInput {
 };
 
 // With n = e^x (e^x + 2): t = tanh(log(1 + e^x)) = n / (n + 2), which is 1 to the last digit from x = 22 on; and with
-// m = 1 - s = sigmoid(-x) instead: t = s (1 + m) / (1 + m^2), 1 - t^2 = (2 m / (1 + m^2))^2. See Note [Far from zero].
-struct Mish : OfInput {
+// m = 1 - s = sigmoid(-x) instead: t = s (1 + m) / (1 + m^2), 1 - t^2 = (2 m / (1 + m^2))^2. See Note [Overflow for
+// large arguments].
+struct Mish : SavesInput {
   static constexpr std::string_view name = "mish";
   static auto forward(auto x) {
     const auto e = vec::exp(x > 22 ? 22 : x);
@@ -189,7 +190,7 @@ struct Mish : OfInput {
   }
 };
 
-struct Softsign : OfInput {
+struct Softsign : SavesInput {
   static constexpr std::string_view name = "softsign";
   static auto forward(auto x) {
     const auto size = std::abs(x), most = std::numeric_limits<decltype(x)>::max();
@@ -203,14 +204,14 @@ struct Softsign : OfInput {
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * sign(x) * -2 * pow(1 + abs(x), -3); }
 };
 
-struct ThresholdedRelu : OfInput {
+struct ThresholdedRelu : SavesInput {
   static constexpr std::string_view name = "thresholded_relu";
   double threshold;
   auto forward(auto x) const { return x <= constant_like(x, threshold) ? 0 : x; }
   auto vjp(auto g, auto x) const { return x > constant_like(x, threshold) ? g : 0; }
 };
 
-struct Softshrink : OfOutput {
+struct Softshrink : SavesOutput {
   static constexpr std::string_view name = "softshrink";
   double lambda;
   auto forward(auto x) const { return x - clipped(x, constant_like(x, -lambda), constant_like(x, lambda)); }
@@ -218,7 +219,7 @@ struct Softshrink : OfOutput {
 };
 
 // The same test on the output: there, what the threshold removed is 0.
-struct HardShrink : OfOutput {
+struct HardShrink : SavesOutput {
   static constexpr std::string_view name = "hard_shrink";
   double threshold;
   auto forward(auto x) const { return std::abs(x) <= constant_like(x, threshold) ? 0 : x; }
@@ -226,7 +227,7 @@ struct HardShrink : OfOutput {
 };
 
 // x Phi(x), with Phi the normal distribution function.
-struct Gelu : OfInput {
+struct Gelu : SavesInput {
   static constexpr std::string_view name = "gelu";
   static constexpr double peak = std::numbers::inv_sqrtpi * std::numbers::sqrt2 / 2;  // 1 / sqrt(2 pi)
   static auto forward(auto x) { return gated(x, vec::normal_distribution(x)); }
@@ -237,8 +238,9 @@ struct Gelu : OfInput {
   }
 };
 
-// x/2 (1 + tanh u) = x s with s = sigmoid(w), w = 2u = 2 sqrt(2/pi) (x + 0.044715 x^3). See Note [Far from zero].
-struct GeluTanh : OfInput {
+// x/2 (1 + tanh u) = x s with s = sigmoid(w), w = 2u = 2 sqrt(2/pi) (x + 0.044715 x^3). See Note [Overflow for large
+// arguments].
+struct GeluTanh : SavesInput {
   static constexpr std::string_view name = "gelu_tanh";
   static constexpr double linear = 2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
   static constexpr double cubic = linear * 0.044715;

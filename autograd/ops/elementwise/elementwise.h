@@ -71,8 +71,8 @@ DYGRAD_API Tensor asinh(const Tensor& x);
 DYGRAD_API Tensor acosh(const Tensor& x);
 DYGRAD_API Tensor atanh(const Tensor& x);
 
-/// Into [low, high]; derivative 1 inside and at both bounds, where other libraries may differ, 0 outside. NaN stays NaN.
-/// Throws InvalidArgument if low > high.
+/// Into [low, high]; derivative 1 inside and at both bounds, where other libraries may differ, 0 outside. NaN stays
+/// NaN. Throws InvalidArgument if low > high.
 DYGRAD_API Tensor clip(const Tensor& x, double low, double high);
 /// The larger; on a tie each side gets half the gradient. NaN wins. int64 and uint8 too.
 DYGRAD_API Tensor maximum(const Tensor& a, const Tensor& b);
@@ -106,8 +106,8 @@ DYGRAD_API Tensor isnan(const Tensor& x);
 DYGRAD_API Tensor isfinite(const Tensor& x);
 
 /// condition ? a : b, with broadcasting; `condition` is a bool tensor, a and b have one dtype, any. What was not chosen
-/// gets a gradient of 0, which goes on through the op that computed it, and if that op's derivative is infinite there, 0
-/// times it is NaN: at x = 0, where(x > 0, sqrt(x), zeros_like(x)) is 0 with a gradient of NaN. Choose before the op,
+/// gets a gradient of 0, which goes on through the op that computed it, and if that op's derivative is infinite there,
+/// 0 times it is NaN: at x = 0, where(x > 0, sqrt(x), zeros_like(x)) is 0 with a gradient of NaN. Choose before the op,
 /// too, so that it never sees such a number:
 ///   const Tensor inside = x > 0;
 ///   const Tensor y = where(inside, sqrt(where(inside, x, ones_like(x))), zeros_like(x));

@@ -13,31 +13,31 @@ namespace {
 
 using detail::apply_unary;
 using detail::constant_like;
-using detail::OfInput;
-using detail::OfOutput;
+using detail::SavesInput;
+using detail::SavesOutput;
 
-/// x, with the dtype's largest number for infinity: a factor that meets one of 0.
-Tensor finite(const Tensor& x) {
+/// x clamped to finite values, so that 0 * x is 0, not NaN.
+Tensor clamp_to_finite(const Tensor& x) {
   const double most = x.dtype() == float32 ? static_cast<double>(std::numeric_limits<float>::max())
                                            : std::numeric_limits<double>::max();
   return clip(x, -most, most);
 }
 
-struct Exp : OfOutput {
+struct Exp : SavesOutput {
   static constexpr std::string_view name = "exp";
   static auto forward(auto x) { return vec::exp(x); }
   static auto vjp(auto g, auto y) { return g * y; }
   static Tensor vjp_grad(const Tensor& p, const Tensor&) { return p; }
 };
 
-struct Log : OfInput {
+struct Log : SavesInput {
   static constexpr std::string_view name = "log";
   static auto forward(auto x) { return vec::log(x); }
   static auto vjp(auto g, auto x) { return g / x; }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p / x / x); }
 };
 
-struct Log1p : OfInput {
+struct Log1p : SavesInput {
   static constexpr std::string_view name = "log1p";
   static auto forward(auto x) { return vec::log1p(x); }
   static auto vjp(auto g, auto x) { return g / (1 + x); }
@@ -47,75 +47,77 @@ struct Log1p : OfInput {
   }
 };
 
-// From the input: y + 1 would have lost e^x where x is far below zero.
-struct Expm1 : OfInput {
+// Saves x: y + 1 cancels to 0 for x far below 0, e^x does not.
+struct Expm1 : SavesInput {
   static constexpr std::string_view name = "expm1";
   static auto forward(auto x) { return vec::expm1(x); }
   static auto vjp(auto g, auto x) { return g * vec::exp(x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * exp(x); }
 };
 
-struct Sqrt : OfOutput {
+struct Sqrt : SavesOutput {
   static constexpr std::string_view name = "sqrt";
   static auto forward(auto x) { return std::sqrt(x); }
-  static auto vjp(auto g, auto y) { return g / (2 * std::abs(y)); }  // sqrt(-0) is -0, beside which it rises
+  static auto vjp(auto g, auto y) {
+    return g / (2 * std::abs(y));
+  }  // |y|: sqrt(-0) is -0, but the slope there is +infinity
   static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * -0.5 / square(y); }
 };
 
-struct Rsqrt : OfOutput {
+struct Rsqrt : SavesOutput {
   static constexpr std::string_view name = "rsqrt";
   static auto forward(auto x) { return 1 / std::sqrt(x); }
   static auto vjp(auto g, auto y) { return g * y * y * (y / -2); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * square(y) * -1.5; }
 };
 
-struct Square : OfInput {
+struct Square : SavesInput {
   static constexpr std::string_view name = "square";
   static auto forward(auto x) { return x * x; }
   static auto vjp(auto g, auto x) { return 2 * g * x; }
   static Tensor vjp_grad(const Tensor& p, const Tensor&) { return p * 2; }
 };
 
-struct Reciprocal : OfOutput {
+struct Reciprocal : SavesOutput {
   static constexpr std::string_view name = "reciprocal";
   static auto forward(auto x) { return 1 / x; }
   static auto vjp(auto g, auto y) { return -g * y * y; }
   static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * y * -2; }
 };
 
-struct Abs : OfInput {
+struct Abs : SavesInput {
   static constexpr std::string_view name = "abs";
   static auto forward(auto x) { return std::abs(x); }
   static auto vjp(auto g, auto x) { return x > 0 ? g : x < 0 ? -g : 0; }
 };
 
-struct Erf : OfInput {
+struct Erf : SavesInput {
   static constexpr std::string_view name = "erf";
   static constexpr double slope_at_0 = 2 * std::numbers::inv_sqrtpi;
   static auto forward(auto x) { return vec::erf(x); }
   static constexpr double end = 30;  // e^(-30^2) is 0 in either dtype
-  static auto vjp(auto g, auto x) { return g * constant_like(g, slope_at_0) * vec::exp_of_square(x); }
+  static auto vjp(auto g, auto x) { return g * constant_like(g, slope_at_0) * vec::exp_neg_square(x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const Tensor z = clip(x, -end, end);
     return p * z * exp(-square(z)) * (-2 * slope_at_0);
   }
 };
 
-struct Sin : OfInput {
+struct Sin : SavesInput {
   static constexpr std::string_view name = "sin";
   static auto forward(auto x) { return std::sin(x); }
   static auto vjp(auto g, auto x) { return g * std::cos(x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * sin(x)); }
 };
 
-struct Cos : OfInput {
+struct Cos : SavesInput {
   static constexpr std::string_view name = "cos";
   static auto forward(auto x) { return std::cos(x); }
   static auto vjp(auto g, auto x) { return -g * std::sin(x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * cos(x)); }
 };
 
-struct Tan : OfOutput {
+struct Tan : SavesOutput {
   static constexpr std::string_view name = "tan";
   static auto forward(auto x) { return std::tan(x); }
   static auto vjp(auto g, auto y) { return g * (1 + y * y); }
@@ -124,22 +126,26 @@ struct Tan : OfOutput {
 
 // (1 - x)(1 + x) instead of 1 - x^2 keeps its digits near 1; where it is -infinity, its power would be 0 instead of
 // NaN.
-struct Asin : OfInput {
+struct Asin : SavesInput {
   static constexpr std::string_view name = "asin";
   static auto forward(auto x) { return std::asin(x); }
   static auto vjp(auto g, auto x) { return g / std::sqrt((1 - x) * (1 + x)); }
-  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * x * pow(finite((1 - x) * (1 + x)), -1.5); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
+    return p * x * pow(clamp_to_finite((1 - x) * (1 + x)), -1.5);
+  }
 };
 
-struct Acos : OfInput {
+struct Acos : SavesInput {
   static constexpr std::string_view name = "acos";
   static auto forward(auto x) { return std::acos(x); }
   static auto vjp(auto g, auto x) { return -g / std::sqrt((1 - x) * (1 + x)); }
-  static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return -(p * x * pow(finite((1 - x) * (1 + x)), -1.5)); }
+  static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
+    return -(p * x * pow(clamp_to_finite((1 - x) * (1 + x)), -1.5));
+  }
 };
 
 // 1 / (1 + x^2), with both scaled where the square would overflow.
-struct Atan : OfInput {
+struct Atan : SavesInput {
   static constexpr std::string_view name = "atan";
   static auto forward(auto x) { return std::atan(x); }
   static auto vjp(auto g, auto x) {
@@ -150,76 +156,76 @@ struct Atan : OfInput {
   }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const auto over_square = [&](const Tensor& t) { return apply(detail::UnaryGrad<Atan>{}, t, x); };
-    return over_square(over_square(p) * finite(x)) * -2;
+    return over_square(over_square(p) * clamp_to_finite(x)) * -2;
   }
 };
 
-struct Sinh : OfInput {
+struct Sinh : SavesInput {
   static constexpr std::string_view name = "sinh";
   static auto forward(auto x) { return std::sinh(x); }
   static auto vjp(auto g, auto x) { return g * std::cosh(x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * sinh(x); }
 };
 
-struct Cosh : OfInput {
+struct Cosh : SavesInput {
   static constexpr std::string_view name = "cosh";
   static auto forward(auto x) { return std::cosh(x); }
   static auto vjp(auto g, auto x) { return g * std::sinh(x); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) { return p * cosh(x); }
 };
 
-struct Asinh : OfInput {
+struct Asinh : SavesInput {
   static constexpr std::string_view name = "asinh";
   static auto forward(auto x) { return std::asinh(x); }
   static auto vjp(auto g, auto x) { return g / std::hypot(x, constant_like(x, 1)); }
   // -x / (1 + x^2)^(3/2)
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const auto over_root = [&](const Tensor& t) { return apply(detail::UnaryGrad<Asinh>{}, t, x); };
-    return -over_root(over_root(over_root(p) * finite(x)));
+    return -over_root(over_root(over_root(p) * clamp_to_finite(x)));
   }
 };
 
-struct Acosh : OfInput {
+struct Acosh : SavesInput {
   static constexpr std::string_view name = "acosh";
   static auto forward(auto x) { return std::acosh(x); }
   static auto vjp(auto g, auto x) { return g / (std::sqrt(x - 1) * std::sqrt(x + 1)); }
   // -x / (x^2 - 1)^(3/2)
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
     const auto over_root = [&](const Tensor& t) { return apply(detail::UnaryGrad<Acosh>{}, t, x); };
-    return -over_root(over_root(over_root(p) * finite(x)));
+    return -over_root(over_root(over_root(p) * clamp_to_finite(x)));
   }
 };
 
-struct Atanh : OfInput {
+struct Atanh : SavesInput {
   static constexpr std::string_view name = "atanh";
   static auto forward(auto x) { return std::atanh(x); }
   static auto vjp(auto g, auto x) { return g / ((1 - x) * (1 + x)); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& x) {
-    const double end = x.dtype() == float32 ? 0x1p60 : 0x1p500;  // from there on it is 0
+    const double end = x.dtype() == float32 ? 0x1p60 : 0x1p500;  // beyond, the derivative rounds to 0
     return p * clip(x, -end, end) * 2 / square((1 - x) * (1 + x));
   }
 };
 
 // Functions that are constant between their jumps.
-struct Sign : OfOutput {
+struct Sign : SavesOutput {
   static constexpr std::string_view name = "sign";
   static auto forward(auto x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
   static auto vjp(auto, auto) { return 0; }
 };
 
-struct Ceil : OfOutput {
+struct Ceil : SavesOutput {
   static constexpr std::string_view name = "ceil";
   static auto forward(auto x) { return std::ceil(x); }
   static auto vjp(auto, auto) { return 0; }
 };
 
-struct Floor : OfOutput {
+struct Floor : SavesOutput {
   static constexpr std::string_view name = "floor";
   static auto forward(auto x) { return std::floor(x); }
   static auto vjp(auto, auto) { return 0; }
 };
 
-struct Round : OfOutput {
+struct Round : SavesOutput {
   static constexpr std::string_view name = "round";
   static auto forward(auto x) { return std::round(x); }
   static auto vjp(auto, auto) { return 0; }

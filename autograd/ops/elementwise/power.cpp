@@ -9,15 +9,15 @@ namespace dygrad {
 
 namespace {
 
-// x^n: n x^(n-1), where a factor n = 0 wins over an infinite power of 0.
-struct PowNumber : detail::OfInput {
+// x^n: n x^(n-1), n = 0 gives 0 also where the power is infinite.
+struct PowScalar : detail::SavesInput {
   static constexpr std::string_view name = "pow";
   double exponent;
   auto forward(auto x) const { return std::pow(x, detail::constant_like(x, exponent)); }
   auto vjp(auto g, auto x) const {
     if (exponent == 0) return decltype(x){0};
     const auto power = std::pow(x, detail::constant_like(x, exponent - 1));
-    if (std::isinf(power) && x > 0 && !std::isinf(x)) {  // perhaps only without the factors
+    if (std::isinf(power) && x > 0 && !std::isinf(x)) {  // the power alone may overflow where g * n * power does not
       const auto half = std::pow(x, detail::constant_like(x, (exponent - 1) / 2));
       return g * detail::constant_like(x, exponent) * half * half;
     }
@@ -47,8 +47,8 @@ struct Pow {
     const Tensor one = ones({}, a.dtype());
     Grads<2> grads;
     if (need[0]) {
-      const Tensor is_lost = logical_and(b == 0, logical_not(isfinite(reciprocal(a.detach()))));
-      grads[0] = g * b * pow(where(is_lost, zeros({}, a.dtype()), a), where(is_lost, one, b - 1));
+      const Tensor is_indeterminate = logical_and(b == 0, logical_not(isfinite(reciprocal(a.detach()))));
+      grads[0] = g * b * pow(where(is_indeterminate, zeros({}, a.dtype()), a), where(is_indeterminate, one, b - 1));
     }
     if (need[1]) {
       const Tensor at_infinity = logical_and(a == std::numeric_limits<double>::infinity(), b < 0);
@@ -69,7 +69,7 @@ Tensor pow(const Tensor& a, double exponent) {
   if (exponent == 2) return square(a);
   if (exponent == 0.5) return sqrt(a);
   if (exponent == -1) return reciprocal(a);
-  return detail::apply_unary(PowNumber{{}, exponent}, a);
+  return detail::apply_unary(PowScalar{{}, exponent}, a);
 }
 
 }  // namespace dygrad

@@ -85,7 +85,7 @@ struct Minimum {
   }
 };
 
-struct Clip : detail::OfInput {
+struct Clip : detail::SavesInput {
   static constexpr std::string_view name = "clip";
   double low, high;
   auto forward(auto x) const {

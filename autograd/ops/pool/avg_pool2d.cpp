@@ -16,10 +16,10 @@ namespace dygrad {
 
 namespace {
 
-using detail::neighbours;
+using detail::contiguous_or_packed;
 using detail::PoolGeometry;
 using detail::PoolWindow;
-using detail::sum_holders;
+using detail::sum_covering_windows;
 using detail::sum_windows;
 
 // Linear, so its vjp is its adjoint, and the adjoint's vjp is the pool.
@@ -39,12 +39,12 @@ class Divisors {
  public:
   explicit Divisors(const PoolGeometry& p) : geometry_(p) {
     for (std::int64_t ow = 0; ow < p.out_width(); ++ow)
-      along_w_.insert(along_w_.end(), static_cast<std::size_t>(p.lanes), static_cast<T>(p.counted(ow, 1)));
+      along_w_.insert(along_w_.end(), static_cast<std::size_t>(p.lanes), static_cast<T>(p.divisor(ow, 1)));
   }
   /// y[i] = x[i] / divisor[i] for the windows of row oh.
   void divide(const T* x, std::int64_t oh, T* y) const {
     kernel::vectorize([x, y, w = along_w_.data(), n = static_cast<std::int64_t>(along_w_.size()),
-                       h = static_cast<T>(geometry_.counted(oh, 0))] {
+                       h = static_cast<T>(geometry_.divisor(oh, 0))] {
       DYGRAD_IVDEP
       for (std::int64_t i = 0; i < n; ++i) y[i] = x[i] / (h * w[i]);
     });
@@ -59,8 +59,8 @@ class Divisors {
 void divide_windows(const PoolGeometry& p, const Tensor& from, const Tensor& to) {
   dispatch_float(to.dtype(), "avg_pool2d", [&]<class T>() {
     const Divisors<T> divisors(p);
-    p.for_each_row([&](std::int64_t job, std::int64_t oh) {
-      const std::int64_t start = p.y_at(job, oh, 0);
+    p.for_each_row([&](std::int64_t plane, std::int64_t oh) {
+      const std::int64_t start = p.y_at(plane, oh, 0);
       divisors.divide(from.data<T>() + start, oh, to.mutable_data<T>() + start);
     });
   });
@@ -72,21 +72,21 @@ struct AvgPool2D {
 
   Tensor forward(const Tensor& x) const {
     const PoolGeometry& p = geometry;
-    if (p.most_cells() > kernel::kShortSum) return of_large_windows(x);
+    if (p.max_window_elements() > kernel::kShortSum) return of_large_windows(x);
     const Tensor dense = kernel::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
-    if (y.num_elements() == 0) return y;  // its rows, of which there is none, may be long
+    if (y.num_elements() == 0) return y;  // there are no rows, but Divisors would still allocate one
     dispatch_float(x.dtype(), name, [&]<class T>() {
       const T* from = dense.data<T>();
       T* to = y.mutable_data<T>();
       const Divisors<T> divisors(p);
-      p.for_each_row([&](std::int64_t job, std::int64_t oh) {
+      p.for_each_row([&](std::int64_t plane, std::int64_t oh) {
         std::vector<T> buffer;
-        T* row = to + p.y_at(job, oh, 0);
+        T* row = to + p.y_at(plane, oh, 0);
         std::fill_n(row, p.out_width() * p.lanes, T(0));
-        p.for_each_tap(job, oh,
+        p.for_each_tap(plane, oh,
                        [&](std::int64_t, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
-                         kernel::vectorize([n, v = neighbours(from + at, step, n, buffer), sum = to + y_at] {
+                         kernel::vectorize([n, v = contiguous_or_packed(from + at, step, n, buffer), sum = to + y_at] {
                            DYGRAD_IVDEP
                            for (std::int64_t i = 0; i < n; ++i) sum[i] += v[i];
                          });
@@ -122,7 +122,7 @@ struct AvgPool2D {
 
 Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
   const PoolGeometry& p = geometry;
-  if (p.most_holders() > kernel::kShortSum) return of_large_windows(g);
+  if (p.max_overlap() > kernel::kShortSum) return of_large_windows(g);
   const Tensor dense = kernel::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
   if (x.num_elements() == 0) return x;
@@ -131,13 +131,14 @@ Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
     T* to = x.mutable_data<T>();
     const Divisors<T> divisors(p);
     p.for_each_row(
-        [&](std::int64_t job, std::int64_t oh) {
-          const std::int64_t start = p.y_at(job, oh, 0);
+        [&](std::int64_t plane, std::int64_t oh) {
+          const std::int64_t start = p.y_at(plane, oh, 0);
           std::vector<T> shares(static_cast<std::size_t>(p.out_width() * p.lanes));
           divisors.divide(from + start, oh, shares.data());
-          p.for_new_elements(job, oh, [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
+          p.zero_first_touched(plane, oh,
+                               [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
           p.for_each_tap(
-              job, oh,
+              plane, oh,
               [&](std::int64_t, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
                 kernel::vectorize([n, step, share = shares.data() + (y_at - start), sum = to + at] {
                   DYGRAD_IVDEP
@@ -146,7 +147,7 @@ Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
               },
               /*by_window=*/true);
         },
-        /*with_overlap=*/true);
+        /*is_sequential=*/true);
   });
   return x;
 }
@@ -160,8 +161,8 @@ Tensor AvgPool2DAdjoint::of_large_windows(const Tensor& g) const {
   Shape rows = p.y_shape;
   rows[3] = p.width();
   const Tensor along_w = Tensor::empty(rows, g.dtype(), p.format);
-  sum_holders(p.axis(1), shares, along_w);
-  sum_holders(p.axis(0), along_w, x);
+  sum_covering_windows(p.axis(1), shares, along_w);
+  sum_covering_windows(p.axis(0), along_w, x);
   return x;
 }
 

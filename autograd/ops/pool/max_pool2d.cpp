@@ -18,12 +18,12 @@ namespace dygrad {
 
 namespace {
 
-using detail::neighbours;
+using detail::contiguous_or_packed;
 using detail::PoolGeometry;
 using detail::PoolWindow;
 
-// max_pool2d saves the argmax of each window, as an index into the window. Gathering at known indices is linear, and its
-// adjoint scatters. `argmax` has y's order of elements; it is uint8 unless a window has more than 256 cells.
+// max_pool2d saves the argmax of each window, as an index into the window. Gathering at known indices is linear, and
+// its adjoint scatters. `argmax` has y's order of elements; it is uint8 unless a window has more than 256 cells.
 template <class F>
 void dispatch_argmax(const Tensor& argmax, const F& f) {
   if (argmax.dtype() == DType::uint8) f(argmax.data<std::uint8_t>());
@@ -51,12 +51,12 @@ class ArgmaxOffsets {
 
 /// Calls f(offset in x of the argmax, offset in y) for each window of a row, and each lane of it.
 template <class Index, class F>
-void for_each_argmax(const PoolGeometry& p, const Index* argmax, const ArgmaxOffsets& offsets, std::int64_t job,
+void for_each_argmax(const PoolGeometry& p, const Index* argmax, const ArgmaxOffsets& offsets, std::int64_t plane,
                      std::int64_t oh, const F& f) {
   const std::int64_t top = oh * p.stride[0] - p.padding[0];
-  std::int64_t y = p.y_at(job, oh, 0);
+  std::int64_t y = p.y_at(plane, oh, 0);
   for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
-    const std::int64_t x = p.x_at(job, top, ow * p.stride[1] - p.padding[1]);
+    const std::int64_t x = p.x_at(plane, top, ow * p.stride[1] - p.padding[1]);
     for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y) f(x + lane + offsets.of(argmax[y]), y);
   }
 }
@@ -69,8 +69,8 @@ struct MaxPool2DBackward {
   Grads<1> vjp(const Tensor& h, const Saved&, NeedsGrad) const;
 
  private:
-  /// Where one cell may win many windows.
-  void scatter_long(const Tensor& g, const Tensor& x, const ArgmaxOffsets& offsets) const {
+  /// For pixels that may be the maximum of many windows.
+  void scatter_with_long_sums(const Tensor& g, const Tensor& x, const ArgmaxOffsets& offsets) const {
     dispatch_float(g.dtype(), name, [&]<class T>() {
       using Sum = kernel::LongSum<T>;
       const std::int64_t cells = x.num_elements();
@@ -79,11 +79,11 @@ struct MaxPool2DBackward {
       const T* from = g.data<T>();
       dispatch_argmax(argmax, [&](const auto* indices) {
         geometry.for_each_row(
-            [&](std::int64_t job, std::int64_t oh) {
-              for_each_argmax(geometry, indices, offsets, job, oh,
+            [&](std::int64_t plane, std::int64_t oh) {
+              for_each_argmax(geometry, indices, offsets, plane, oh,
                               [=](std::int64_t cell, std::int64_t i) { sums[cell].add(from[i]); });
             },
-            /*with_overlap=*/true);
+            /*is_sequential=*/true);
       });
       T* to = x.mutable_data<T>();
       for (std::int64_t i = 0; i < cells; ++i) to[i] = sums[i].value();
@@ -105,8 +105,9 @@ struct GatherByArgmax {
       const T* from = dense.data<T>();
       T* to = y.mutable_data<T>();
       dispatch_argmax(argmax, [&](const auto* indices) {
-        p.for_each_row([&](std::int64_t job, std::int64_t oh) {
-          for_each_argmax(p, indices, offsets, job, oh, [=](std::int64_t cell, std::int64_t i) { to[i] = from[cell]; });
+        p.for_each_row([&](std::int64_t plane, std::int64_t oh) {
+          for_each_argmax(p, indices, offsets, plane, oh,
+                          [=](std::int64_t cell, std::int64_t i) { to[i] = from[cell]; });
         });
       });
     });
@@ -122,8 +123,8 @@ Tensor MaxPool2DBackward::forward(const Tensor& g) const {
   const Tensor dense = kernel::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
   const ArgmaxOffsets offsets(p);
-  if (p.most_holders() > kernel::kShortSum) {
-    scatter_long(dense, x, offsets);
+  if (p.max_overlap() > kernel::kShortSum) {
+    scatter_with_long_sums(dense, x, offsets);
     return x;
   }
   dispatch_float(g.dtype(), name, [&]<class T>() {
@@ -131,13 +132,13 @@ Tensor MaxPool2DBackward::forward(const Tensor& g) const {
     T* to = x.mutable_data<T>();
     dispatch_argmax(argmax, [&](const auto* indices) {
       p.for_each_row(
-          [&](std::int64_t job, std::int64_t oh) {
-            p.for_new_elements(job, oh,
-                               [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
-            for_each_argmax(p, indices, offsets, job, oh,
+          [&](std::int64_t plane, std::int64_t oh) {
+            p.zero_first_touched(plane, oh,
+                                 [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });
+            for_each_argmax(p, indices, offsets, plane, oh,
                             [=](std::int64_t cell, std::int64_t i) { to[cell] += from[i]; });
           },
-          /*with_overlap=*/true);
+          /*is_sequential=*/true);
     });
   });
   return x;
@@ -178,8 +179,8 @@ struct MaxPool2D {
     const T* from = x.data<T>();
     T* to = y.mutable_data<T>();
     const std::int64_t row = p.out_width() * p.lanes;
-    p.for_each_row([&](std::int64_t job, std::int64_t oh) {
-      const std::int64_t start = p.y_at(job, oh, 0);
+    p.for_each_row([&](std::int64_t plane, std::int64_t oh) {
+      const std::int64_t start = p.y_at(plane, oh, 0);
       std::vector<T> buffer;
       std::vector<Wide> best_index(static_cast<std::size_t>(row));
       std::fill_n(to + start, row, -std::numeric_limits<T>::infinity());
@@ -190,10 +191,10 @@ struct MaxPool2D {
         const std::int64_t first = (window.h_begin - h) * p.size[1] + window.w_begin - w;
         std::fill_n(best_index.data() + ow * p.lanes, p.lanes, static_cast<Wide>(first));
       }
-      p.for_each_tap(job, oh,
+      p.for_each_tap(plane, oh,
                      [&](std::int64_t tap, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
-                       take_larger<T, Wide>(neighbours(from + at, step, n, buffer), n, static_cast<Wide>(tap),
-                                            to + y_at, best_index.data() + (y_at - start));
+                       update_max<T, Wide>(contiguous_or_packed(from + at, step, n, buffer), n, static_cast<Wide>(tap),
+                                           to + y_at, best_index.data() + (y_at - start));
                      });
       kernel::vectorize([n = row, wide = best_index.data(), narrow = to_argmax + start] {
         DYGRAD_IVDEP
@@ -204,7 +205,7 @@ struct MaxPool2D {
 
   /// The first maximum stays, and the first NaN.
   template <class T, class Wide>
-  static void take_larger(const T* x, std::int64_t n, Wide tap, T* best, Wide* best_index) {
+  static void update_max(const T* x, std::int64_t n, Wide tap, T* best, Wide* best_index) {
     kernel::vectorize([=] {
       DYGRAD_IVDEP
       for (std::int64_t i = 0; i < n; ++i) {

@@ -36,8 +36,8 @@ void check_pair(std::string_view op, const Tensor& x, const Tensor& y, std::stri
 }
 
 // Note [Losses and their sums]
-// A loss is a struct with `forward`, the function of numbers, and `vjp`. ElementLosses is the op that returns a loss per
-// element, SummedLoss the one that returns their sum and never makes a tensor of them.
+// A loss is a struct with `forward`, the function of numbers, and `vjp`. ElementLosses is the op that returns a loss
+// per element, SummedLoss the one that returns their sum and never makes a tensor of them.
 template <class Loss>
 struct ElementLosses {
   static constexpr std::string_view name = Loss::name;
@@ -113,7 +113,7 @@ struct SquaredError {
 };
 
 /// Of the difference: quadratic near zero, linear from beta on.
-struct SmoothL1 : detail::OfInput {
+struct SmoothL1 : detail::SavesInput {
   static constexpr std::string_view name = "smooth_l1";
   double beta;
   auto forward(auto d) const {

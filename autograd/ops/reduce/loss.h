@@ -1,6 +1,6 @@
-// Losses. Inputs broadcast nowhere: prediction and target have equal shapes (ShapeError) and floating dtypes
-// (DtypeError). `reduction` tells whether the elements' losses are averaged (default), summed, or returned as they are.
-// Sums are pairwise, so their error grows with the logarithm of the number of elements.
+// Losses. No broadcasting: prediction and target have equal shapes (ShapeError) and floating dtypes (DtypeError).
+// `reduction` tells whether the elements' losses are averaged (default), summed, or returned as they are. Sums are
+// pairwise, so their error grows with the logarithm of the number of elements.
 #pragma once
 
 #include <cstdint>
@@ -27,20 +27,21 @@ DYGRAD_API Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction 
 /// in the dtype, is positive and finite.
 DYGRAD_API Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean,
                                  double beta = 1);
-/// max(x, 0) - x z + log(1 + e^-|x|): binary cross-entropy of sigmoid(x) with target z, stable; 0 for an infinite x
-/// that is right.
+/// max(x, 0) - x z + log(1 + e^-|x|): binary cross-entropy of sigmoid(x) with target z, stable; 0 for an infinite logit
+/// of the right sign.
 DYGRAD_API Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction = Reduction::mean);
 
 struct CrossEntropyOptions {
-  int axis = -1;                               ///< the class dimension; 1 for [N, C, H, W] segmentation
-  bool soft_label = false;                     ///< labels are floating-point distributions of logits' shape
-  std::optional<std::int64_t> ignore_index{};  ///< int64 labels of this value cost nothing and are not averaged over
+  int axis = -1;            ///< the class dimension; 1 for [N, C, H, W] segmentation
+  bool soft_label = false;  ///< labels are floating-point distributions of logits' shape
+  std::optional<std::int64_t>
+      ignore_index{};  ///< int64 labels of this value have loss 0 and are not counted by the mean
   Reduction reduction = Reduction::mean;
 };
 /// -log_softmax(logits)[label]. Labels are int64, of logits' shape without the class dimension (or with extent 1
 /// there), or with soft_label floating-point of logits' shape. Without reduction the result has logits' shape without
-/// the class dimension. A logit of infinity takes all of the probability; classes of probability 0 may have any soft
-/// label of 0. Throws ShapeError, DtypeError, and InvalidArgument for a label outside [0, classes).
+/// the class dimension. An infinite logit has probability 1 and all other classes 0. A class of probability 0 adds
+/// nothing if its soft label is 0. Throws ShapeError, DtypeError, and InvalidArgument for a label outside [0, classes).
 DYGRAD_API Tensor softmax_with_cross_entropy(const Tensor& logits, const Tensor& label,
                                              const CrossEntropyOptions& options = {});
 

@@ -83,7 +83,7 @@ struct BatchNorm {
 
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
 
-  // Note [Two ways to one gradient]
+  // Note [Fused and recorded gradients]
   // A pass that records gets the gradient as a formula in x, so that it can be differentiated again. Any other pass
   // gets the same values from fused kernels, in a third of the time.
   Grads<3> vjp(Tensor g, const Saved& saved, NeedsGrad need) const {

@@ -186,9 +186,9 @@ struct ExpShares {
     if (x.num_elements() == 0) return kernel::empty_like(x, x.dtype());
     // Infinity leaves nothing to the others.
     const auto shifted_exp = []<class T>(T v, T m) {
-      constexpr T kMost = std::numeric_limits<T>::max(), kInfinity = std::numeric_limits<T>::infinity();
-      const T of_infinity = v > kMost ? 0 : -kInfinity;
-      return vec::exp(m > kMost ? of_infinity : v - (m < -kMost ? 0 : m));
+      constexpr T kMax = std::numeric_limits<T>::max(), kInfinity = std::numeric_limits<T>::infinity();
+      const T of_infinity = v > kMax ? 0 : -kInfinity;
+      return vec::exp(m > kMax ? of_infinity : v - (m < -kMax ? 0 : m));
     };
     const auto share = []<class T>(T e, T sum) { return sum == 0 ? 0 : e / sum; };
     const Tensor terms =

@@ -65,7 +65,7 @@ Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value) {
     std::int64_t& extent = op.to[dim];
     if (__builtin_add_overflow(extent, before, &extent) || __builtin_add_overflow(extent, after, &extent) ||
         extent < 0) {
-      throw ShapeError(Message("pad", "the padded extent is not sound.")
+      throw ShapeError(Message("pad", "the padded extent is out of range.")
                            .line("x {}, dimension {}", x.shape(), dim)
                            .expected("x's extent + before + after >= 0, within 64 bits")
                            .got("before {}, after {}", before, after)

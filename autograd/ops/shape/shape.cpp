@@ -1,4 +1,5 @@
-// The same elements in another shape or order: reshape, flatten, squeeze, unsqueeze, transpose, permute, expand, sum_to.
+// The same elements in another shape or order: reshape, flatten, squeeze, unsqueeze, transpose, permute, expand,
+// sum_to.
 #include <dygrad/autograd/ops/shape/shape.h>
 
 #include <dygrad/autograd/apply.h>
@@ -24,7 +25,7 @@ struct Reshape {
   Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {reshape(g, from)}; }
 };
 
-// Note [Arguments are brought into range once]
+// Note [Negative axes are normalised once]
 // Ops hold axes, starts and sizes as their functions below have normalised them: inside [0, rank) and [0, extent]. A
 // vjp that met a raw one would have to count it from the back of another shape.
 struct Permute {

@@ -24,7 +24,7 @@ Tensor detail::fill_around(const Tensor& x, int axis, std::int64_t start, std::i
 
 namespace {
 
-constexpr std::int64_t kMostEmptyPieces = 65536;  // of an extent of 0, which any number divides
+constexpr std::int64_t kMaxEmptyPieces = 65536;  // of an extent of 0, which any number divides
 
 /// Elements start, start + step, ... before stop of one dimension of `whole`; 0 <= start <= stop <= its extent.
 struct Window {
@@ -98,9 +98,9 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
   axis = normalize_axis(axis, x.rank(), "split");
   check_has_dimension(x);
   std::int64_t total = 0;
-  bool sound = true;
-  for (std::int64_t size : sizes) sound = sound && size >= 0 && !__builtin_add_overflow(total, size, &total);
-  if (!sound || total != x.shape()[axis]) {
+  bool valid = true;
+  for (std::int64_t size : sizes) valid = valid && size >= 0 && !__builtin_add_overflow(total, size, &total);
+  if (!valid || total != x.shape()[axis]) {
     throw ShapeError(Message("split", "the sizes do not cover the dimension.")
                          .line("x {}, axis {}", x.shape(), axis)
                          .expected("sizes >= 0 that add up to {}", x.shape()[axis])
@@ -122,7 +122,7 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {
   axis = normalize_axis(axis, x.rank(), "split");
   check_has_dimension(x);
   const std::int64_t extent = x.shape()[axis];
-  const std::int64_t most = std::max(extent, kMostEmptyPieces);
+  const std::int64_t most = std::max(extent, kMaxEmptyPieces);
   if (pieces < 1 || pieces > most || extent % pieces != 0) {
     throw ShapeError(Message("split", "the dimension cannot be cut into equal pieces.")
                          .line("x {}, axis {}", x.shape(), axis)

@@ -98,7 +98,8 @@ class Depthwise final : public NativeAlgorithm {
                          cost::bytes(s, problem.dtype) / cost::kBandwidth, num_native_chunks(s));
   }
 
-  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& a, const Tensor& b,
+                     const Epilogue& epilogue) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() {
       return problem.kind == Kind::conv2d_weights ? weights_on<T>(problem, a, b) : image_on<T>(problem, a, b, epilogue);
     });

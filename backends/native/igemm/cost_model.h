@@ -85,7 +85,7 @@ struct WorkCounts {
            element * result_elements;
   }
 
-  /// Seconds in all, `waiting` for memory beside it included.
+  /// Total seconds; `waiting` is added memory latency.
   double seconds(const Conv2DSizes& s, DType dtype, double flop_rate, double waiting = 0) const {
     return serial_seconds() + cost::seconds(parallel_seconds(dtype, flop_rate) + waiting,
                                             cost::bytes(s, dtype) / cost::kBandwidth, num_native_chunks(s));

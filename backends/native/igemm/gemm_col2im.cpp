@@ -263,7 +263,8 @@ class GemmCol2im final : public NativeAlgorithm {
     return precision().with_conversion(alone, num_elements(s.x_shape()), s.c);
   }
 
-  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& w, const Epilogue& epilogue) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& x, const Tensor& w,
+                     const Epilogue& epilogue) const override {
     return dispatch(problem, [&]<class T>() { return run_on<T>(problem, x, w, epilogue); });
   }
 

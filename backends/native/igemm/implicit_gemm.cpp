@@ -40,7 +40,8 @@ class ImplicitGemm final : public NativeAlgorithm {
     return precision().with_conversion(alone, num_elements(s.y_shape()), s.filters_in_group());
   }
 
-  Tensor run_whole(const Problem& problem, const Tensor& g, const Tensor& w, const Epilogue& epilogue) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& g, const Tensor& w,
+                     const Epilogue& epilogue) const override {
     return dispatch(problem, [&]<class T>() { return run_on<T>(problem, g, w, epilogue); });
   }
 

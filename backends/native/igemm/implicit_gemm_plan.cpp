@@ -17,14 +17,15 @@ namespace {
 constexpr std::int64_t kBlockBytes = 512 << 10;
 constexpr std::int64_t kDepth = 2048;           // KC: elements of a patch read in place
 constexpr std::int64_t kKBlockBytes = 4 << 10;  // KC of a patch that is copied
-constexpr std::int64_t kMostTilesInBlock = 16;
-constexpr std::int64_t kMostPositionsInBlock = kMostTilesInBlock * kMaxMr;
+constexpr std::int64_t kMaxTilesInBlock = 16;
+constexpr std::int64_t kMaxPositionsInBlock = kMaxTilesInBlock * kMaxMr;
 
 /// Rows of a tile a multiple of so many bytes apart map to the same few sets of L1.
 constexpr std::int64_t kAliasingBytes = 4096;
 
 /// Whether to work border region by border region, which skips the padding: not if it makes many small tiles.
-bool regions_pay(const ConvGeometry& geometry, const std::vector<BorderRegion>& regions, std::int64_t chunks) {
+bool regions_are_profitable(const ConvGeometry& geometry, const std::vector<BorderRegion>& regions,
+                            std::int64_t chunks) {
   constexpr std::int64_t kRowsLost = 4;  // per region and chunk: tiles with fewer than MR rows, and their start
   std::int64_t work = 0;
   for (const BorderRegion& region : regions) {
@@ -67,15 +68,15 @@ ImplicitGemmPlan<T>::ImplicitGemmPlan(ConvGeometry geometry, std::int64_t chunks
     : geometry_(std::move(geometry)), regions_(border_regions(geometry_)) {
   constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
   constexpr std::int64_t kLine = 64 / kSize;
-  packed_ = weights_are_finite &&
-            (geometry_.position_step() * kSize % kAliasingBytes == 0 || !regions_pay(geometry_, regions_, chunks));
+  packed_ = weights_are_finite && (geometry_.position_step() * kSize % kAliasingBytes == 0 ||
+                                   !regions_are_profitable(geometry_, regions_, chunks));
   if (packed_) k_blocks_ = k_blocks_of(geometry_, kKBlockBytes / kSize);
   std::int64_t deepest = 0;
   for (const ConvGeometry& k_block : k_blocks_) deepest = std::max(deepest, k_block.depth());
   leading_dim_ = padded_leading_dim<T>(deepest + kLine);
   const std::int64_t read = packed_ ? leading_dim_ : geometry_.position_step() * geometry_.row_stride;
   const std::int64_t mr = kernels<T>().mr();
-  block_ = std::clamp<std::int64_t>(kBlockBytes / (read * kSize) / mr, 1, kMostTilesInBlock) * mr;
+  block_ = std::clamp<std::int64_t>(kBlockBytes / (read * kSize) / mr, 1, kMaxTilesInBlock) * mr;
   if (packed_) {
     const auto row_taps = static_cast<std::int64_t>(geometry_.row_taps.size());
     const auto column_taps = static_cast<std::int64_t>(geometry_.column_taps.size());
@@ -146,8 +147,8 @@ namespace {
 /// A block of positions of one region: where its patches lie, and where its results go.
 template <class T>
 struct PositionBlock {
-  std::array<const T*, kMostPositionsInBlock + kMaxMr> sources;
-  std::array<acc_t<T>*, kMostPositionsInBlock + kMaxMr> rows;
+  std::array<const T*, kMaxPositionsInBlock + kMaxMr> sources;
+  std::array<acc_t<T>*, kMaxPositionsInBlock + kMaxMr> rows;
   std::int64_t size = 0;
 
   /// The patches as rows of a matrix; null if they are read in place.
@@ -206,7 +207,7 @@ struct PositionBlock {
   }
 
  private:
-  std::array<acc_t<T>*, kMostPositionsInBlock + kMaxMr> targets_;
+  std::array<acc_t<T>*, kMaxPositionsInBlock + kMaxMr> targets_;
 };
 
 }  // namespace

@@ -2,8 +2,8 @@
 // are read in place, by rank-1 updates.
 #include <array>
 
+#include <dygrad/backends/common/direct_convolution.h>
 #include <dygrad/backends/common/magnitude.h>
-#include <dygrad/backends/common/plain_sums.h>
 #include <dygrad/backends/native/igemm/algorithms.h>
 #include <dygrad/backends/native/igemm/cost_model.h>
 #include <dygrad/backends/native/igemm/implicit_gemm_plan.h>
@@ -118,7 +118,7 @@ class WgradAccumulator {
   }
 
   /// Adds with copies of whole patches (im2row), so that taps fill up vectors that channels do not. Their zeros must
-  /// not meet pixels that are not finite, see Note [Terms that are not there].
+  /// not meet pixels that are not finite, see Note [Padding zeros and non-finite values].
   void add_packed(std::int64_t part, std::int64_t parts, T* scratch) {
     const std::int64_t step = packed_ld(geometry_.depth());
     const BorderRegion everywhere{{0, geometry_.rows}, {0, geometry_.columns}, {}, {}};
@@ -155,7 +155,7 @@ class WgradAccumulator {
   static std::int64_t packed_ld(std::int64_t depth) {
     return padded_leading_dim<T>(depth + kMaxNr + 64 / static_cast<std::int64_t>(sizeof(T)));
   }
-  static constexpr std::int64_t kMostPositions = 256;
+  static constexpr std::int64_t kMaxPositions = 256;
 
  private:
   static ConvGeometry patches_of(const Conv2DSizes& s, std::int64_t group, Range filters) {
@@ -167,15 +167,15 @@ class WgradAccumulator {
   bool segments_span_columns() const { return s_.dw == 1 && geometry_.channels == s_.o; }
 
   void add_tiles(std::int64_t positions, std::int64_t lanes, double times, WorkCounts& counts) const {
-    const std::int64_t blocks = ceil_div(positions, kMostPositions);
+    const std::int64_t blocks = ceil_div(positions, kMaxPositions);
     counts.add_tiles<T>(s_.channels_in_group(), lanes, static_cast<double>(positions) / static_cast<double>(blocks),
                         times * static_cast<double>(blocks));
   }
 
   template <class F>
   static void for_each_block(Range positions, const F& f) {
-    for (std::int64_t first = positions.first; first < positions.last; first += kMostPositions)
-      f(Range{first, std::min(first + kMostPositions, positions.last)});
+    for (std::int64_t first = positions.first; first < positions.last; first += kMaxPositions)
+      f(Range{first, std::min(first + kMaxPositions, positions.last)});
   }
 
   void find_pixels(const BorderRegion& region, Range block) {
@@ -191,7 +191,7 @@ class WgradAccumulator {
     constexpr std::int64_t kAliasingBytes = 2048;
     if (s_.c * static_cast<std::int64_t>(sizeof(T)) % kAliasingBytes != 0) return;
     const std::int64_t channels = s_.channels_in_group(), step = packed_ld(channels);
-    pixels_.resize(static_cast<std::size_t>(kMostPositions * step));
+    pixels_.resize(static_cast<std::size_t>(kMaxPositions * step));
     for (std::int64_t q = 0; q < positions; ++q) {
       T* const to = pixels_.data() + q * step;
       std::copy_n(xs_[q], channels, to);
@@ -215,7 +215,7 @@ class WgradAccumulator {
   void add_lanes(std::int64_t offset, std::int64_t lane, std::int64_t count, std::int64_t positions) {
     const Kernels<T>& kernel = kernels<T>();
     constexpr std::int64_t kTilesWorthACopy = 8;
-    constexpr std::int64_t kChannels = (256 << 10) / kMostPositions / static_cast<std::int64_t>(sizeof(T));
+    constexpr std::int64_t kChannels = (256 << 10) / kMaxPositions / static_cast<std::int64_t>(sizeof(T));
     const std::int64_t channels = s_.channels_in_group(), chunks = ceil_div(channels, kChannels);
     const bool copied = channels >= kTilesWorthACopy * kernel.mr();
     const std::int64_t group = copied ? kPanelsCopied * kernel.nr() : count;
@@ -227,7 +227,7 @@ class WgradAccumulator {
         for (std::int64_t i = lanes.first; i < lanes.last; i += kernel.nr()) {
           const std::int64_t panel = (i - lanes.first) / kernel.nr();
           const std::int64_t width = std::min<std::int64_t>(kernel.nr(), lanes.last - i);
-          add_panel(own, lane + i, width, copied ? panel_rows_.data() + panel * kMostPositions : ys_.data(),
+          add_panel(own, lane + i, width, copied ? panel_rows_.data() + panel * kMaxPositions : ys_.data(),
                     copied ? 0 : offset + i, positions);
         }
       }
@@ -235,12 +235,12 @@ class WgradAccumulator {
   }
 
   void copy_panels(std::int64_t offset, Range lanes, std::int64_t positions) {
-    panels_.resize(kPanelsCopied * kMostPositions * kMaxNr);
-    panel_rows_.resize(kPanelsCopied * kMostPositions);
+    panels_.resize(kPanelsCopied * kMaxPositions * kMaxNr);
+    panel_rows_.resize(kPanelsCopied * kMaxPositions);
     const std::int64_t width = kernels<T>().nr();
     for (std::int64_t q = 0; q < positions; ++q) {
       for (std::int64_t i = lanes.first; i < lanes.last; i += width) {
-        const std::int64_t place = (i - lanes.first) / width * kMostPositions + q;
+        const std::int64_t place = (i - lanes.first) / width * kMaxPositions + q;
         T* const row = panels_.data() + place * kMaxNr;
         std::copy_n(ys_[q] + offset + i, std::min(width, lanes.last - i), row);
         panel_rows_[place] = row;
@@ -274,7 +274,7 @@ class WgradAccumulator {
   const T *x_, *y_;
   acc_t<T>* sums_;
   bool in_blocks_;  // see Note [Blocked summation]
-  std::array<const T*, kMostPositions> xs_, ys_;
+  std::array<const T*, kMaxPositions> xs_, ys_;
   std::vector<T> pixels_, panels_;
   std::vector<const T*> panel_rows_;
 };
@@ -315,7 +315,7 @@ class ImplicitGemmWeights final : public NativeAlgorithm {
     return precision().with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
-  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     return dispatch(problem, [&]<class T>() { return run_on<T>(problem, x, g); });
   }
 
@@ -367,7 +367,7 @@ class ImplicitGemmWeights final : public NativeAlgorithm {
       return sums.of_chunk(own.filter_part * partition.positions + position_part) + group * cg * step;
     };
     const Workspace<T> buffers(patches == PatchAccess::in_place ? 0 : partition.chunks(),
-                               WgradAccumulator<T>::kMostPositions * WgradAccumulator<T>::packed_ld(lanes));
+                               WgradAccumulator<T>::kMaxPositions * WgradAccumulator<T>::packed_ld(lanes));
     parallel_for_chunks(partition.chunks(), [&](std::int64_t chunk) {
       const WgradPartition::Chunk own = partition.chunk(s, chunk);
       for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {

@@ -30,7 +30,7 @@ class Matmul final : public NativeAlgorithm {
            kPack * static_cast<double>(num_elements(problem.w));
   }
 
-  Tensor run_whole(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue&) const override {
     return dispatch_float(problem.dtype, name(), [&]<class T>() { return run_on<T>(a, b); });
   }
 

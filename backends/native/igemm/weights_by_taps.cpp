@@ -39,7 +39,7 @@ class WgradByTapsAccumulator {
     for (const BorderRegion& region : border_regions(geometry_)) {
       const std::int64_t positions = s_.n * region.rows.size() * region.columns.size();
       if (positions * region.taps() == 0) continue;
-      const auto blocks = static_cast<double>(ceil_div(positions, kMostPositions));
+      const auto blocks = static_cast<double>(ceil_div(positions, kMaxPositions));
       counts.add_tiles<T>(region.column_taps.size() * s_.o, s_.c, static_cast<double>(positions) / blocks,
                           blocks * static_cast<double>(region.row_taps.size()));
       counts.positions += static_cast<double>(positions);
@@ -50,8 +50,8 @@ class WgradByTapsAccumulator {
     for (const BorderRegion& region : border_regions(geometry_)) {
       if (region.column_taps.size() == 0) continue;
       const Range own = part_of({0, s_.n * region.rows.size() * region.columns.size()}, part, parts);
-      for (std::int64_t first = own.first; first < own.last; first += kMostPositions) {
-        const Range block{first, std::min(first + kMostPositions, own.last)};
+      for (std::int64_t first = own.first; first < own.last; first += kMaxPositions) {
+        const Range block{first, std::min(first + kMaxPositions, own.last)};
         find_pixels(region, block);
         for (std::int64_t channel = 0; channel < s_.c; channel += kernels<T>().nr()) {
           for (std::int64_t i = region.row_taps.first; i < region.row_taps.last; ++i) {
@@ -64,7 +64,7 @@ class WgradByTapsAccumulator {
 
  private:
   /// One panel of a block of pixels, and the patches, stay in L1.
-  static constexpr std::int64_t kMostPositions = 128;
+  static constexpr std::int64_t kMaxPositions = 128;
 
   void find_pixels(const BorderRegion& region, Range block) {
     for_each_position(region, block, [&](std::int64_t i, std::int64_t n, std::int64_t h, std::int64_t w) {
@@ -103,7 +103,7 @@ class WgradByTapsAccumulator {
   std::int64_t padded_;  ///< elements of a pixel, in whole vectors
   const T *x_end_, *x_last_;
   std::vector<T> last_;
-  std::array<const T*, kMostPositions> xs_, ys_;
+  std::array<const T*, kMaxPositions> xs_, ys_;
 };
 
 /// Adds the sums of all parts to those of the first, and writes them as [channel][filter][tap].
@@ -137,7 +137,7 @@ class WeightsByTaps final : public NativeAlgorithm {
     return precision().with_conversion(alone, num_elements(s.x_shape()) + num_elements(s.y_shape()));
   }
 
-  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     return dispatch(problem, [&]<class T>() { return run_on<T>(problem, x, g); });
   }
 

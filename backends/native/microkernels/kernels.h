@@ -50,7 +50,7 @@ struct OutputTile {
   std::int64_t lanes;    ///< written of each row; only the last vector may be partial
   bool accumulate;       ///< start from what the rows hold (beta = 1)
   const T* init;         ///< else every row starts from these (whole vectors), or from 0 if null
-  bool blocked = false;  ///< start from 0, and what the rows hold is added last: see Note [Blocked summation]
+  bool blocked = false;  ///< accumulate from 0, then add the tile to C: see Note [Blocked summation]
 };
 
 /// Rows of A are patches; k runs over `num_segments` segments of `depth` elements each:
@@ -75,9 +75,9 @@ struct Rank1Tile {
   OutputTile<acc_t<T>> target;
 };
 
-/// Rows of the col matrix, `width` elements each, of which every one is added for every kernel column, shifted right:
-/// at q it adds rows[r][offsets[j] + q - shifts[j]] if 0 <= q - shifts[j] < width.
-/// Up to a vector before and behind a row is read as well.
+/// Rows of the col matrix, `width` elements each, each added once per kernel column, shifted right: at q it adds
+/// rows[r][offsets[j] + q - shifts[j]] if 0 <= q - shifts[j] < width. Up to a vector before and behind a row is read as
+/// well.
 template <class T>
 struct Col2imRows {
   const T* const* rows;

@@ -83,7 +83,7 @@ inline void load_tile(const OutputTile<T>& tile, Vector<T> (&acc)[kRows][kVector
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) {
       if (!tile.accumulate || tile.blocked) {
-        // By the time that they are written, the rows have come from memory: stores wait for each other, these do not.
+        // Prefetches the rows of C, so that the stores at the end hit the cache.
         __builtin_prefetch(tile.rows[i] + j * kLanes<T>, 1);
         acc[i][j] = tile.init ? load(tile.init + j * kLanes<T>) : Vector<T>{};
       } else if (whole || j < kVectors - 1) {

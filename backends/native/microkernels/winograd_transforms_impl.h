@@ -5,7 +5,7 @@ namespace dygrad::native {
 
 namespace {
 
-constexpr int kMostInRegisters = 4;
+constexpr int kMaxInRegisters = 4;
 
 /// The matrix of a transform along one axis, see winograd_matrices.h.
 template <int kM, int kR, Transform kTransform>
@@ -32,7 +32,7 @@ template <int kCount, class F>
 /// Calls f(0), ..., f(kCount - 1): unrolled for small tiles, which fit the registers, in a loop for large ones.
 template <int kCount, class F>
 [[gnu::always_inline]] inline void for_each_line(const F& f) {
-  if constexpr (kCount <= kMostInRegisters) {
+  if constexpr (kCount <= kMaxInRegisters) {
     unrolled<kCount>([&]<int kIndex>() __attribute__((always_inline)) { f(kIndex); });
   } else {
 #pragma GCC unroll 1

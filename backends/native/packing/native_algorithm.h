@@ -10,7 +10,7 @@
 
 namespace dygrad::native {
 
-/// (kind, name) tells an algorithm from all others. Without a kind it takes the three convolutions alike.
+/// (kind, name) identifies an algorithm. Without a kind it takes the three convolutions alike.
 struct AlgorithmKey {
   std::optional<Problem::Kind> kind;
   std::string_view name;

@@ -33,9 +33,9 @@ class Workspace {
 
  private:
   static std::int64_t shared_size(std::int64_t size) {
-    constexpr std::int64_t kLeast = (18 << 16) / sizeof(T), kStep = 4;  // 18 MiB hold most blocks of two threads
-    if (size < kLeast || !detail::kCaching) return size;                // the address sanitizer sees where a block ends
-    std::int64_t shared = kLeast;
+    constexpr std::int64_t kMin = (18 << 16) / sizeof(T), kStep = 4;  // 18 MiB hold most blocks of two threads
+    if (size < kMin || !detail::kCaching) return size;                // the address sanitizer sees where a block ends
+    std::int64_t shared = kMin;
     while (shared < size) shared *= kStep;
     return shared;
   }

@@ -2,7 +2,7 @@
 // point, and back. See Note [Winograd] and Note [Tiles of a transposed convolution].
 #include <array>
 
-#include <dygrad/backends/common/plain_sums.h>
+#include <dygrad/backends/common/direct_convolution.h>
 #include <dygrad/backends/native/igemm/implicit_gemm_plan.h>
 #include <dygrad/backends/native/packing/bias_init.h>
 #include <dygrad/backends/native/packing/partition.h>
@@ -122,8 +122,8 @@ class WinogradRun {
     if (filled_) fill_with_bias(s_, epilogue_.bias, result_.template mutable_data<N>());
     parallel_for_chunks(partition_.chunks(), [&](std::int64_t chunk) { compute_chunk(chunk); });
     const OutlyingTiles outlying = joined(outlying_);
-    if (!outlying.empty() && forward_) add_plainly(problem_, tiles_, outlying, image_, w_, result_);
-    else if (!outlying.empty()) write_plainly(problem_, tiles_, outlying, image_, w_, epilogue_.bias, result_);
+    if (!outlying.empty() && forward_) add_direct(problem_, tiles_, outlying, image_, w_, result_);
+    else if (!outlying.empty()) write_direct(problem_, tiles_, outlying, image_, w_, epilogue_.bias, result_);
     kernel::activate(epilogue_.activation, result_);  // not before: tiles add to what adjacent ones wrote
     return result_;
   }
@@ -240,7 +240,7 @@ class WinogradRun {
                                        tiles_.points() * height_* packed_ld_ + filter_.packed_size()};
   const Workspace<N> workspace_{partition_.chunks(),
                                 tiles_.points() * height_*(depth_ld_ + lane_ld_) + filter_.scratch_size()};
-  const double most_ = most_of_tile<N>(filter_.magnitude(), depth_);
+  const double most_ = max_sum_of_squares<N>(filter_.magnitude(), depth_);
   std::vector<OutlyingTiles> outlying_ = std::vector<OutlyingTiles>(static_cast<std::size_t>(partition_.tile_parts));
 };
 
@@ -249,13 +249,13 @@ class Winograd final : public NativeAlgorithm {
   Winograd(const AlgorithmKey& key, int m) : NativeAlgorithm(key), m_(m) {}
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision(), m_); }
 
-  Tensor run_whole(const Problem& problem, const Tensor& image, const Tensor& w,
-                   const Epilogue& epilogue) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& image, const Tensor& w,
+                     const Epilogue& epilogue) const override {
     return dispatch(problem, [&]<class T>() {
       const Conv2DSizes s = conv2d_sizes(problem);
       const Tiles tiles(s, m_);
       const TransformedFilter<T> filter(*this, s, tiles, w, problem.kind == Problem::Kind::conv2d_transpose);
-      if (!has_even_range(filter.magnitude())) return compute_plainly(problem, image, w, epilogue);
+      if (!is_within_range(filter.magnitude())) return compute_direct(problem, image, w, epilogue);
       return WinogradRun<T>(problem, s, tiles, filter, image, w, epilogue).compute();
     });
   }

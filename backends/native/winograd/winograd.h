@@ -18,9 +18,9 @@ double winograd_estimate(const Problem& problem, const Precision& precision, int
 template <class T>
 std::int64_t block_height(std::int64_t elements, std::int64_t tiles, std::int64_t bytes) {
   const std::int64_t mr = kernels<T>().mr();
-  constexpr std::int64_t kLeast = 4;
+  constexpr std::int64_t kMin = 4;
   const std::int64_t most =
-      std::max<std::int64_t>(bytes / (elements * static_cast<std::int64_t>(sizeof(T))) / mr, kLeast) * mr;
+      std::max<std::int64_t>(bytes / (elements * static_cast<std::int64_t>(sizeof(T))) / mr, kMin) * mr;
   const std::int64_t blocks = std::max<std::int64_t>(ceil_div(tiles, most), 1);
   return std::max<std::int64_t>(ceil_div(ceil_div(tiles, blocks), mr), 1) * mr;
 }

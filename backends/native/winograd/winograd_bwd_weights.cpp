@@ -4,7 +4,7 @@
 #include <atomic>
 #include <optional>
 
-#include <dygrad/backends/common/plain_sums.h>
+#include <dygrad/backends/common/direct_convolution.h>
 #include <dygrad/backends/native/igemm/implicit_gemm_plan.h>
 #include <dygrad/backends/native/packing/workspace.h>
 #include <dygrad/backends/native/winograd/algorithms.h>
@@ -274,9 +274,9 @@ class WinogradBwdWeights final : public NativeAlgorithm {
   WinogradBwdWeights(const AlgorithmKey& key, int m) : NativeAlgorithm(key), m_(m) {}
   double estimate(const Problem& problem) const override { return winograd_estimate(problem, precision(), m_); }
 
-  Tensor run_whole(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
+  Tensor run_unsplit(const Problem& problem, const Tensor& x, const Tensor& g, const Epilogue&) const override {
     const Tensor w = dispatch(problem, [&]<class T>() { return WinogradWeightsJob<T>(problem, m_, x, g).weights(); });
-    return w.defined() ? w : compute_plainly(problem, x, g, {});
+    return w.defined() ? w : compute_direct(problem, x, g, {});
   }
 
  protected:

@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include <dygrad/backends/common/plain_sums.h>
+#include <dygrad/backends/common/direct_convolution.h>
 #include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/tensor/view.h>
 
@@ -41,7 +41,7 @@ class SmallProblem {
     const Range channels{group_ * cg, (group_ + 1) * cg};
     const Tensor own_w = s_.groups == 1 ? w : view::slice(w, 0, channels.first, channels.last);
     const Tensor own_bias = bias.defined() ? view::slice(bias, 0, channels.first, channels.last) : bias;
-    return compute_plainly(problem_, image, own_w, {own_bias});
+    return compute_direct(problem_, image, own_w, {own_bias});
   }
 
   const Problem& problem() const { return problem_; }
@@ -148,8 +148,8 @@ OutlyingTiles joined(const std::vector<OutlyingTiles>& parts) {
   return all;
 }
 
-void add_plainly(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& x,
-                 const Tensor& w, const Tensor& y) {
+void add_direct(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& x,
+                const Tensor& w, const Tensor& y) {
   for_each_part(problem, tiles, outlying, [&](const SmallProblem& small) {
     const Tensor pixels = zero_images(small.problem().x, problem.dtype);
     dispatch_float(problem.dtype, "winograd", [&]<class T>() {
@@ -160,8 +160,8 @@ void add_plainly(const Problem& problem, const Tiles& tiles, const OutlyingTiles
   });
 }
 
-void write_plainly(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& y,
-                   const Tensor& w, const Tensor& bias, const Tensor& x) {
+void write_direct(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& y,
+                  const Tensor& w, const Tensor& bias, const Tensor& x) {
   for_each_part(problem, tiles, outlying, [&](const SmallProblem& small) {
     const Tensor outputs = zero_images(small.problem().y, problem.dtype);
     dispatch_float(problem.dtype, "winograd", [&]<class T>() {

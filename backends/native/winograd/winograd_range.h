@@ -1,14 +1,14 @@
-// Which tiles are not for Winograd's transforms, and their plain sums.
+// Which tiles are not for Winograd's transforms, and their direct convolution.
 //
 // Note [Dynamic range of tiles]
 // A transform mixes all pixels of a tile, so its rounding errors are relative to the largest of them: beside one pixel
 // of 1e8 the sums of its neighbours lose all digits, and one that is not finite spreads over the tile. The transforms
 // therefore add up the squares of what they read. Where the root of such a sum is more than kRange times that of a
 // typical pixel of the same image, the median of a few that are not 0, or where products might overflow, the tile is
-// left out and computed by plain sums, as a small image of its own. Where weights are uneven, the whole problem is.
-// bwd_weights sums over all images, so one bound holds for the product of a tile of x with its tile of y, and where a
-// pair exceeds it all is summed plainly. Neither the number of threads nor the rest of the batch has any say in this,
-// but for bwd_weights.
+// left out and computed by a direct convolution, as a small image of its own. Where weights are uneven, the whole
+// problem is. bwd_weights sums over all images, so one bound holds for the product of a tile of x with its tile of y,
+// and where a pair exceeds it, the whole is a direct convolution. Neither the number of threads nor the rest of the
+// batch has any say in this, but for bwd_weights.
 #pragma once
 
 #include <cmath>
@@ -24,18 +24,18 @@ inline constexpr double kRange = 1 << 9;           ///< of a tile against a typi
 inline constexpr double kWeightsRange = 1 << 10;   ///< of the largest weight against a typical one
 inline constexpr double kGradientRange = 1 << 14;  ///< of a product of two tiles against one of typical pixels
 /// More than transforms let numbers grow by, in all of a sum: (11^2)^2.
-inline constexpr double kMostGrowth = 1 << 14;
+inline constexpr double kMaxGrowth = 1 << 14;
 
-inline bool has_even_range(const Magnitude& weights) {
+inline bool is_within_range(const Magnitude& weights) {
   return weights.is_finite() && weights.largest <= kWeightsRange * weights.typical;
 }
 
 /// Sums of squares at which no product of a tile with such weights, summed over so many, overflows.
 template <class T>
-double most_of_tile(const Magnitude& weights, std::int64_t summed) {
+double max_sum_of_squares(const Magnitude& weights, std::int64_t summed) {
   const double most = static_cast<double>(std::numeric_limits<T>::max());
-  const double root = most / kMostGrowth / std::max(weights.largest, 1.) / static_cast<double>(summed);
-  return std::min(root * root, most / kMostGrowth);
+  const double root = most / kMaxGrowth / std::max(weights.largest, 1.) / static_cast<double>(summed);
+  return std::min(root * root, most / kMaxGrowth);
 }
 
 /// Pixels that are `step` elements apart.
@@ -100,7 +100,7 @@ class TileLimits {
 template <class T>
 double gradient_limit(double typical_x, double typical_y, std::int64_t tiles) {
   const auto root = [](double square) { return std::sqrt(known_square<T>(square)); };
-  const double most = static_cast<double>(std::numeric_limits<T>::max()) / kMostGrowth / static_cast<double>(tiles);
+  const double most = static_cast<double>(std::numeric_limits<T>::max()) / kMaxGrowth / static_cast<double>(tiles);
   return std::min(kGradientRange * root(typical_x) * root(typical_y), most);
 }
 
@@ -112,10 +112,10 @@ using OutlyingTiles = std::vector<OutlyingTile>;
 OutlyingTiles joined(const std::vector<OutlyingTiles>& parts);
 
 /// Adds what these tiles of x contribute to y.
-void add_plainly(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& x,
-                 const Tensor& w, const Tensor& y);
+void add_direct(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& x,
+                const Tensor& w, const Tensor& y);
 /// Writes these tiles of x, bias included.
-void write_plainly(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& y,
-                   const Tensor& w, const Tensor& bias, const Tensor& x);
+void write_direct(const Problem& problem, const Tiles& tiles, const OutlyingTiles& outlying, const Tensor& y,
+                  const Tensor& w, const Tensor& bias, const Tensor& x);
 
 }  // namespace dygrad::native

@@ -112,7 +112,8 @@ class Tiles {
   /// The tiles of a range where this point is not 0, counted from its beginning.
   void find_rows(Range tiles, int point, std::vector<std::int64_t>& rows) const;
 
-  /// A block of rows of such matrices: that of point p and tile i of the block begins at data + (p * height + i) * step.
+  /// A block of rows of such matrices: that of point p and tile i of the block begins at data + (p * height + i) *
+  /// step.
   template <class T>
   struct Matrix {
     T* data;

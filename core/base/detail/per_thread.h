@@ -20,7 +20,7 @@ struct ThreadExit {
 /// first keys of a program do not need: see Note [Thread exit].
 bool at_thread_exit(ThreadExit& exit) noexcept;
 
-// Note [To the last]
+// Note [Static destruction]
 // Destructors of static and thread_local objects of the program may run ops. So the library has no static object with a
 // destructor: what must be destroyed is made by `new` and kept for ever. And it has no thread_local object with one:
 // such an object is behind a plain pointer, which stays usable when the object is gone, and whoever asks again, while
@@ -41,7 +41,7 @@ auto& per_thread(Make make) {
   return *object;
 }
 
-// Note [Libraries that end before us]
+// Note [Static destruction of dependencies]
 // Libraries under us may have static objects, which are destroyed before those that the program made earlier. So
 // whoever calls one that cannot be used then asks first whether the program is ending. It is from when the main
 // thread's thread_local objects go on, and where another thread called exit(), from the point in the order of

@@ -9,7 +9,7 @@
 namespace dygrad::detail {
 
 inline Tensor empty_for(std::string_view op, const Shape& shape, DType dtype) {
-  (void)num_bytes(shape, size_of(dtype), op);  // throws where the shape is not sound
+  (void)num_bytes(shape, size_of(dtype), op);  // throws where the shape is invalid
   return with_out_of_memory(op, [&] { return Tensor::empty(shape, dtype); });
 }
 

@@ -26,8 +26,8 @@ namespace {
 
 /// A sparse file may claim to be so large that the product does not fit.
 std::uint64_t most_from(std::uint64_t compressed) {
-  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-  return compressed > kMost / kLargestExpansion ? kMost : compressed * kLargestExpansion;
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  return compressed > kMax / kLargestExpansion ? kMax : compressed * kLargestExpansion;
 }
 
 class InflateSource final : public ByteSource {

@@ -186,7 +186,7 @@ Tensor read_npy(ByteSource& source, LoadBudget& budget) {
   const std::string text = read_header_text(source);
   const Header header = HeaderParser(source.context(), text).parse();
   if (!header.fortran_order) return read_tensor(source, budget, header.shape, header.encoding, header.order);
-  // The first dimension is the densest: the same bytes are a row-major array of the reversed shape.
+  // The first dimension is the innermost: the same bytes are a row-major array of the reversed shape.
   Shape reversed = header.shape;
   std::reverse(reversed.begin(), reversed.end());
   const Tensor x = read_tensor(source, budget, reversed, header.encoding, header.order);

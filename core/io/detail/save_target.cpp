@@ -12,7 +12,7 @@ namespace dygrad::io {
 
 namespace {
 
-constexpr int kMostLinks = 40;  // as the kernel follows
+constexpr int kMaxLinks = 40;  // as the kernel follows
 constexpr std::string_view kFolderFix = "name a file in a folder that exists and may be written";
 
 std::string_view kind_of(mode_t mode) {
@@ -80,7 +80,7 @@ SaveTarget find_save_target(const FileContext& context) {
     if (!found && errno != ENOENT) fail_system(context, "cannot create a file here.", errno, kFolderFix);
     target.replaces = found;
     if (!found || !S_ISLNK(target.old.st_mode)) break;
-    if (links == kMostLinks) fail_system(context, "cannot follow a symbolic link.", ELOOP, kFolderFix);
+    if (links == kMaxLinks) fail_system(context, "cannot follow a symbolic link.", ELOOP, kFolderFix);
     path = read_link(context, target);
   }
   if (exists && !target.replaces && ::stat(context.path.c_str(), &end) == 0) {  // so for /dev/stdout of a deleted file

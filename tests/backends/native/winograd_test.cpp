@@ -61,7 +61,7 @@ double largest_excess(const Tensor& actual, const Tensor& expected, const Tensor
 
 }  // namespace
 
-TEST_CASE("layers of many channels are computed by Winograd, unless MathMode::strict asks for plain sums") {
+TEST_CASE("layers of many channels are computed by Winograd, unless MathMode::strict asks for direct sums") {
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     for (const DType dtype : {float32, float64}) {
@@ -96,7 +96,7 @@ TEST_CASE("small problems keep whole numbers exact: what m = 4 would save is not
   }
 }
 
-TEST_CASE("tiny problems are plain sums: transforms would take longer than they save") {
+TEST_CASE("tiny problems are direct sums: transforms would take longer than they save") {
   const ConvShape tiny[] = {{"k2", 1, 8, 4, 5, 8, 2, 2, 1, 1, 0, 0, 1, 1, 1, 0, 0},
                             {"k4 s2", 1, 4, 6, 9, 8, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0},
                             {"k4 s2, few filters", 2, 32, 10, 5, 4, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0}};
@@ -138,7 +138,7 @@ TEST_CASE("the share of products inside counts pairs of a pixel and a tap") {
   CHECK(share({"cut", 2, 3, 4, 4, 4, 4, 4, 2, 2, 1, 1, 1, 1, 1, 0, 0}) == 14. / 16 * (14. / 16));
 }
 
-TEST_CASE("on evenly sized numbers winograd_f2 loses less than two bits against plain sums, winograd_f4 three") {
+TEST_CASE("on evenly sized numbers winograd_f2 loses less than two bits against direct sums, winograd_f4 three") {
   if (!is_here()) return;
   for (const ConvShape& shape : {kDecoder, kOdd}) {
     const ConvOperands in(shape, float32, random_values);
@@ -158,17 +158,17 @@ TEST_CASE("on evenly sized numbers winograd_f2 loses less than two bits against 
         return 0.;
       };
       INFO(shape << ", " << name_of(kind));
-      const char* plain_sums = kind == Kind::conv2d_transpose ? "subpixel"
-                               : kind == Kind::conv2d         ? "implicit_gemm"
-                                                              : "implicit_gemm_weights";
-      const double plain = error_of("native", plain_sums);
+      const char* direct = kind == Kind::conv2d_transpose ? "subpixel"
+                           : kind == Kind::conv2d         ? "implicit_gemm"
+                                                          : "implicit_gemm_weights";
+      const double plain = error_of("native", direct);
       CHECK(error_of("native", "winograd_f2") < 4 * plain);
       CHECK(error_of("native", "winograd_f4") < 8 * plain);
     }
   }
 }
 
-TEST_CASE("plain sums keep small numbers beside large ones, in backward passes as well") {
+TEST_CASE("direct sums keep small numbers beside large ones, in backward passes as well") {
   if (!is_here()) return;
   const ConvOperands in = with_uneven_columns(kDecoder);
   const ConvOperands exact(in.shape, kernel::cast(in.x, float64), kernel::cast(in.w, float64),

@@ -1,4 +1,4 @@
-// Trying algorithms out: what is learnt, kept, saved and loaded.
+// Trying algorithms out: what is tuned, kept, saved and loaded.
 #include <dygrad/backends/selection/autotune.h>
 
 #include <filesystem>
@@ -25,7 +25,7 @@ struct Case {
   Problem problem{Kind::conv2d_transpose, float32, &p, in.x.shape(), in.w.shape(), in.g.shape()};
 };
 
-/// Leaves nothing learnt behind.
+/// Leaves nothing tuned behind.
 struct CleanTable {
   CleanTable() { clear_autotune(); }
   ~CleanTable() { clear_autotune(); }
@@ -55,10 +55,10 @@ TEST_CASE("under autotuning the first call of a problem tries all algorithms, an
   const Case c;
   const ExecutionGuard guard({.autotune = true});
   const Tensor y = compute(c.problem, c.in.x, c.in.w);
-  const std::optional<Choice> learnt = autotune::find(c.problem);
-  REQUIRE(learnt);
-  CHECK(learnt->algorithm->supports(c.problem));
-  if (!forced_backend()) CHECK(choose(c.problem).algorithm == learnt->algorithm);
+  const std::optional<Choice> tuned = autotune::find(c.problem);
+  REQUIRE(tuned);
+  CHECK(tuned->algorithm->supports(c.problem));
+  if (!forced_backend()) CHECK(choose(c.problem).algorithm == tuned->algorithm);
   const Tensor magnitude = ConvOperands(kShape, absolute(c.in.x), absolute(c.in.w), absolute(c.in.g))
                                .run(backend("reference"), Kind::conv2d_transpose);
   check_within(y, c.in.run(backend("reference"), Kind::conv2d_transpose), magnitude,
@@ -89,7 +89,7 @@ TEST_CASE("empty problems are not tried, and a forced backend is the only one th
   CHECK(autotune::find(c.problem)->backend == &backend("reference"));
 }
 
-TEST_CASE("what was learnt holds for its number of threads only") {
+TEST_CASE("what was tuned holds for its number of threads only") {
   const CleanTable clean;
   const Case c;
   const int before = num_threads();
@@ -110,13 +110,13 @@ TEST_CASE("a saved table makes another run choose the same") {
     const ExecutionGuard guard({.autotune = true});
     compute(c.problem, c.in.x, c.in.w);
   }
-  const Choice learnt = *autotune::find(c.problem);
+  const Choice tuned = *autotune::find(c.problem);
   save_autotune(scratch_file());
   clear_autotune();
   CHECK_FALSE(autotune::find(c.problem));
   CHECK(load_autotune(scratch_file()) == 1);
   REQUIRE(autotune::find(c.problem));
-  CHECK(autotune::find(c.problem)->algorithm == learnt.algorithm);
+  CHECK(autotune::find(c.problem)->algorithm == tuned.algorithm);
   std::filesystem::remove(scratch_file());
 }
 
@@ -134,11 +134,11 @@ TEST_CASE("saved choices are found again for each kind, though algorithms of sev
       const bool from_image = problem.kind == Kind::conv2d;
       compute(problem, from_image ? in.g : in.x, problem.kind == Kind::conv2d_weights ? in.g : in.w);
     }
-    const Choice learnt = *autotune::find(problem);
+    const Choice tuned = *autotune::find(problem);
     save_autotune(scratch_file());
     std::string text;
     std::getline(std::ifstream(scratch_file()), text, '\0');
-    const std::string end = " " + std::string(learnt.backend->name()) + " " + std::string(learnt.algorithm->name());
+    const std::string end = " " + std::string(tuned.backend->name()) + " " + std::string(tuned.algorithm->name());
     const std::size_t at = text.rfind(end);
     REQUIRE(at != std::string::npos);
     std::size_t num_algorithms = 0;
@@ -163,7 +163,7 @@ TEST_CASE("saved choices are found again for each kind, though algorithms of sev
   std::filesystem::remove(scratch_file());
 }
 
-TEST_CASE("a forced backend is not overruled by what was learnt") {
+TEST_CASE("a forced backend is not overruled by what was tuned") {
   const CleanTable clean;
   const Case c;
   {

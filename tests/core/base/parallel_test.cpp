@@ -43,24 +43,24 @@ TEST_CASE("a loop inside of a loop runs on the thread it is in") {
 }
 
 namespace {
-constexpr int kMostThreads = 1024;
+constexpr int kMaxThreads = 1024;
 }
 
 TEST_CASE("counts of threads from 1 to 1024 are taken") {
   const int before = num_threads();
-  for (const int count : {0, -1, kMostThreads + 1, 65536, std::numeric_limits<int>::max()}) {
+  for (const int count : {0, -1, kMaxThreads + 1, 65536, std::numeric_limits<int>::max()}) {
     CHECK_THROWS_MATCHES(set_num_threads(count), InvalidArgument,
                          Says("set_num_threads", "1 <= count <= 1024", "got " + std::to_string(count), "fix:"));
   }
   CHECK(num_threads() == before);
 #if defined(_OPENMP)
-  set_num_threads(kMostThreads);
-  CHECK(num_threads() == std::min(kMostThreads, omp_get_thread_limit()));
+  set_num_threads(kMaxThreads);
+  CHECK(num_threads() == std::min(kMaxThreads, omp_get_thread_limit()));
   omp_set_num_threads(65536);  // as OMP_NUM_THREADS=65536
-  CHECK(num_threads() <= kMostThreads);
+  CHECK(num_threads() <= kMaxThreads);
   {
     const detail::GrantedThreads granted;
-    CHECK(omp_get_max_threads() <= kMostThreads);
+    CHECK(omp_get_max_threads() <= kMaxThreads);
   }
 #endif
   set_num_threads(before);

@@ -179,10 +179,10 @@ TEST_CASE("eye has ones on the main diagonal") {
 }
 
 TEST_CASE("numbers that int64 does not hold are refused") {
-  constexpr std::uint64_t kLarge = std::numeric_limits<std::uint64_t>::max(), kMost = std::uint64_t{1} << 63;
+  constexpr std::uint64_t kLarge = std::numeric_limits<std::uint64_t>::max(), kMax = std::uint64_t{1} << 63;
   CHECK_THROWS_MATCHES(tensor({kLarge}), InvalidArgument, Says("tensor", "too large", "18446744073709551615", "fix"));
-  CHECK_THROWS_AS(tensor({{kMost}}, float64), InvalidArgument);
-  CHECK(tensor({kMost - 1}).item<std::int64_t>() == std::numeric_limits<std::int64_t>::max());
+  CHECK_THROWS_AS(tensor({{kMax}}, float64), InvalidArgument);
+  CHECK(tensor({kMax - 1}).item<std::int64_t>() == std::numeric_limits<std::int64_t>::max());
 }
 
 TEST_CASE("linspace has finite ends") {

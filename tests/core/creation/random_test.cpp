@@ -200,16 +200,16 @@ TEST_CASE("integers are drawn evenly from a half-open interval") {
 
 TEST_CASE("the widest integer intervals do not overflow") {
   Generator g(7);
-  constexpr auto kLeast = std::numeric_limits<std::int64_t>::min();
-  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  constexpr auto kMin = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
   int negative = 0;
-  for (std::int64_t v : randint({1000}, kLeast, kMost, &g).to_vector<std::int64_t>()) negative += v < 0;
+  for (std::int64_t v : randint({1000}, kMin, kMax, &g).to_vector<std::int64_t>()) negative += v < 0;
   CHECK(std::abs(negative - 500) < kDeviations * std::sqrt(250.));
   // Three quarters of 2^64: one draw in four is rejected and drawn again.
   int low = 0;
-  for (std::int64_t v : randint({1000}, kLeast, kMost / 2, &g).to_vector<std::int64_t>()) {
-    CHECK(v < kMost / 2);
-    low += v < kLeast / 2;
+  for (std::int64_t v : randint({1000}, kMin, kMax / 2, &g).to_vector<std::int64_t>()) {
+    CHECK(v < kMax / 2);
+    low += v < kMin / 2;
   }
   CHECK(std::abs(low - 1000. / 3) < kDeviations * std::sqrt(1000. * 2 / 9));
 }

@@ -67,7 +67,7 @@ struct Claiming : Dataset {
   std::int64_t claimed;
 };
 
-constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
 
 /// Bytes of address space that this process uses.
 rlim_t address_space() {
@@ -244,22 +244,22 @@ TEST_CASE("a dataset of a negative size is refused, and one of any other gives i
       CHECK(loader.epoch() == 0);
     }
   }
-  DataLoader huge(std::make_shared<Claiming>(kMost), {.batch_size = 2});
+  DataLoader huge(std::make_shared<Claiming>(kMax), {.batch_size = 2});
   CHECK((*huge.begin())[0].to_vector<std::int64_t>() == Order{0, 1});
   huge.set_epoch(0, huge.num_batches() - 1);
-  CHECK((*huge.begin())[0].to_vector<std::int64_t>() == Order{kMost - 1});
-  DataLoader shuffled(std::make_shared<Claiming>(kMost), {.shuffle = true});
+  CHECK((*huge.begin())[0].to_vector<std::int64_t>() == Order{kMax - 1});
+  DataLoader shuffled(std::make_shared<Claiming>(kMax), {.shuffle = true});
   CHECK_THROWS_AS(shuffled.begin(), Error);
-  DataLoader whole(std::make_shared<Claiming>(kMost), {.batch_size = kMost});
+  DataLoader whole(std::make_shared<Claiming>(kMax), {.batch_size = kMax});
   CHECK_THROWS_AS(whole.begin(), OutOfMemory);
 }
 
 TEST_CASE("the last epoch of 64 bits is refused before it would overflow") {
   DataLoader loader(count_to(3), {.prefetch = 0});
-  CHECK_THROWS_MATCHES(loader.set_epoch(kMost), InvalidArgument, Says("0 <= epoch <", "got " + std::to_string(kMost)));
-  loader.set_epoch(kMost - 1, kMost);
+  CHECK_THROWS_MATCHES(loader.set_epoch(kMax), InvalidArgument, Says("0 <= epoch <", "got " + std::to_string(kMax)));
+  loader.set_epoch(kMax - 1, kMax);
   CHECK(loader.begin() == loader.end());
-  CHECK(loader.epoch() == kMost);
+  CHECK(loader.epoch() == kMax);
   CHECK_THROWS_AS(loader.begin(), InvalidArgument);
   loader.set_epoch(0);
   CHECK(all_of(loader).size() == 3);

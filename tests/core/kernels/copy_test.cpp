@@ -16,14 +16,14 @@ using namespace dygrad;
 
 TEST_CASE("floats become integers by truncation, saturation, and zero for nan") {
   using kernel::convert;
-  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
-  constexpr auto kLeast = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  constexpr auto kMin = std::numeric_limits<std::int64_t>::min();
   CHECK(convert<std::int64_t>(-1.9) == -1);
-  CHECK(convert<std::int64_t>(1e19) == kMost);
-  CHECK(convert<std::int64_t>(-1e19F) == kLeast);
-  CHECK(convert<std::int64_t>(0x1p63) == kMost);
-  CHECK(convert<std::int64_t>(-0x1p63) == kLeast);
-  CHECK(convert<std::int64_t>(HUGE_VAL) == kMost);
+  CHECK(convert<std::int64_t>(1e19) == kMax);
+  CHECK(convert<std::int64_t>(-1e19F) == kMin);
+  CHECK(convert<std::int64_t>(0x1p63) == kMax);
+  CHECK(convert<std::int64_t>(-0x1p63) == kMin);
+  CHECK(convert<std::int64_t>(HUGE_VAL) == kMax);
   CHECK(convert<std::int64_t>(std::nan("")) == 0);
   CHECK(convert<std::uint8_t>(-0.5F) == 0);
   CHECK(convert<std::uint8_t>(-7.) == 0);

@@ -39,9 +39,9 @@ TEST_CASE("slice follows Python's rules for bounds and steps") {
   CHECK(values(view::slice(x, 0, 0, 10, 4)) == std::vector<std::int64_t>{0, 4, 8});
   CHECK(values(view::slice(x, 0, 1, 10, 100)) == std::vector<std::int64_t>{1});
   CHECK(view::slice(x, 0, 5, 2).num_elements() == 0);
-  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
-  constexpr auto kLeast = std::numeric_limits<std::int64_t>::min();
-  CHECK(values(view::slice(x, 0, kLeast, kMost, kMost)) == std::vector<std::int64_t>{0});
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  constexpr auto kMin = std::numeric_limits<std::int64_t>::min();
+  CHECK(values(view::slice(x, 0, kMin, kMax, kMax)) == std::vector<std::int64_t>{0});
   CHECK_THROWS_MATCHES(view::slice(x, 0, 0, 5, 0), ShapeError, Says("step >= 1", "got 0"));
   CHECK_THROWS_AS(view::slice(x, 1, 0, 5), ShapeError);
   CHECK_THROWS_AS(view::slice(tensor(1), 0, 0, 1), ShapeError);

@@ -10,7 +10,7 @@
 
 namespace dygrad::fuzz {
 
-inline constexpr std::int64_t kMostBytes = 1 << 20;  // of tensors, per file
+inline constexpr std::int64_t kMaxBytes = 1 << 20;  // of tensors, per file
 
 inline void require_equal(const Tensor& a, const Tensor& b) {
   require(a.dtype() == b.dtype() && a.shape() == b.shape(), "a tensor comes back with another dtype or shape");

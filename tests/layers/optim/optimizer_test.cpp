@@ -274,14 +274,14 @@ struct Loaded {
 TEST_CASE("every number of a loaded state has its range") {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max(), kSteps = std::int64_t{1} << 53;
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max(), kSteps = std::int64_t{1} << 53;
   Loaded run;
   const auto count = [](std::int64_t n) { return tensor(n, int64); };
   const auto says = [](const std::string& words, std::initializer_list<std::string> parts) {
     INFO(words);
     for (const std::string& part : parts) CHECK(words.find(part) != std::string::npos);
   };
-  for (std::int64_t bad : {std::int64_t{-1}, -kMost - 1, kMost, kSteps + 1}) {
+  for (std::int64_t bad : {std::int64_t{-1}, -kMax - 1, kMax, kSteps + 1}) {
     says(Loaded::refusal(run.driven, "global_step", count(bad)),
          {"set_state_dict", "global_step: expected 0 <= count <= 9007199254740992, got " + std::to_string(bad), "fix"});
     says(Loaded::refusal(run.driven, "0.step", count(bad)), {"0.step: expected 1 <=", std::to_string(bad)});

@@ -182,15 +182,15 @@ TEST_CASE("ReduceLROnPlateau has modes, and its state resumes") {
 }
 
 TEST_CASE("a schedule begins where it has a rate and a count that can be saved") {
-  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max(), kSteps = std::int64_t{1} << 53;
-  CHECK_THROWS_MATCHES(Schedule(CosineDecay{.begin = kMost}), InvalidArgument,
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max(), kSteps = std::int64_t{1} << 53;
+  CHECK_THROWS_MATCHES(Schedule(CosineDecay{.begin = kMax}), InvalidArgument,
                        Says("CosineDecay", "begin is out of range", "got 9223372036854775807", "fix"));
   CHECK_THROWS_AS(Schedule(ExponentialDecay{.begin = -kSteps - 1}), InvalidArgument);
   CHECK_THROWS_MATCHES(Schedule(NoamDecay{.begin = -5}), InvalidArgument, Says("NoamDecay", "begin -5", "got", "fix"));
   CHECK_THROWS_AS(Schedule(PolynomialDecay{.learning_rate = 1, .cycle = true, .begin = -1}), InvalidArgument);
   CHECK_THROWS_AS(Schedule(LinearLrWarmup{.end_lr = 1, .begin = -1}), InvalidArgument);
   CHECK_THROWS_AS(Schedule(ExponentialDecay{.learning_rate = 1, .decay_rate = 0, .begin = -1}), InvalidArgument);
-  CHECK_THROWS_AS(ReduceLROnPlateau({.learning_rate = 1, .cooldown = kMost}), InvalidArgument);
+  CHECK_THROWS_AS(ReduceLROnPlateau({.learning_rate = 1, .cooldown = kMax}), InvalidArgument);
   CHECK_THROWS_AS(ReduceLROnPlateau({.learning_rate = 1, .patience = kSteps + 1}), InvalidArgument);
   for (std::int64_t begin : {-kSteps, std::int64_t{-3}, std::int64_t{0}, kSteps}) {
     Schedule cosine = CosineDecay{.learning_rate = 1, .begin = begin};

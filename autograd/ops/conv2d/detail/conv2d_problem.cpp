@@ -22,10 +22,10 @@ std::string geometry_text(const Conv2DParams& p) {
 
 void check_result_size(std::string_view op, const Conv2DParams& p, const Shape& x, const Shape& w, const Shape& result,
                        DType dtype) {
-  constexpr auto kMost = static_cast<double>(std::numeric_limits<std::int64_t>::max());
+  constexpr auto kMax = static_cast<double>(std::numeric_limits<std::int64_t>::max());
   double bytes = static_cast<double>(size_of(dtype));
   for (const std::int64_t extent : result) bytes *= static_cast<double>(extent);
-  if (bytes < kMost / 2) return;  // far from what rounding could hide
+  if (bytes < kMax / 2) return;  // far from what rounding could hide
   try {
     (void)num_bytes(result, size_of(dtype));
   } catch (const ShapeError&) {
@@ -52,14 +52,14 @@ void check_problem(std::string_view op, const Conv2DParams& p, const Shape& x, c
                          .fix("make the parameters with infer_conv2d_transpose_params(), or correct what is above"));
   };
   if (x.rank() != 4 || w.rank() != 4 || y.rank() != 4) fail("an operand has the wrong rank.", "ranks of 4");
-  if (p.groups < 1) fail("the parameters are not sound.", "groups >= 1");
+  if (p.groups < 1) fail("invalid parameters.", "groups >= 1");
   for (std::size_t i = 0; i < 2; ++i) {
     if (p.stride[i] < 1 || p.dilation[i] < 1 || p.padding[i] < 0) {
-      fail("the parameters are not sound.", "stride >= 1, dilation >= 1, padding >= 0");
+      fail("invalid parameters.", "stride >= 1, dilation >= 1, padding >= 0");
     }
     const int axis = 2 + static_cast<int>(i);
     if (p.input_extent[i] < 1 || p.output_extent[i] < 1 || w[axis] < 1) {
-      fail("the parameters are not sound.", "images and kernels of at least one pixel");
+      fail("invalid parameters.", "images and kernels of at least one pixel");
     }
     if (x[axis] != p.input_extent[i]) fail("x does not have the stated extent.", "(H, W) equal to the input extent");
     if (y[axis] != p.output_extent[i])

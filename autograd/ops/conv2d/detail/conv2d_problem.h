@@ -1,4 +1,4 @@
-// One sound problem of the convolution family, and errors that tell it. For conv2d.cpp.
+// One valid problem of the convolution family, and its errors. For conv2d.cpp.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace dygrad::detail {
 
-/// Throws ShapeError unless x [N, C, H, W], w [C, O/groups, kh, kw] and y [N, O, OH, OW] are one sound problem.
+/// Throws ShapeError unless x [N, C, H, W], w [C, O/groups, kh, kw] and y [N, O, OH, OW] are one valid problem.
 void check_problem(std::string_view op, const Conv2DParams& p, const Shape& x, const Shape& w, const Shape& y);
 
 /// Throws ShapeError if the result has more bytes than 64 bits can count. `x` and `w` are the op's arguments.

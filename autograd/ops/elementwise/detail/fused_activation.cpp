@@ -14,11 +14,11 @@ namespace {
 
 using detail::apply_unary;
 using detail::constant_like;
-using detail::OfInput;
-using detail::OfOutput;
+using detail::SavesInput;
+using detail::SavesOutput;
 using Kind = FusedActivation::Kind;
 
-struct Relu : OfOutput, kernel::Relu {
+struct Relu : SavesOutput, kernel::Relu {
   static constexpr std::string_view name = "relu";
   static auto vjp(auto g, auto y) { return y > 0 ? g : 0; }
 };
@@ -30,13 +30,13 @@ struct LeakyRelu : Source, kernel::LeakyRelu {
   auto vjp(auto g, auto v) const { return v > 0 ? g : g * constant_like(g, alpha); }
 };
 
-struct Sigmoid : OfOutput, kernel::Sigmoid {
+struct Sigmoid : SavesOutput, kernel::Sigmoid {
   static constexpr std::string_view name = "sigmoid";
   static auto vjp(auto g, auto y) { return g * y * (1 - y); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * (1 - 2 * y); }
 };
 
-struct Tanh : OfOutput, kernel::Tanh {
+struct Tanh : SavesOutput, kernel::Tanh {
   static constexpr std::string_view name = "tanh";
   static auto vjp(auto g, auto y) { return g * (1 - y * y); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * y * -2; }
@@ -49,8 +49,8 @@ Tensor leaky_relu(const Tensor& x, double alpha) {
   detail::check_finite("leaky_relu", "alpha", alpha, x.dtype());
   if (!is_floating(x.dtype())) detail::fail_not_floating("leaky_relu", x.dtype());
   if (detail::rounded_to(x.dtype(), alpha) == 0) return relu(x);  // 0 times -infinity is none of its values
-  if (alpha < 0) return apply_unary(LeakyRelu<OfInput>{{}, {alpha}}, x);
-  return apply_unary(LeakyRelu<OfOutput>{{}, {alpha}}, x);
+  if (alpha < 0) return apply_unary(LeakyRelu<SavesInput>{{}, {alpha}}, x);
+  return apply_unary(LeakyRelu<SavesOutput>{{}, {alpha}}, x);
 }
 Tensor sigmoid(const Tensor& x) { return apply_unary(Sigmoid{}, x); }
 Tensor tanh(const Tensor& x) { return apply_unary(Tanh{}, x); }
@@ -66,7 +66,7 @@ FusedActivation fused_activation(std::string_view name) {
 Tensor detail::activation_vjp(const FusedActivation& activation, Tensor g, const Tensor& y) {
   switch (activation.kind) {
     case Kind::relu: return detail::apply_vjp(Relu{}, std::move(g), y);
-    case Kind::leaky_relu: return detail::apply_vjp(LeakyRelu<OfOutput>{{}, {activation.alpha}}, std::move(g), y);
+    case Kind::leaky_relu: return detail::apply_vjp(LeakyRelu<SavesOutput>{{}, {activation.alpha}}, std::move(g), y);
     case Kind::sigmoid: return detail::apply_vjp(Sigmoid{}, std::move(g), y);
     case Kind::tanh: return detail::apply_vjp(Tanh{}, std::move(g), y);
     case Kind::none: break;

@@ -1,12 +1,12 @@
 // Unary: elementwise functions of one tensor, described by scalar functions. For the .cpp files of autograd/ops.
 //
 // Note [Unary ops]
-// With v standing for what is saved, x (OfInput) or y (OfOutput), a function y = f(x) is described by
+// With v standing for what is saved, x (SavesInput) or y (SavesOutput), a function y = f(x) is described by
 //   forward(x)      y;
 //   vjp(g, v)       g * dy/dx, linear in g: the first backward is one pass over memory, as is the forward;
 //   vjp_grad(p, v)  p * d(dy/dx)/dv, in differentiable ops, which gives all higher orders. Left out where it is zero.
 //
-//   struct Tanh : OfOutput {
+//   struct Tanh : SavesOutput {
 //     static constexpr std::string_view name = "tanh";
 //     static auto forward(auto x) { return std::tanh(x); }
 //     static auto vjp(auto g, auto y) { return g * (1 - y * y); }
@@ -36,12 +36,12 @@ constexpr T constant_like(T, double number) {
   return static_cast<T>(number);
 }
 
-struct OfInput {
+struct SavesInput {
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
   static const Tensor& saved(const Saved& all) { return all[0]; }
 };
 
-struct OfOutput {
+struct SavesOutput {
   static SaveForBackward save_for_backward(NeedsGrad) { return save_output(); }
   static const Tensor& saved(const Saved& all) { return all.output(); }
 };

@@ -20,9 +20,9 @@ namespace {
 }
 
 void check_options(std::string_view op, const Pool2DOptions& options) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // keeps every sum of them within 64 bits
+  constexpr std::int64_t kMax = std::int64_t{1} << 31;  // keeps every sum of them within 64 bits
   const auto inside = [](Pair values, std::int64_t least) {
-    return values.h >= least && values.w >= least && values.h <= kMost && values.w <= kMost;
+    return values.h >= least && values.w >= least && values.h <= kMax && values.w <= kMax;
   };
   const auto& [size, stride, padding, ceil_mode, exclusive] = options;
   if (!inside(size, 1)) fail_option(op, "size", size, "1 <= size <= 2^31");
@@ -76,7 +76,7 @@ detail::PoolGeometry detail::make_pool_geometry(std::string_view op, const Tenso
   }
   result.format = x.memory_format().value_or(MemoryFormat::row_major);
   const bool channels_last = result.format == MemoryFormat::channels_last;
-  result.jobs = channels_last ? x.shape()[0] : x.shape()[0] * x.shape()[1];
+  result.planes = channels_last ? x.shape()[0] : x.shape()[0] * x.shape()[1];
   result.lanes = channels_last ? x.shape()[1] : 1;
   return result;
 }

@@ -16,7 +16,7 @@ namespace {
 // Note [Sums of large windows]
 // A sum over a rectangle is one along W, then one along H: far fewer additions where windows overlap. Each is either a
 // reduction for every place of the result, pairwise, or, where these would be many and short, one addition of whole
-// tensors for every place in a window; kShortSum of them go into a part, and the parts, at most 128, into the sum.
+// tensors for every place in a window; Partial sums of kShortSum tensors each (at most 128) are added at the end.
 constexpr std::int64_t kFewReductions = 256;
 constexpr std::int64_t kLongReduction = 8192;  // elements
 
@@ -88,7 +88,7 @@ void sum_windows(const WindowAxis& axis, const Tensor& x, const Tensor& y) {
   });
 }
 
-void sum_holders(const WindowAxis& axis, const Tensor& y, const Tensor& x) {
+void sum_covering_windows(const WindowAxis& axis, const Tensor& y, const Tensor& x) {
   if (!prefers_reductions(axis, x)) return sum_taps<false>(axis, x, y);
   const std::int64_t count = y.shape()[axis.dim];
   reduce_ranges(y, x, axis.dim, [&](std::int64_t i) {

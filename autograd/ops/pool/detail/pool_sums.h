@@ -16,6 +16,6 @@ struct WindowAxis {
 /// y[.., o, ..] = sum of x over window o. Both have the axis' dimension, and agree in all others.
 void sum_windows(const WindowAxis& axis, const Tensor& x, const Tensor& y);
 /// The adjoint: x[.., i, ..] = sum of y over the windows that hold element i.
-void sum_holders(const WindowAxis& axis, const Tensor& y, const Tensor& x);
+void sum_covering_windows(const WindowAxis& axis, const Tensor& y, const Tensor& x);
 
 }  // namespace dygrad::detail

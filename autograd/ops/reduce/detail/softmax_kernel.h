@@ -145,7 +145,7 @@ struct ExpSums {
     else across(x, y);
   }
 
-  // Note [One class with nearly all]
+  // Note [Cancellation when one class dominates]
   // Where one term of a line is nearly the whole sum, the sum has lost the others, of which the logarithm and that
   // class's gradient consist. There they are added up once more, alone.
 

@@ -419,7 +419,7 @@ TEST_CASE("the convolution family refuses raw parameters that do not fit the ten
     return p;
   };
   CHECK_THROWS_MATCHES(explicit_conv2d_transpose(x, w, with([](auto& p) { p.stride[0] = 0; })), ShapeError,
-                       Says("conv2d_transpose", "not sound"));
+                       Says("conv2d_transpose", "invalid"));
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.padding[1] = -1; })), ShapeError);
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.groups = 0; })), ShapeError);
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.groups = std::int64_t{1} << 62; })), ShapeError);

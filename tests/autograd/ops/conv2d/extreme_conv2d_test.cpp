@@ -18,7 +18,7 @@ using namespace dygrad::testing;
 
 namespace {
 
-constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kNumbers[] = {1,
                                      2,
                                      3,
@@ -35,9 +35,9 @@ constexpr std::int64_t kNumbers[] = {1,
                                      1LL << 40,
                                      1LL << 61,
                                      1LL << 62,
-                                     kMost / 2,
-                                     kMost - 8,
-                                     kMost};
+                                     kMax / 2,
+                                     kMax - 8,
+                                     kMax};
 
 class Arguments {
  public:
@@ -70,11 +70,11 @@ class Arguments {
 };
 
 /// Results larger than this would only show how much memory there is.
-constexpr std::int64_t kMostElements = 200000;
+constexpr std::int64_t kMaxElements = 200000;
 bool is_small(const Shape& shape) {
   double elements = 1;
   for (const std::int64_t extent : shape) elements *= static_cast<double>(extent);
-  return elements <= kMostElements;
+  return elements <= kMaxElements;
 }
 
 /// Value, gradients, and the gradient of a gradient, on whole numbers: all sums are exact.

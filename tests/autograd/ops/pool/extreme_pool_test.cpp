@@ -17,16 +17,16 @@ namespace dygrad::testing {
 
 namespace {
 
-constexpr std::int64_t kMost = std::int64_t{1} << 31;
+constexpr std::int64_t kMax = std::int64_t{1} << 31;
 
 const Pool2DOptions kExtremeCases[] = {
     {.size = {100000, 100000}, .stride = {1000000, 1000000}, .padding = {50000, 50000}},
     {.size = {100000, 3}, .stride = {1000000, 2}, .padding = {50000, 1}},
     {.size = {3, 100000}, .stride = {2, 7}, .padding = {1, 50000}},
-    {.size = {kMost, kMost}, .stride = {kMost, kMost}, .padding = {kMost - 1, kMost - 3}},
-    {.size = {kMost, kMost}, .stride = {kMost, kMost}, .padding = {kMost - 2, 1 << 30}, .ceil_mode = true},
-    {.size = {1, kMost}, .stride = {1, kMost - 2}, .padding = {0, kMost - 1}, .ceil_mode = true, .exclusive = false},
-    {.size = {kMost, 2}, .stride = {3, 2}, .padding = {1 << 30, 0}},
+    {.size = {kMax, kMax}, .stride = {kMax, kMax}, .padding = {kMax - 1, kMax - 3}},
+    {.size = {kMax, kMax}, .stride = {kMax, kMax}, .padding = {kMax - 2, 1 << 30}, .ceil_mode = true},
+    {.size = {1, kMax}, .stride = {1, kMax - 2}, .padding = {0, kMax - 1}, .ceil_mode = true, .exclusive = false},
+    {.size = {kMax, 2}, .stride = {3, 2}, .padding = {1 << 30, 0}},
 };
 
 struct Pools {
@@ -113,8 +113,8 @@ TEST_CASE("a pool of no image takes no time for its windows") {
   const Tensor x = zeros({0, 4, 3, 3}).set_stop_gradient(false);
   for (const bool exclusive : {true, false}) {
     const Pool2DOptions options{
-        .size = {kMost, kMost}, .stride = {2, 2}, .padding = {kMost - 1, kMost - 1}, .exclusive = exclusive};
-    const std::int64_t windows = (3 + 2 * (kMost - 1) - kMost) / 2 + 1;
+        .size = {kMax, kMax}, .stride = {2, 2}, .padding = {kMax - 1, kMax - 1}, .exclusive = exclusive};
+    const std::int64_t windows = (3 + 2 * (kMax - 1) - kMax) / 2 + 1;
     CHECK(max_pool2d(x, options).shape() == Shape{0, 4, windows, windows});
     const Tensor mean = avg_pool2d(x, options);
     CHECK(mean.shape() == Shape{0, 4, windows, windows});

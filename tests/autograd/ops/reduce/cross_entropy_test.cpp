@@ -35,15 +35,15 @@ TEST_CASE("cross-entropy takes labels with or without the class dimension, on an
   const Tensor x = spread_values({2, 4, 3, 2}, 1);
   const Tensor label = kernel::cast(small_integers({2, 3, 2}, 2) + 3., int64);  // 0 .. 6
   const Tensor classes = kernel::cast(label, float64) / 2.;
-  const Tensor sound = kernel::cast(classes, int64);  // 0 .. 3
+  const Tensor valid = kernel::cast(classes, int64);  // 0 .. 3
   const CrossEntropyOptions options{.axis = 1, .reduction = Reduction::none};
-  const Tensor losses = softmax_with_cross_entropy(x, sound, options);
+  const Tensor losses = softmax_with_cross_entropy(x, valid, options);
   CHECK(losses.shape() == Shape(2, 3, 2));
-  CHECK(same(softmax_with_cross_entropy(x, sound.unsqueeze(1), options), losses));
-  CHECK(same(softmax_with_cross_entropy(channels_last(x), strided(sound), options), losses));
-  CHECK(same(softmax_with_cross_entropy(x.permute({0, 2, 3, 1}), sound, {.reduction = Reduction::none}), losses));
+  CHECK(same(softmax_with_cross_entropy(x, valid.unsqueeze(1), options), losses));
+  CHECK(same(softmax_with_cross_entropy(channels_last(x), strided(valid), options), losses));
+  CHECK(same(softmax_with_cross_entropy(x.permute({0, 2, 3, 1}), valid, {.reduction = Reduction::none}), losses));
   for (const std::int64_t n : {0, 1}) {
-    const std::int64_t c = sound.at<std::int64_t>({n, 2, 1});
+    const std::int64_t c = valid.at<std::int64_t>({n, 2, 1});
     CHECK(std::abs(losses.at({n, 2, 1}) + log_softmax(x, 1).at({n, c, 2, 1})) <= kTolerance);
   }
 }

@@ -178,9 +178,9 @@ TEST_CASE("axes, starts, stops and indices from the back have the derivatives of
   struct Slice {
     std::int64_t start, stop, step;
   };
-  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = -(kLeast + 1);
+  constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min(), kMax = -(kMin + 1);
   for (const Slice& s :
-       {Slice{-3, 5, 1}, {-7, -2, 1}, {-7, -2, 2}, {kLeast, kMost, 3}, {-1, kMost, kMost}, {1, -1, 1}, {3, -4, 1}}) {
+       {Slice{-3, 5, 1}, {-7, -2, 1}, {-7, -2, 2}, {kMin, kMax, 3}, {-1, kMax, kMax}, {1, -1, 1}, {3, -4, 1}}) {
     CAPTURE(s.start, s.stop, s.step);
     for (const int axis : {1, -1}) {
       const auto f = [&](const Tensor& t) { return slice(t, axis, s.start, s.stop, s.step); };
@@ -198,16 +198,16 @@ TEST_CASE("axes, starts, stops and indices from the back have the derivatives of
 }
 
 TEST_CASE("pad takes amounts as far as 64 bits go, and so do its derivatives") {
-  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = -(kLeast + 1);
+  constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min(), kMax = -(kMin + 1);
   const Tensor x = spread_values({3}, 4);
-  CHECK(same(pad(x, {{kLeast, kMost}}, 7), full({2}, 7, float64)));
-  CHECK(same(pad(x, {{-kMost, kMost}}, 7), full({3}, 7, float64)));
+  CHECK(same(pad(x, {{kMin, kMax}}, 7), full({2}, 7, float64)));
+  CHECK(same(pad(x, {{-kMax, kMax}}, 7), full({3}, 7, float64)));
   CHECK(pad(x, {{4, -7}}, 7).shape() == Shape(0));
-  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{kLeast, kMost}}, 2) * sum(t); }, x), GradsAgree());
-  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{-kMost, kMost}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{kMin, kMax}}, 2) * sum(t); }, x), GradsAgree());
+  CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{-kMax, kMax}}, 2) * sum(t); }, x), GradsAgree());
   CHECK_THAT(check_squared([](const Tensor& t) { return pad(t, {{2, -3}}, 2) * sum(t); }, x), GradsAgree());
-  CHECK_THROWS_AS(pad(x, {{kMost, 1}}), ShapeError);
-  CHECK_THROWS_AS(pad(x, {{kLeast, 1}}), ShapeError);
+  CHECK_THROWS_AS(pad(x, {{kMax, 1}}), ShapeError);
+  CHECK_THROWS_AS(pad(x, {{kMin, 1}}), ShapeError);
 }
 
 TEST_CASE("split cuts nothing into many pieces, but not into more than memory has room for") {
