@@ -62,7 +62,7 @@ Call item_call(Random& random) {
   call.dtype = float64;
   call.run = [](auto in) { return full({}, in[0].item(), float64); };
   const Values x = read(call.inputs[0]);
-  if (x.count() == 1) call.expected = Values{{}, x.at};
+  if (x.count() == 1) call.expected = Values{{}, {x.at.front()}};
   return call;
 }
 

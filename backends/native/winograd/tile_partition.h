@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include <dygrad/backends/common/conv2d_sizes.h>
 #include <dygrad/backends/native/microkernels/kernels.h>
-#include <dygrad/core/base/parallel.h>
 
 namespace dygrad::native {
 
