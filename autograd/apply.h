@@ -23,6 +23,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -69,10 +70,31 @@ decltype(auto) call_op(F&& f) {
 #endif
 }
 
-template <class Op>
-SaveForBackward saved_by(NeedsGrad need) {
-  if constexpr (requires { Op::save_for_backward(need); }) return Op::save_for_backward(need);
-  else return save_nothing();
+/// SaveForBackward of few inputs, returned in registers.
+class SavedBits {
+ public:
+  explicit SavedBits(const SaveForBackward& saved) : inputs_(saved.first_word()), output_(saved.output()) {}
+  bool input(std::size_t i) const { return (inputs_ >> i & 1) != 0; }
+  bool output() const { return output_; }
+
+ private:
+  std::uint64_t inputs_;
+  bool output_;
+};
+
+/// What Op saves. Throws InvalidArgument if it names an input that it does not have.
+template <class Op, class Arity>
+typename Arity::Saved saved_by(const bool* needs_grad, std::size_t num_inputs) {
+  const OpSignature signature{Op::name, Arity::num_inputs(num_inputs)};
+  const NeedsGrad need(needs_grad, signature);
+  if constexpr (requires { Op::save_for_backward(need); }) {
+    SaveForBackward saved = Op::save_for_backward(need);
+    if (!saved.is_within(signature.num_inputs)) [[unlikely]]
+      fail_save_input(signature, saved);
+    return typename Arity::Saved(std::move(saved));
+  } else {
+    return typename Arity::Saved(save_nothing());
+  }
 }
 
 /// Fixed-size stand-in for std::vector, for ops with N inputs.
@@ -82,6 +104,9 @@ struct FixedArity {
   struct List : std::array<T, N> {
     explicit List(std::size_t) : std::array<T, N>{} {}
   };
+  /// Known when an op is compiled, and with it that its indices are in range.
+  static constexpr std::size_t num_inputs(std::size_t) { return N; }
+  using Saved = std::conditional_t<N <= SaveForBackward::kWord, SavedBits, SaveForBackward>;
   /// What an op was called with.
   struct Inputs {
     std::array<const Tensor*, N> tensors;
@@ -97,6 +122,8 @@ struct VariadicArity {
   struct List : std::vector<T> {
     using std::vector<T>::vector;
   };
+  static constexpr std::size_t num_inputs(std::size_t count) { return count; }
+  using Saved = SaveForBackward;
   using Inputs = std::span<const Tensor>;
 };
 template <>
@@ -129,22 +156,19 @@ class OpNodeBase : public Node {
   template <class T>
   using List = typename Arity::template List<T>;
 
-  OpNodeBase(std::string_view op, const typename Arity::Inputs& inputs, const Tensor& output,
-             SaveForBackward (*saved_by)(NeedsGrad))
+  OpNodeBase(const typename Arity::Inputs& inputs, const Tensor& output,
+             typename Arity::Saved (*saved_by)(const bool* needs_grad, std::size_t num_inputs))
       : Node(output.shape(), output.dtype()), edges_(inputs.size()), saved_(inputs.size()) {
     List<bool> need(inputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       edges_[i] = Ref<Node>(gradient_node(inputs[i]));
       need[i] = static_cast<bool>(edges_[i]);
     }
-    const OpSignature signature{op, inputs.size()};
-    const SaveForBackward keep = saved_by(NeedsGrad(need.data(), signature));
-    if (!keep.is_within(inputs.size())) [[unlikely]]
-      fail_save_input(signature, keep);
+    const typename Arity::Saved saved = saved_by(need.data(), inputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      if (keep.input(i)) saved_[i].save(inputs[i]);
+      if (saved.input(i)) saved_[i].save(inputs[i]);
     }
-    if (keep.output()) output_.save(view::alias(output));
+    if (saved.output()) output_.save(view::alias(output));
     set_inputs(edges_.data(), edges_.size());
   }
   [[gnu::noinline]] ~OpNodeBase() override = default;
@@ -201,13 +225,13 @@ template <class Op, class Arity>
 class OpNode final : public OpNodeBase<Arity> {
  public:
   OpNode(Op&& op, const typename Arity::Inputs& inputs, const Tensor& output)
-      : OpNodeBase<Arity>(Op::name, inputs, output, saved_by<Op>), op_(std::move(op)) {}
+      : OpNodeBase<Arity>(inputs, output, saved_by<Op, Arity>), op_(std::move(op)) {}
 
   std::string_view name() const override { return Op::name; }
 
   void vjp(Tensor g, const VjpRequest& request) override {
     const auto values = this->take(Op::name, request);
-    const OpSignature signature{Op::name, request.grads.size()};
+    const OpSignature signature{Op::name, Arity::num_inputs(request.grads.size())};
     const Saved saved(values.inputs.data(), values.output, signature);
     auto result = call_op([&] { return op_.vjp(std::move(g), saved, NeedsGrad(request.need, signature)); });
     if constexpr (VariadicOp<Op>) {

@@ -1,6 +1,7 @@
 #include <dygrad/autograd/saved.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -32,15 +33,21 @@ void SavedTensor::fail_changed(std::string_view pass, std::string_view op, std::
                        .fix("run {} before what changes it, such as an optimizer's step, or change a clone()", pass));
 }
 
-void SaveForBackward::insert_later(std::size_t input) {
-  later_.resize(input - kWord + 1);
-  later_.back() = true;
+detail::RareSet::Bits* detail::RareSet::with(std::size_t number) {
+  auto bits = std::make_unique<Bits>(number + 1);
+  bits->back() = true;
+  return bits.release();
 }
 
-void SaveForBackward::merge_later(const SaveForBackward& a, const SaveForBackward& b) {
-  later_.resize(std::max(a.later_.size(), b.later_.size()));
-  for (std::size_t i = 0; i < later_.size(); ++i) later_[i] = a.has_later(kWord + i) || b.has_later(kWord + i);
+detail::RareSet::Bits* detail::RareSet::merged(const Bits* a, const Bits* b) {
+  auto bits = std::make_unique<Bits>(std::max(a ? a->size() : 0, b ? b->size() : 0));
+  for (std::size_t i = 0; i < bits->size(); ++i) (*bits)[i] = (a && holds(a, i)) || (b && holds(b, i));
+  return bits.release();
 }
+
+void detail::RareSet::destroy(Bits* bits) noexcept { delete bits; }
+bool detail::RareSet::holds(const Bits* bits, std::size_t number) { return number < bits->size() && (*bits)[number]; }
+std::size_t detail::RareSet::bound_of(const Bits* bits) { return bits->size(); }
 
 namespace {
 

@@ -13,13 +13,51 @@
 
 namespace dygrad {
 
+namespace detail {
+/// A set of numbers that is rarely more than empty: then it is a null pointer, of which nothing is left in what is
+/// compiled for an op.
+class RareSet {
+ public:
+  RareSet() = default;
+  RareSet(RareSet&& other) noexcept : bits_(std::exchange(other.bits_, nullptr)) {}
+  RareSet(const RareSet& other) : bits_(other.bits_ ? merged(other.bits_, nullptr) : nullptr) {}
+  RareSet& operator=(RareSet other) noexcept {
+    std::swap(bits_, other.bits_);
+    return *this;
+  }
+  ~RareSet() {
+    if (bits_) [[unlikely]]
+      destroy(bits_);
+  }
+  static RareSet of(std::size_t number) { return RareSet(with(number)); }
+  RareSet operator|(const RareSet& other) const {
+    return bits_ || other.bits_ ? RareSet(merged(bits_, other.bits_)) : RareSet();
+  }
+  bool contains(std::size_t number) const { return bits_ && holds(bits_, number); }
+  bool empty() const { return !bits_; }
+  /// One more than the largest number.
+  std::size_t bound() const { return bits_ ? bound_of(bits_) : 0; }
+
+ private:
+  using Bits = std::vector<bool>;
+  explicit RareSet(Bits* bits) : bits_(bits) {}
+  DYGRAD_API static Bits* with(std::size_t number);
+  DYGRAD_API static Bits* merged(const Bits* a, const Bits* b);
+  DYGRAD_API static void destroy(Bits* bits) noexcept;
+  DYGRAD_API static bool holds(const Bits* bits, std::size_t number);
+  DYGRAD_API static std::size_t bound_of(const Bits* bits);
+  Bits* bits_ = nullptr;  // owned
+};
+}  // namespace detail
+
 /// What an op asks to keep: a set of inputs, and perhaps its output. `save_input(1, need[0]) | save_output(need[1])`.
 class SaveForBackward {
  public:
+  static constexpr std::size_t kWord = 64;  // inputs
   static SaveForBackward of_input(std::size_t input) {
     SaveForBackward result;
     if (input < kWord) result.first_ = std::uint64_t{1} << input;
-    else result.insert_later(input);
+    else result.later_ = detail::RareSet::of(input - kWord);
     return result;
   }
   static SaveForBackward of_output() {
@@ -27,29 +65,26 @@ class SaveForBackward {
     result.output_ = true;
     return result;
   }
-  bool input(std::size_t i) const { return i < kWord ? (first_ >> i & 1) != 0 : has_later(i); }
+  bool input(std::size_t i) const { return i < kWord ? (first_ >> i & 1) != 0 : later_.contains(i - kWord); }
   bool output() const { return output_; }
+  /// The first inputs, a bit each.
+  std::uint64_t first_word() const { return first_; }
   /// Whether all its inputs are among the first `count`.
   bool is_within(std::size_t count) const {
-    return count < kWord ? first_ >> count == 0 && later_.empty() : count >= kWord + later_.size();
+    return count < kWord ? first_ >> count == 0 && later_.empty() : count >= kWord + later_.bound();
   }
   SaveForBackward operator|(const SaveForBackward& other) const {
     SaveForBackward result;
     result.first_ = first_ | other.first_;
     result.output_ = output_ || other.output_;
-    if (!later_.empty() || !other.later_.empty()) result.merge_later(*this, other);
+    result.later_ = later_ | other.later_;
     return result;
   }
 
  private:
-  static constexpr std::size_t kWord = 64;
-  DYGRAD_API void insert_later(std::size_t input);
-  DYGRAD_API void merge_later(const SaveForBackward& a, const SaveForBackward& b);
-  bool has_later(std::size_t i) const { return i - kWord < later_.size() && later_[i - kWord]; }
-
   std::uint64_t first_ = 0;  // the first 64 inputs
   bool output_ = false;
-  std::vector<bool> later_;  // the others, up to the last one in the set: few ops have that many
+  detail::RareSet later_;  // the others
 };
 inline SaveForBackward save_nothing() { return {}; }
 inline SaveForBackward save_input(std::size_t input, bool when = true) {
