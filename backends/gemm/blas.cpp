@@ -1,12 +1,10 @@
 #include <dygrad/backends/gemm/blas.h>
 
 #include <atomic>
-#include <cstdlib>
-#include <new>
-#include <utility>
 #include <vector>
 
 #include <dygrad/backends/common/work.h>
+#include <dygrad/core/base/detail/can_allocate.h>
 #include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/base/parallel.h>
 
@@ -25,22 +23,6 @@ constexpr int kOpenBlasWithPthreads = 1;
 
 CBLAS_TRANSPOSE order(bool transposed) { return transposed ? CblasTrans : CblasNoTrans; }
 int to_int(std::int64_t value) { return static_cast<int>(value); }
-
-/// Whether the system gives `count` blocks at a time. It may refuse one block of their size, which is never used whole.
-bool has_blocks(std::int64_t count, std::size_t num_bytes) noexcept {
-  struct Block {
-    Block* next;
-  };
-  Block* blocks = nullptr;
-  std::int64_t given = 0;
-  for (; given < count; ++given) {
-    void* const block = std::malloc(num_bytes);
-    if (!block) break;
-    blocks = new (block) Block{blocks};
-  }
-  while (blocks) std::free(std::exchange(blocks, blocks->next));
-  return given == count;
-}
 
 }  // namespace
 
@@ -69,7 +51,7 @@ void make_buffers(std::string_view op, double multiplications) {
   const std::int64_t threads = num_chunks(multiplications, num_threads());
   if (threads_served.load(std::memory_order_acquire) >= threads) return;
   constexpr std::size_t kBufferBytes = std::size_t{129} << 20;  // OpenBLAS's BUFFER_SIZE for x86-64, and what is around
-  if (!has_blocks(threads, kBufferBytes)) {
+  if (!detail::can_allocate(kBufferBytes, threads)) {
     detail::fail_out_of_memory(op, static_cast<std::size_t>(threads) * kBufferBytes);
   }
   constexpr std::int64_t kSize = 128;  // smaller products need no buffer

@@ -1,7 +1,6 @@
 #include <dygrad/backends/onednn/runtime.h>
 
-#include <cstdlib>
-
+#include <dygrad/core/base/detail/can_allocate.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/detail/per_thread.h>
 #include <dygrad/core/base/error.h>
@@ -75,10 +74,7 @@ dnnl::memory memory_of(const Tensor& tensor, const dnnl::memory::desc& layout) {
 }
 
 void require_memory(std::string_view op, std::size_t num_bytes) {
-  void* const block = std::malloc(num_bytes);
-  if (!block) detail::fail_out_of_memory(op, num_bytes);
-  asm volatile("" : : "r"(block) : "memory");  // a compiler may leave out a block that nobody looks at
-  std::free(block);
+  if (!detail::can_allocate(num_bytes)) detail::fail_out_of_memory(op, num_bytes);
 }
 
 Tensor buffer(std::size_t num_bytes) { return Tensor::empty({static_cast<std::int64_t>(num_bytes)}, DType::uint8); }

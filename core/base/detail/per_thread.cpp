@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstdlib>
 
+#include <dygrad/core/base/detail/can_allocate.h>
+
 // What the compiler passes for thread_local objects: keeps this library loaded until its threads have ended.
 extern "C" {
 extern void* __dso_handle __attribute__((visibility("hidden")));
@@ -60,15 +62,6 @@ bool is_main_thread() {
 #endif
 }
 
-/// Whether the runtime will find memory to register a destructor.
-bool has_room() noexcept {
-  constexpr std::size_t kMuch = 4096;  // so much is joined with its neighbours when it is freed, and serves any size
-  void* const block = std::malloc(kMuch);
-  asm volatile("" : : "r"(block) : "memory");  // a compiler may leave out a block that nobody looks at
-  std::free(block);
-  return block != nullptr;
-}
-
 }  // namespace
 
 bool at_thread_exit(ThreadExit& exit) noexcept {
@@ -81,7 +74,10 @@ bool at_thread_exit(ThreadExit& exit) noexcept {
 
 void watch_program_end() {
   static constinit thread_local bool is_watched = false;
-  if (is_watched || !has_room()) return;  // then the next question watches
+  // The runtime registers a destructor in memory of its own. A block of this size is joined with its neighbours when it
+  // is freed, and serves any smaller one. Without it, the next call watches.
+  constexpr std::size_t kRegistration = 4096;
+  if (is_watched || !can_allocate(kRegistration)) return;
   is_watched = true;
   if (is_main_thread()) abi::__cxa_thread_atexit([](void*) { is_ending = true; }, nullptr, &__dso_handle);
 #if defined(__GLIBC__)

@@ -1,5 +1,6 @@
 #include <dygrad/core/base/out_of_memory.h>
 
+#include <dygrad/core/base/detail/can_allocate.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/detail/per_thread.h>
 #include <dygrad/core/base/detail/thread_counters.h>
@@ -72,6 +73,13 @@ TEST_CASE("a message that there is no memory for is OutOfMemory") {
   CHECK(dygrad::testing::for_each_failing_allocation(
             [&] { (void)std::string(Message("an operation with a long name", fact).line("{}", fact).got("{}", fact)); },
             [](std::int64_t, bool) {}) > 0);
+}
+
+TEST_CASE("memory that the system would not give is told before it is needed") {
+  CHECK(detail::can_allocate(0));
+  CHECK(detail::can_allocate(1, 100));
+  CHECK_FALSE(detail::can_allocate(SIZE_MAX / 4));
+  CHECK_FALSE(detail::can_allocate(std::size_t{1} << 46, 4));  // more than there are addresses
 }
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
