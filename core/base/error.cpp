@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include <dygrad/core/base/detail/message.h>
+
 namespace dygrad {
 
 const char* Error::what() const noexcept {
@@ -10,8 +12,7 @@ const char* Error::what() const noexcept {
 
 void Error::add_context(std::string_view where) noexcept {
   constexpr std::string_view kLead = "\n  ";
-  constexpr std::size_t kLongest = 4096;
-  where = where.substr(0, kLongest);
+  where = detail::utf8_prefix(where, detail::kMaxText);
   const std::string_view text = what();
   if (text.ends_with(where) && text.substr(0, text.size() - where.size()).ends_with(kLead)) return;
   try {

@@ -21,27 +21,32 @@ std::string without_signed_nans(std::string text) {
   return text;
 }
 
-/// Not longer than anybody reads: names that a user gave may be of any length.
-std::string shortened(std::string text) {
-  constexpr std::size_t kLongest = 4096;
-  if (text.size() <= kLongest) return text;
-  std::size_t end = kLongest;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // no part of a UTF-8 character
-  text.resize(end);
-  return text.append("...");
+}  // namespace
+
+std::string_view detail::utf8_prefix(std::string_view text, std::size_t count) noexcept {
+  if (text.size() <= count) return text;
+  while (count > 0 && (static_cast<unsigned char>(text[count]) & 0xc0) == 0x80) --count;
+  return text.substr(0, count);
 }
 
+namespace {
+void append_shortened(std::string& to, std::string_view text) {
+  const std::string_view shown = detail::utf8_prefix(text, detail::kMaxText);
+  to.append(shown).append(shown.size() < text.size() ? "..." : "");
+}
 }  // namespace
 
 // Where there is no memory for a message, its error is that of failed allocations.
 Message::Message(std::string_view op, std::string_view problem) try : text_(op) {
-  text_.append(": ").append(shortened(std::string(problem)));
+  text_.append(": ");
+  append_shortened(text_, problem);
 } catch (const std::bad_alloc&) {
   detail::fail_without_memory();
 }
 
 void Message::append(std::string_view lead, fmt::string_view format, fmt::format_args args) try {
-  text_.append(lead).append(shortened(without_signed_nans(fmt::vformat(format, args))));
+  text_.append(lead);
+  append_shortened(text_, without_signed_nans(fmt::vformat(format, args)));
 } catch (const std::bad_alloc&) {
   detail::fail_without_memory();
 }

@@ -17,6 +17,13 @@
 
 namespace dygrad {
 
+namespace detail {
+/// Names that a user gave may be of any length: nobody reads more of a text than so many bytes.
+inline constexpr std::size_t kMaxText = 4096;
+/// The first bytes of a text in UTF-8, at most `count`, without a part of a character.
+DYGRAD_API std::string_view utf8_prefix(std::string_view text, std::size_t count) noexcept;
+}  // namespace detail
+
 class DYGRAD_API Message {
  public:
   Message(std::string_view op, std::string_view problem);

@@ -10,9 +10,10 @@
 namespace dygrad::io {
 
 /// Text out of a file or a path, fit for a message: without control characters, not too long.
-inline std::string printable(std::string_view text, std::size_t longest = 4096) {
+inline std::string printable(std::string_view text, std::size_t longest = dygrad::detail::kMaxText) {
   std::string result;
-  for (char c : text.substr(0, longest)) result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  for (char c : dygrad::detail::utf8_prefix(text, longest))
+    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   return text.size() > longest ? result + "..." : result;
 }
 inline std::string in_quotes(std::string_view name) { return "\"" + printable(name, 80) + "\""; }

@@ -85,4 +85,6 @@ TEST_CASE("texts of any length are shortened in a message") {
   error.add_context("in layer " + name);
   error.add_context("in layer " + name);
   CHECK(std::string(error.what()).size() < 5000);
+  error.add_context(umlauts);
+  CHECK(std::string(error.what()).ends_with("\xc3\xa4"));
 }
