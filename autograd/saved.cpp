@@ -1,6 +1,5 @@
 #include <dygrad/autograd/saved.h>
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <thread>
@@ -33,21 +32,21 @@ void SavedTensor::fail_changed(std::string_view pass, std::string_view op, std::
                        .fix("run {} before what changes it, such as an optimizer's step, or change a clone()", pass));
 }
 
-detail::RareSet::Bits* detail::RareSet::with(std::size_t number) {
-  auto bits = std::make_unique<Bits>(number + 1);
-  bits->back() = true;
-  return bits.release();
+SaveForBackward::Later SaveForBackward::later_of(std::size_t i) {
+  auto later = std::make_shared<std::vector<bool>>(i + 1);
+  later->back() = true;
+  return later;
 }
 
-detail::RareSet::Bits* detail::RareSet::merged(const Bits* a, const Bits* b) {
-  auto bits = std::make_unique<Bits>(std::max(a ? a->size() : 0, b ? b->size() : 0));
-  for (std::size_t i = 0; i < bits->size(); ++i) (*bits)[i] = (a && holds(a, i)) || (b && holds(b, i));
-  return bits.release();
+SaveForBackward::Later SaveForBackward::merged(const std::vector<bool>* a, const std::vector<bool>* b) {
+  auto later = std::make_shared<std::vector<bool>>();
+  for (const std::vector<bool>* set : {a, b}) {
+    if (!set) continue;
+    if (set->size() > later->size()) later->resize(set->size());
+    for (std::size_t i = 0; i < set->size(); ++i) (*later)[i] = (*later)[i] || (*set)[i];
+  }
+  return later;
 }
-
-void detail::RareSet::destroy(Bits* bits) noexcept { delete bits; }
-bool detail::RareSet::holds(const Bits* bits, std::size_t number) { return number < bits->size() && (*bits)[number]; }
-std::size_t detail::RareSet::bound_of(const Bits* bits) { return bits->size(); }
 
 namespace {
 

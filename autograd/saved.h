@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -13,43 +14,6 @@
 
 namespace dygrad {
 
-namespace detail {
-/// A set of numbers that is rarely more than empty: then it is a null pointer, of which nothing is left in what is
-/// compiled for an op.
-class RareSet {
- public:
-  RareSet() = default;
-  RareSet(RareSet&& other) noexcept : bits_(std::exchange(other.bits_, nullptr)) {}
-  RareSet(const RareSet& other) : bits_(other.bits_ ? merged(other.bits_, nullptr) : nullptr) {}
-  RareSet& operator=(RareSet other) noexcept {
-    std::swap(bits_, other.bits_);
-    return *this;
-  }
-  ~RareSet() {
-    if (bits_) [[unlikely]]
-      destroy(bits_);
-  }
-  static RareSet of(std::size_t number) { return RareSet(with(number)); }
-  RareSet operator|(const RareSet& other) const {
-    return bits_ || other.bits_ ? RareSet(merged(bits_, other.bits_)) : RareSet();
-  }
-  bool contains(std::size_t number) const { return bits_ && holds(bits_, number); }
-  bool empty() const { return !bits_; }
-  /// One more than the largest number.
-  std::size_t bound() const { return bits_ ? bound_of(bits_) : 0; }
-
- private:
-  using Bits = std::vector<bool>;
-  explicit RareSet(Bits* bits) : bits_(bits) {}
-  DYGRAD_API static Bits* with(std::size_t number);
-  DYGRAD_API static Bits* merged(const Bits* a, const Bits* b);
-  DYGRAD_API static void destroy(Bits* bits) noexcept;
-  DYGRAD_API static bool holds(const Bits* bits, std::size_t number);
-  DYGRAD_API static std::size_t bound_of(const Bits* bits);
-  Bits* bits_ = nullptr;  // owned
-};
-}  // namespace detail
-
 /// What an op asks to keep: a set of inputs, and perhaps its output. `save_input(1, need[0]) | save_output(need[1])`.
 class SaveForBackward {
  public:
@@ -57,7 +21,7 @@ class SaveForBackward {
   static SaveForBackward of_input(std::size_t input) {
     SaveForBackward result;
     if (input < kWord) result.first_ = std::uint64_t{1} << input;
-    else result.later_ = detail::RareSet::of(input - kWord);
+    else result.later_ = later_of(input - kWord);
     return result;
   }
   static SaveForBackward of_output() {
@@ -65,26 +29,32 @@ class SaveForBackward {
     result.output_ = true;
     return result;
   }
-  bool input(std::size_t i) const { return i < kWord ? (first_ >> i & 1) != 0 : later_.contains(i - kWord); }
+  bool input(std::size_t i) const { return i < kWord ? (first_ >> i & 1) != 0 : has_later(i - kWord); }
   bool output() const { return output_; }
   /// The first inputs, a bit each.
   std::uint64_t first_word() const { return first_; }
   /// Whether all its inputs are among the first `count`.
   bool is_within(std::size_t count) const {
-    return count < kWord ? first_ >> count == 0 && later_.empty() : count >= kWord + later_.bound();
+    return count < kWord ? first_ >> count == 0 && !later_ : count >= kWord + (later_ ? later_->size() : 0);
   }
   SaveForBackward operator|(const SaveForBackward& other) const {
     SaveForBackward result;
     result.first_ = first_ | other.first_;
     result.output_ = output_ || other.output_;
-    result.later_ = later_ | other.later_;
+    if (later_ || other.later_) result.later_ = merged(later_.get(), other.later_.get());
     return result;
   }
 
  private:
+  // Few ops have so many inputs that this is not null: then nothing of it is left in what is compiled for an op.
+  using Later = std::shared_ptr<const std::vector<bool>>;
+  DYGRAD_API static Later later_of(std::size_t i);
+  DYGRAD_API static Later merged(const std::vector<bool>* a, const std::vector<bool>* b);
+  bool has_later(std::size_t i) const { return later_ && i < later_->size() && (*later_)[i]; }
+
   std::uint64_t first_ = 0;  // the first 64 inputs
   bool output_ = false;
-  detail::RareSet later_;  // the others
+  Later later_;  // the others, up to the last one in the set
 };
 inline SaveForBackward save_nothing() { return {}; }
 inline SaveForBackward save_input(std::size_t input, bool when = true) {
