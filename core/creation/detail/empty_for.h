@@ -9,8 +9,12 @@
 namespace dygrad::detail {
 
 inline Tensor empty_for(std::string_view op, const Shape& shape, DType dtype) {
-  (void)num_bytes(shape, size_of(dtype), op);  // throws where the shape is invalid
-  return with_out_of_memory(op, [&] { return Tensor::empty(shape, dtype); });
+  try {
+    return with_out_of_memory(op, [&] { return Tensor::empty(shape, dtype); });
+  } catch (const ShapeError&) {
+    (void)num_bytes(shape, size_of(dtype), op);  // the same error in the factory's name
+    throw;
+  }
 }
 
 }  // namespace dygrad::detail
