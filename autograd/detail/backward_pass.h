@@ -121,6 +121,7 @@ class BackwardPass {
   /// `source` is null for a hook of `to`.
   void check_contribution(const Node* source, const Node& to, const Tensor& grad) const;
   Tensor accumulate(Tensor sum, Tensor grad) const;
+  static void add_into(const Tensor& sum, const Tensor& a, const Tensor& b);
   Tensor ensure_unique(Tensor grad) const;
   void call_hook(State& state, Tensor& grad, const TensorHook& hook) const;
   void push_ready(std::uint32_t index);
