@@ -57,6 +57,22 @@ TEST_CASE("every header compiles on its own", "[slow]") {
   CHECK(failures.empty());
 }
 
+TEST_CASE("a schedule's formula that does not say how it is counted is refused by the compiler") {
+  const auto compile = [](const std::string& counting) {
+    return run_command(
+        "printf '%s\\n' '#include <dygrad/dygrad.h>' 'struct F { long begin = 1; double operator()(long) "
+        "const { return 1; } " +
+        counting + " }; dygrad::Schedule rate = F{};' | " + compile_line("-fsyntax-only -x c++ -"));
+  };
+  const auto counted = compile("dygrad::ScheduleCounting counting() const { return {.begin = begin}; }");
+  INFO(counted.output);
+  CHECK(counted.status == 0);
+  const auto silent = compile("");
+  CHECK(silent.status != 0);
+  CHECK_THAT(silent.output, ContainsSubstring("a formula with begin, step or per_epoch says so"));
+  CHECK(compile("dygrad::ScheduleCounting counting() const { return {.beginning = begin}; }").status != 0);
+}
+
 TEST_CASE("the umbrella header brings in no other library") {
   const auto result = run_command("echo '#include <dygrad/dygrad.h>' | " + compile_line("-M -x c++ -"));
   INFO(result.output);
