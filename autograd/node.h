@@ -26,7 +26,7 @@ namespace detail {
 [[noreturn]] DYGRAD_API void fail_input_index(const OpSignature& op, std::size_t input);
 }
 
-/// Which inputs' gradients are wanted: need[i]. Throws InvalidArgument if the op has no such input.
+/// Which inputs' gradients are needed: need[i]. Throws InvalidArgument if the op has no such input.
 class NeedsGrad {
  public:
   NeedsGrad(const bool* flags, const OpSignature& op) : flags_(flags), op_(&op) {}
@@ -43,7 +43,7 @@ class NeedsGrad {
 
 /// What a pass asks of a node.
 struct VjpRequest {
-  const bool* need;         ///< which inputs' gradients are wanted
+  const bool* need;         ///< which inputs' gradients are needed
   std::span<Tensor> grads;  ///< where they go, one per input; an undefined one means zero
   bool release;             ///< whether the saved values go as soon as they were used
   std::string_view pass;    ///< "backward" or "grad", for messages

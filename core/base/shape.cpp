@@ -148,7 +148,7 @@ bool is_expandable(const Shape& from, const Shape& to) {
 }
 
 namespace {
-constexpr int kDenseToSparse[] = {1, 3, 2, 0};  // of channels-last: C, W, H, N
+constexpr int kInnerToOuter[] = {1, 3, 2, 0};  // of channels-last: C, W, H, N
 }
 
 namespace {
@@ -167,8 +167,8 @@ DenseLayout dense_layout(const Shape& shape, MemoryFormat format) {
   DenseLayout layout{.strides = shape, .num_elements = 1};
   std::int64_t stride = 1;
   bool valid = true;
-  for (int i = 0; i < shape.rank(); ++i) {  // from dense to sparse
-    const int dim = channels_last ? kDenseToSparse[i] : shape.rank() - 1 - i;
+  for (int i = 0; i < shape.rank(); ++i) {  // from the innermost dimension outwards
+    const int dim = channels_last ? kInnerToOuter[i] : shape.rank() - 1 - i;
     const std::int64_t extent = shape[dim];
     layout.strides[dim] = stride;
     layout.num_elements *= extent == 0 ? 0 : 1;
@@ -184,8 +184,8 @@ bool is_dense(const Shape& shape, const Strides& strides, MemoryFormat format) {
   const bool channels_last = format == MemoryFormat::channels_last && shape.rank() == 4;
   std::int64_t wanted = 1;
   bool fits = true;
-  for (int i = 0; i < shape.rank(); ++i) {  // from dense to sparse
-    const int dim = channels_last ? kDenseToSparse[i] : shape.rank() - 1 - i;
+  for (int i = 0; i < shape.rank(); ++i) {  // from the innermost dimension outwards
+    const int dim = channels_last ? kInnerToOuter[i] : shape.rank() - 1 - i;
     if (shape[dim] == 0) return true;
     if (shape[dim] == 1) continue;
     fits = fits && strides[dim] == wanted;

@@ -129,7 +129,7 @@ DYGRAD_API std::ostream& operator<<(std::ostream& out, const Dims& dims);
 /// layout.
 enum class MemoryFormat : std::uint8_t {
   row_major,      ///< last dimension innermost
-  channels_last,  ///< rank 4 only: N, H, W, C from sparse to dense, while the logical order stays N, C, H, W
+  channels_last,  ///< rank 4 only: N, H, W, C from the outermost inwards, while the logical order stays N, C, H, W
 };
 
 /// Strides of a dense tensor in that order. Ranks other than 4 have only row_major.

@@ -12,11 +12,11 @@
 namespace dygrad::kernel {
 
 // Note [Loop order of reductions]
-// Dimensions are split into kept and reduced ones, each sorted from sparse to dense and merged. What remains is
+// Dimensions are split into kept and reduced ones, each sorted by decreasing stride and merged. What remains is
 //
 //   kept dimensions  x  columns  <-  outer reduced dimensions  x  a run of rows
 //
-// where `columns` is the innermost kept dimension if it is denser than every reduced one (channels of a channels-last
+// where `columns` is the innermost kept dimension if every reduced one has a larger stride (channels of a channels-last
 // image), else a single column. A piece is a stretch of one run; pieces are combined pairwise, neighbours first, and so
 // are the rows of a piece: see Note [Pairwise reduction]. Where a row is narrow and rows follow each other densely
 // (three channels), several rows are taken as one wide row, folded in the end, so that additions fill vectors.
@@ -33,7 +33,7 @@ struct ReductionDim {
 
 class ReductionDims {
  public:
-  /// Keeps the list sorted from sparse to dense; repeated elements (step 0) count as sparse.
+  /// Keeps the list sorted by decreasing stride; repeated elements (step 0) come first.
   void insert(const ReductionDim& dim) {
     int place = size_++;
     for (; place > 0 && abs_stride(at(place - 1)) < abs_stride(dim); --place) at(place) = at(place - 1);

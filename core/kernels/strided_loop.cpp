@@ -43,7 +43,7 @@ StridedLoop::StridedLoop(std::span<const Tensor* const> operands)
     return;
   }
 
-  // Order dimensions by operand 0's strides, sparse to dense; insertion sort keeps the logical order among equals.
+  // Order dimensions by operand 0's strides, decreasing; insertion sort keeps the logical order among equals.
   std::array<int, kMaxRank> order{};
   int rank = 0;
   const auto step = [&](int dim) { return std::abs(first.strides()[dim]); };
@@ -56,7 +56,7 @@ StridedLoop::StridedLoop(std::span<const Tensor* const> operands)
     order[static_cast<std::size_t>(place)] = dim;
   }
 
-  // Merge a dimension into the denser one before it whenever every operand steps through both evenly.
+  // Merge a dimension into the inner one before it whenever every operand steps through both evenly.
   rank_ = 0;
   for (int i = 0; i < rank; ++i) {
     const int dim = order[static_cast<std::size_t>(i)];

@@ -12,7 +12,7 @@
 
 namespace dygrad::kernel {
 
-/// Dimensions of all operands, ordered so that operand 0 is walked from sparse to dense and merged where every operand
+/// Dimensions of all operands, ordered by decreasing stride of operand 0 and merged where every operand
 /// allows it. Dense operands of equal order become a single dimension.
 class DYGRAD_API StridedLoop {
  public:

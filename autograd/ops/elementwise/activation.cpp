@@ -18,6 +18,7 @@ namespace {
 using detail::apply_unary;
 using detail::check_divisor;
 using detail::check_finite;
+using detail::check_ordered;
 using detail::constant_like;
 using detail::SavesInput;
 using detail::SavesOutput;
@@ -268,15 +269,6 @@ void check_not_negative(std::string_view op, std::string_view argument, double v
                             .expected("{} >= 0", argument)
                             .got("{}", value)
                             .fix("let {} be 0 or more", argument));
-}
-
-void check_ordered(std::string_view op, std::string_view bounds, double low, double high) {
-  if (low <= high) return;
-  const bool is_nan = std::isnan(low) || std::isnan(high);
-  throw InvalidArgument(Message(op, is_nan ? "a bound is not a number." : "the bounds are in the wrong order.")
-                            .expected("{}", bounds)
-                            .got("{} and {}", low, high)
-                            .fix("{}", is_nan ? "give an infinity where there is no bound" : "swap the bounds"));
 }
 
 }  // namespace

@@ -58,9 +58,8 @@ struct Expm1 : SavesInput {
 struct Sqrt : SavesOutput {
   static constexpr std::string_view name = "sqrt";
   static auto forward(auto x) { return std::sqrt(x); }
-  static auto vjp(auto g, auto y) {
-    return g / (2 * std::abs(y));
-  }  // |y|: sqrt(-0) is -0, but the slope there is +infinity
+  // |y|: sqrt(-0) is -0, but the slope there is +infinity.
+  static auto vjp(auto g, auto y) { return g / (2 * std::abs(y)); }
   static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * -0.5 / square(y); }
 };
 

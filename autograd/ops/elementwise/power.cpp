@@ -9,7 +9,7 @@ namespace dygrad {
 
 namespace {
 
-// x^n: n x^(n-1), n = 0 gives 0 also where the power is infinite.
+// x^n: n x^(n-1). n = 0 gives 0 also where the power is infinite.
 struct PowScalar : detail::SavesInput {
   static constexpr std::string_view name = "pow";
   double exponent;

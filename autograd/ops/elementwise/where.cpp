@@ -1,8 +1,8 @@
 // Ops that pass one of their operands on: where, maximum, minimum, clip.
 #include <array>
-#include <cmath>
 
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
+#include <dygrad/autograd/ops/elementwise/detail/number_check.h>
 #include <dygrad/autograd/ops/elementwise/detail/unary.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
@@ -117,13 +117,7 @@ Tensor maximum(const Tensor& a, const Tensor& b) { return detail::apply_broadcas
 Tensor minimum(const Tensor& a, const Tensor& b) { return detail::apply_broadcast(Minimum{}, a, b); }
 
 Tensor clip(const Tensor& x, double low, double high) {
-  if (!(low <= high)) {
-    const bool is_nan = std::isnan(low) || std::isnan(high);
-    throw InvalidArgument(Message("clip", is_nan ? "a bound is not a number." : "the bounds are in the wrong order.")
-                              .expected("low <= high")
-                              .got("{} and {}", low, high)
-                              .fix("{}", is_nan ? "give an infinity where there is no bound" : "swap them"));
-  }
+  detail::check_ordered("clip", "low <= high", low, high);
   return detail::apply_unary(Clip{{}, low, high}, x);
 }
 

@@ -27,15 +27,14 @@ DYGRAD_API Tensor l1_loss(const Tensor& x, const Tensor& y, Reduction reduction 
 /// in the dtype, is positive and finite.
 DYGRAD_API Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction = Reduction::mean,
                                  double beta = 1);
-/// max(x, 0) - x z + log(1 + e^-|x|): binary cross-entropy of sigmoid(x) with target z, stable; 0 for an infinite logit
-/// of the right sign.
+/// max(x, 0) - x z + log(1 + e^-|x|) with x = logits, z = target: binary cross-entropy of sigmoid(x), stable; 0 for an
+/// infinite logit of the right sign.
 DYGRAD_API Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction = Reduction::mean);
 
 struct CrossEntropyOptions {
-  int axis = -1;            ///< the class dimension; 1 for [N, C, H, W] segmentation
-  bool soft_label = false;  ///< labels are floating-point distributions of logits' shape
-  std::optional<std::int64_t>
-      ignore_index{};  ///< int64 labels of this value have loss 0 and are not counted by the mean
+  int axis = -1;                               ///< the class dimension; 1 for [N, C, H, W] segmentation
+  bool soft_label = false;                     ///< labels are floating-point distributions of logits' shape
+  std::optional<std::int64_t> ignore_index{};  ///< int64 labels that have loss 0 and are not counted by the mean
   Reduction reduction = Reduction::mean;
 };
 /// -log_softmax(logits)[label]. Labels are int64, of logits' shape without the class dimension (or with extent 1

@@ -40,4 +40,13 @@ void check_divisor(std::string_view op, std::string_view argument, double number
                             .fix("let {} be further from 0", argument));
 }
 
+void check_ordered(std::string_view op, std::string_view bounds, double low, double high) {
+  if (low <= high) return;
+  const bool is_nan = std::isnan(low) || std::isnan(high);
+  throw InvalidArgument(Message(op, is_nan ? "a bound is not a number." : "the bounds are in the wrong order.")
+                            .expected("{}", bounds)
+                            .got("{} and {}", low, high)
+                            .fix("{}", is_nan ? "give an infinity where there is no bound" : "swap them"));
+}
+
 }  // namespace dygrad::detail

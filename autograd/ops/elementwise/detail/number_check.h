@@ -18,5 +18,7 @@ void check_not_nan(std::string_view op, std::string_view argument, double number
 void check_finite(std::string_view op, std::string_view argument, double number, DType dtype);
 /// Throws InvalidArgument, in the name of `op`, unless the number is finite and not 0 in the dtype.
 void check_divisor(std::string_view op, std::string_view argument, double number, DType dtype);
+/// Throws InvalidArgument, in the name of `op`, unless low <= high. `bounds` is that condition in the user's words.
+void check_ordered(std::string_view op, std::string_view bounds, double low, double high);
 
 }  // namespace dygrad::detail
