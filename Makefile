@@ -35,7 +35,7 @@ asan: build/asan-ubsan/build.ninja ## the unit tests under the address and undef
 	@cmake --build build/asan-ubsan
 	@cmake/run-tests.sh asan-ubsan $(ARGS)
 
-tsan: build/tsan/build.ninja ## the unit tests under the thread sanitizer
+tsan: build/tsan/build.ninja ## the tests that start threads, under the thread sanitizer
 	@cmake --build build/tsan
 	@cmake/run-tests.sh tsan $(ARGS)
 

@@ -28,7 +28,7 @@ void in_threads(int count, F f) {
 
 }  // namespace
 
-TEST_CASE("several threads run backward over one retained graph, and every gradient is counted") {
+TEST_CASE("several threads run backward over one retained graph, and every gradient is counted", "[threads]") {
   const Tensor x = full({100}, 2, float64).set_stop_gradient(false);
   const Tensor y = sum(exp(x * 0.) * x * x);
   constexpr int kThreads = 4;
@@ -39,7 +39,7 @@ TEST_CASE("several threads run backward over one retained graph, and every gradi
   CHECK(x.grad().to_vector<double>() == std::vector<double>(100, 4. * kThreads * kPasses));
 }
 
-TEST_CASE("threads record and train on their own graphs without disturbing each other") {
+TEST_CASE("threads record and train on their own graphs without disturbing each other", "[threads]") {
   const std::int64_t nodes = Node::live_count();
   std::array<double, 4> result{};
   in_threads(4, [&](int i) {
@@ -57,7 +57,7 @@ TEST_CASE("threads record and train on their own graphs without disturbing each 
   CHECK(Node::live_count() == nodes);
 }
 
-TEST_CASE("a graph recorded by several threads runs as one") {
+TEST_CASE("a graph recorded by several threads runs as one", "[threads]") {
   const Tensor x = full({1}, 3, float64).set_stop_gradient(false);
   std::array<Tensor, 4> parts;
   in_threads(4, [&](int i) { parts[static_cast<std::size_t>(i)] = x * x * static_cast<double>(i); });
@@ -65,7 +65,7 @@ TEST_CASE("a graph recorded by several threads runs as one") {
   CHECK(x.grad().item() == 6 * (0 + 1 + 2 + 3));
 }
 
-TEST_CASE("the grad mode of one thread is not that of another") {
+TEST_CASE("the grad mode of one thread is not that of another", "[threads]") {
   const NoGrad no_grad;
   bool enabled = false;
   in_threads(1, [&](int) { enabled = is_grad_enabled(); });
@@ -73,7 +73,7 @@ TEST_CASE("the grad mode of one thread is not that of another") {
   CHECK_FALSE(is_grad_enabled());
 }
 
-TEST_CASE("threads that walk one retained graph may each keep and drop the gradient of an intermediate") {
+TEST_CASE("threads that walk one retained graph may each keep and drop the gradient of an intermediate", "[threads]") {
   const Tensor x = full({1}, 2, float64).set_stop_gradient(false);
   const Tensor h = x * 3.;
   const Tensor y = h * 5.;
@@ -93,7 +93,7 @@ TEST_CASE("threads that walk one retained graph may each keep and drop the gradi
   CHECK(x.grad().item() == 15 * kThreads * kPasses);
 }
 
-TEST_CASE("hooks may be added and removed while other threads walk the graph") {
+TEST_CASE("hooks may be added and removed while other threads walk the graph", "[threads]") {
   const Tensor x = full({1}, 1, float64).set_stop_gradient(false);
   const Tensor h = x * 2.;
   const Tensor y = h * h;
@@ -138,7 +138,7 @@ void race(int count, int rounds, const Make& make, const Pass& pass, const Check
 
 }  // namespace
 
-TEST_CASE("of several passes that free one graph, at most one gets its values and the others an error") {
+TEST_CASE("of several passes that free one graph, at most one gets its values and the others an error", "[threads]") {
   constexpr int kThreads = 3;
   Tensor x, y;
   std::atomic<int> succeeded{0}, failed{0};
@@ -168,7 +168,7 @@ TEST_CASE("of several passes that free one graph, at most one gets its values an
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a pass that keeps the graph and one that frees it may meet, and neither reads what is gone") {
+TEST_CASE("a pass that keeps the graph and one that frees it may meet, and neither reads what is gone", "[threads]") {
   Tensor x, y;
   std::atomic<int> succeeded{0};
   int wrong = 0;
@@ -191,7 +191,7 @@ TEST_CASE("a pass that keeps the graph and one that frees it may meet, and neith
   CHECK(wrong == 0);
 }
 
-TEST_CASE("recorded passes of several threads add up in one leaf") {
+TEST_CASE("recorded passes of several threads add up in one leaf", "[threads]") {
   Tensor x = full({2}, 3, float64).set_stop_gradient(false);
   const Tensor y = sum(x * x * x);
   in_threads(3, [&](int) {

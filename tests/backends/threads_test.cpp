@@ -23,7 +23,7 @@ void on_two_threads(const F& f) {
 
 }  // namespace
 
-TEST_CASE("two threads may run kernels on the same tensors at once") {
+TEST_CASE("two threads may run kernels on the same tensors at once", "[threads]") {
   constexpr ConvShape kShape{"shared", 4, 32, 8, 8, 24, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 0};
   for (const std::string_view name : backend_names()) {
     for (const DType dtype : {float32, float64}) {
@@ -45,7 +45,7 @@ TEST_CASE("two threads may run kernels on the same tensors at once") {
   }
 }
 
-TEST_CASE("two threads may run kernels of different shapes at once") {
+TEST_CASE("two threads may run kernels of different shapes at once", "[threads]") {
   for (const std::string_view name : backend_names()) {
     int wrong[2] = {0, 0};
     on_two_threads([&](int thread) {
@@ -63,7 +63,7 @@ TEST_CASE("two threads may run kernels of different shapes at once") {
   }
 }
 
-TEST_CASE("two threads may multiply matrices at once") {
+TEST_CASE("two threads may multiply matrices at once", "[threads]") {
   const Tensor a = random_integers({70, 90}, float64, 5), b = random_integers({90, 80}, float64, 6);
   const Tensor expected = backend("reference").matmul(a, b);
   for (const std::string_view name : backend_names()) {

@@ -57,7 +57,7 @@ std::vector<float> train(std::uint64_t seed, int steps) {
 
 TEST_CASE("training is repeatable bit by bit") { CHECK(train(1, 12) == train(1, 12)); }
 
-TEST_CASE("two threads training at once each get what they get alone") {
+TEST_CASE("two threads training at once each get what they get alone", "[threads]") {
   const std::vector<float> first = train(1, 12);
   const std::vector<float> second = train(2, 12);
   std::array<std::vector<float>, 2> together;

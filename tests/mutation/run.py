@@ -20,6 +20,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+TESTED = ("tests_core", "tests_autograd", "tests_layers", "tests_backends")
 HANG_SECONDS = 240  # several times what the slowest program takes
 
 # Where mutants are made: patterns of files, and the tests that look at them first.
@@ -124,8 +125,10 @@ def judge(mutant, source_root, build):
         if code is None:
             return f"hang in {target}"
         if code != 0:
-            # Warnings have headers too: the failed test's is the last one before the failure.
-            names = re.findall(r"-{20,}\n(.+?)\n(?:  .*\n)*-{20,}", output.split("FAILED:")[0])
+            # Warnings have headers too: the failed test's is the last one before the failure. After a crash none is.
+            names = []
+            if "FAILED:" in output:
+                names = re.findall(r"-{20,}\n(.+?)\n(?:  .*\n)*-{20,}", output.split("FAILED:")[0])
             return f"{target}: {names[-1] if names else f'exit {code}'}"
     return None
 
@@ -134,6 +137,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=1, help="go on with this one of the same seed")
     parser.add_argument("--survivors", type=int, default=2, help="most that may remain")
     parser.add_argument("--only", action="append", help="a file, relative to the root")
     parser.add_argument("--folder", default=str(ROOT / "build" / "mutation"))
@@ -155,8 +159,7 @@ def main():
                         # A mutant may corrupt the heap, in which Catch2 would then hang while it reports the signal.
                         "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -DCATCH_CONFIG_NO_POSIX_SIGNALS", "-DDYGRAD_BUILD_EXAMPLES=OFF"],
                        check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["cmake", "--build", str(build), "--target", "tests_core", "tests_autograd", "tests_layers",
-                        "tests_backends"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cmake", "--build", str(build), "--target", *TESTED], check=True, stdout=subprocess.DEVNULL)
 
     chosen = choose(candidates(ROOT, args.only), args.count, args.seed)
     if args.list:
@@ -164,8 +167,15 @@ def main():
             print(mutant.describe((ROOT / mutant.path).read_text()))
         return 0
 
+    for target in TESTED:
+        code, output = run([str(build / "tests" / target), "~[slow]"], HANG_SECONDS, copy)
+        if code != 0:
+            sys.exit(f"{target} fails without a mutant:\n{output[-2000:]}")
+
     found, survivors, uncompiled = 0, [], 0
     for number, mutant in enumerate(chosen, 1):
+        if number < args.first:
+            continue
         path = copy / mutant.path
         source = path.read_text()
         begin = time.monotonic()

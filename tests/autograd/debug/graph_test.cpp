@@ -19,7 +19,7 @@ TEST_CASE("the graph prints one line per node, newest first, with its inputs") {
   CHECK_THAT(graph_text(ones({2})), ContainsSubstring("no graph"));
 }
 
-TEST_CASE("inputs are listed after the ops that use them, also where several threads recorded the graph") {
+TEST_CASE("inputs are listed after the ops that use them, also where several threads recorded the graph", "[threads]") {
   Tensor x = ones({2}).set_stop_gradient(false);
   for (int i = 0; i < 20; ++i) x = x * 2.;  // takes many sequence numbers of this thread
   Tensor y;

@@ -80,7 +80,7 @@ TEST_CASE("the algorithm with the smallest estimate computes; whole numbers are 
   CHECK(selected(int64) == "reference");
 }
 
-TEST_CASE("a backend guard forces a backend on its own thread while it lives, and nests") {
+TEST_CASE("a backend guard forces a backend on its own thread while it lives, and nests", "[threads]") {
   const std::string_view before = selected(float64);
   for (const std::string_view name : backend_names()) {
     if (name == "onednn") continue;  // has no float64

@@ -55,7 +55,7 @@ TEST_CASE("a forked child is told that it cannot have more threads, and so is it
   set_num_threads(before);
 }
 
-TEST_CASE("a thread started in a forked child has a pool of its own") {
+TEST_CASE("a thread started in a forked child has a pool of its own", "[threads]") {
   const int before = num_threads();
   set_num_threads(2);
   REQUIRE(count_in_parallel() == 100);

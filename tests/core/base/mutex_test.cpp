@@ -9,7 +9,7 @@
 
 using dygrad::Mutex;
 
-TEST_CASE("a lock lets one thread at a time pass") {
+TEST_CASE("a lock lets one thread at a time pass", "[threads]") {
   constexpr int kThreads = 4, kRounds = 20000;
   Mutex lock;
   int count = 0;  // not atomic: only the lock keeps the sum right
@@ -27,7 +27,7 @@ TEST_CASE("a lock lets one thread at a time pass") {
   CHECK(count == kThreads * kRounds);
 }
 
-TEST_CASE("a thread that waits for a lock wakes when it is free") {
+TEST_CASE("a thread that waits for a lock wakes when it is free", "[threads]") {
   Mutex lock;
   bool done = false;
   lock.lock();

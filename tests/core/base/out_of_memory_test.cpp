@@ -135,7 +135,7 @@ bool fails_with_errors_only() {
 
 }  // namespace
 
-TEST_CASE("what a thread keeps is asked for with an exhausted heap, and gives errors only") {
+TEST_CASE("what a thread keeps is asked for with an exhausted heap, and gives errors only", "[threads]") {
   CHECK(dygrad::testing::exit_status_of_child([] { return fails_with_errors_only() ? 0 : 1; }) == 0);
   CHECK(dygrad::testing::exit_status_of_child([] {
           bool right = false;

@@ -66,7 +66,7 @@ TEST_CASE("counts of threads from 1 to 1024 are taken") {
   set_num_threads(before);
 }
 
-TEST_CASE("a thread that uses one thread does so until it is given more") {
+TEST_CASE("a thread that uses one thread does so until it is given more", "[threads]") {
   const int before = num_threads();
   set_num_threads(2);
   std::thread([] {

@@ -9,7 +9,7 @@ using dygrad::detail::count;
 using dygrad::detail::Counter;
 using dygrad::detail::total;
 
-TEST_CASE("a total adds what all threads counted, the ended ones included") {
+TEST_CASE("a total adds what all threads counted, the ended ones included", "[threads]") {
   const std::int64_t before = total(Counter::live_nodes);
   count(Counter::live_nodes, 5);
   std::vector<std::thread> threads;
@@ -24,7 +24,7 @@ TEST_CASE("a total adds what all threads counted, the ended ones included") {
   CHECK(total(Counter::live_nodes) == before);
 }
 
-TEST_CASE("counting returns what this thread alone has counted") {
+TEST_CASE("counting returns what this thread alone has counted", "[threads]") {
   std::thread([] {
     CHECK(count(Counter::live_nodes, 7) == 7);
     CHECK(count(Counter::live_nodes, -7) == 0);

@@ -78,7 +78,7 @@ rlim_t address_space() {
 
 }  // namespace
 
-TEST_CASE("a loader gives every sample once, in order, in batches", "[smoke]") {
+TEST_CASE("a loader gives every sample once, in order, in batches", "[smoke][threads]") {
   for (int prefetch : {0, 1, 3}) {
     DataLoader loader(count_to(10), {.batch_size = 4, .prefetch = prefetch});
     CHECK(loader.num_batches() == 3);
@@ -105,7 +105,7 @@ TEST_CASE("an empty dataset has no batches") {
   CHECK(all_of(loader).empty());
 }
 
-TEST_CASE("shuffled orders depend on seed and epoch alone") {
+TEST_CASE("shuffled orders depend on seed and epoch alone", "[threads]") {
   const auto loader_of = [](std::uint64_t seed, int prefetch) {
     return DataLoader(count_to(100), {.batch_size = 7, .shuffle = true, .seed = seed, .prefetch = prefetch});
   };
@@ -123,7 +123,7 @@ TEST_CASE("shuffled orders depend on seed and epoch alone") {
   CHECK(all_of(a) == first);
 }
 
-TEST_CASE("a pass can be resumed at any batch") {
+TEST_CASE("a pass can be resumed at any batch", "[threads]") {
   for (int prefetch : {0, 2}) {
     DataLoader loader(count_to(50), {.batch_size = 8, .shuffle = true, .seed = 3, .prefetch = prefetch});
     loader.set_epoch(4);
@@ -138,7 +138,7 @@ TEST_CASE("a pass can be resumed at any batch") {
   }
 }
 
-TEST_CASE("errors of the dataset reach the caller at the batch they belong to") {
+TEST_CASE("errors of the dataset reach the caller at the batch they belong to", "[threads]") {
   for (int prefetch : {0, 1, 8}) {
     DataLoader loader(std::make_shared<Fragile>(20, 9), {.batch_size = 4, .prefetch = prefetch});
     int batches = 0;
@@ -160,7 +160,7 @@ TEST_CASE("a pass that failed is over") {
   CHECK(pass == loader.end());
 }
 
-TEST_CASE("leaving a pass early stops its thread") {
+TEST_CASE("leaving a pass early stops its thread", "[threads]") {
   const auto dataset = std::make_shared<Fragile>(1000000, -1);
   {
     DataLoader loader(dataset, {.batch_size = 2, .prefetch = 3});
@@ -184,7 +184,7 @@ TEST_CASE("a pass outlives its loader") {
   CHECK(pass == std::default_sentinel);
 }
 
-TEST_CASE("the thread never works further ahead than asked for") {
+TEST_CASE("the thread never works further ahead than asked for", "[threads]") {
   const auto dataset = std::make_shared<Fragile>(1000, -1);
   DataLoader loader(dataset, {.batch_size = 1, .prefetch = 2});
   auto pass = loader.begin();
@@ -193,7 +193,7 @@ TEST_CASE("the thread never works further ahead than asked for") {
   CHECK(pass != loader.end());
 }
 
-TEST_CASE("a transform is applied to every batch") {
+TEST_CASE("a transform is applied to every batch", "[threads]") {
   for (int prefetch : {0, 2}) {
     DataLoader loader(count_to(4), {.batch_size = 2, .prefetch = prefetch, .transform = [](Sample batch) {
                                       batch.push_back(full({1}, static_cast<double>(batch[0].dim(0))));
@@ -206,7 +206,7 @@ TEST_CASE("a transform is applied to every batch") {
   }
 }
 
-TEST_CASE("dataset and transform run in the modes of the thread that began the pass") {
+TEST_CASE("dataset and transform run in the modes of the thread that began the pass", "[threads]") {
   for (int prefetch : {0, 2}) {
     bool grad_enabled = true, anomaly = false, forced = false, direct = false;
     DataLoader loader(count_to(1), {.prefetch = prefetch, .transform = [&](Sample batch) {
@@ -254,7 +254,7 @@ TEST_CASE("a dataset of a negative size is refused, and one of any other gives i
   CHECK_THROWS_AS(whole.begin(), OutOfMemory);
 }
 
-TEST_CASE("the last epoch of 64 bits is refused before it would overflow") {
+TEST_CASE("the last epoch of 64 bits is refused before it would overflow", "[threads]") {
   DataLoader loader(count_to(3), {.prefetch = 0});
   CHECK_THROWS_MATCHES(loader.set_epoch(kMax), InvalidArgument, Says("0 <= epoch <", "got " + std::to_string(kMax)));
   loader.set_epoch(kMax - 1, kMax);
@@ -265,7 +265,7 @@ TEST_CASE("the last epoch of 64 bits is refused before it would overflow") {
   CHECK(all_of(loader).size() == 3);
 }
 
-TEST_CASE("a pass that could not begin leaves its loader as it was") {
+TEST_CASE("a pass that could not begin leaves its loader as it was", "[threads]") {
   for (int prefetch : {0, 2}) {
     bool broken = true;
     DataLoader loader(count_to(8), {.batch_size = 2, .shuffle = true, .prefetch = prefetch, .transform = [&](Sample b) {
@@ -281,7 +281,7 @@ TEST_CASE("a pass that could not begin leaves its loader as it was") {
   }
 }
 
-TEST_CASE("a loader that gets no thread says so") {
+TEST_CASE("a loader that gets no thread says so", "[threads]") {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   SUCCEED("sanitizers end a process that gets no memory for a thread");
   return;
@@ -314,7 +314,7 @@ TEST_CASE("a loader that gets no thread says so") {
   CHECK(WEXITSTATUS(status) == 0);
 }
 
-TEST_CASE("impossible options are refused") {
+TEST_CASE("impossible options are refused", "[threads]") {
   CHECK_THROWS_AS(DataLoader(nullptr), InvalidArgument);
   CHECK_THROWS_MATCHES(DataLoader(count_to(1), {.batch_size = 0}), InvalidArgument, Says("batch_size >= 1", "got 0"));
   CHECK_THROWS_AS(DataLoader(count_to(1), {.prefetch = -1}), InvalidArgument);
@@ -335,7 +335,7 @@ TEST_CASE("sixty thousand images pass through with one allocation per tensor of 
   CHECK(allocator_statistics().allocations - before <= 2 * loader.num_batches() + kForTheOrder);
 }
 
-TEST_CASE("a loader and a pass that were moved from say so") {
+TEST_CASE("a loader and a pass that were moved from say so", "[threads]") {
   for (int prefetch : {0, 2}) {
     DataLoader loader(count_to(4), {.batch_size = 2, .prefetch = prefetch});
     DataLoader moved = std::move(loader);
@@ -354,7 +354,7 @@ TEST_CASE("a loader and a pass that were moved from say so") {
 }
 
 #if !defined(__SANITIZE_THREAD__)
-TEST_CASE("a pass does not go on in a forked child, and a new one does") {
+TEST_CASE("a pass does not go on in a forked child, and a new one does", "[threads]") {
   // Forked while the thread waits for room, while it makes a batch, and when it is done.
   for (const std::int64_t size : {1000, 6, 2}) {
     DataLoader loader(count_to(size), {.batch_size = 2, .prefetch = 2});

@@ -9,7 +9,7 @@
 
 using namespace dygrad;
 
-TEST_CASE("the modes of a thread can be taken to another one and go with the guard") {
+TEST_CASE("the modes of a thread can be taken to another one and go with the guard", "[threads]") {
   std::optional<ThreadLocalState> state;
   {
     const NoGrad no_grad;

@@ -148,7 +148,7 @@ TEST_CASE("a file without a name that may not get one is copied") {
   }
 }
 
-TEST_CASE("saves to one file from several threads leave one of them, whole") {
+TEST_CASE("saves to one file from several threads leave one of them, whole", "[threads]") {
   const TemporaryFolder folder;
   const std::string path = folder.file("a");
   std::vector<std::thread> threads;

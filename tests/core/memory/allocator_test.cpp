@@ -75,7 +75,7 @@ TEST_CASE("the shared cache stays below its limit and can be emptied") {
   set_allocator_cache_limit(std::int64_t{512} << 20);
 }
 
-TEST_CASE("threads that allocate and free each other's blocks keep the books balanced") {
+TEST_CASE("threads that allocate and free each other's blocks keep the books balanced", "[threads]") {
   const std::int64_t before = allocator_statistics().live_bytes;
   constexpr int kThreads = 4, kRounds = 3000;
   std::vector<std::vector<Tensor>> handed(kThreads);

@@ -50,7 +50,7 @@ TEST_CASE("an object just freed is the next one given") {
   detail::deallocate_object(second, 130);
 }
 
-TEST_CASE("what one thread makes and another frees comes back by way of the shared cache") {
+TEST_CASE("what one thread makes and another frees comes back by way of the shared cache", "[threads]") {
   release_cached_memory();
   for (int round = 0; round < 3; ++round) {
     std::vector<void*> objects;

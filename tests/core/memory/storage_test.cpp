@@ -73,7 +73,7 @@ TEST_CASE("the backend's slot dies when the bytes change") {
   CHECK_FALSE(storage->backend_slot());
 }
 
-TEST_CASE("references may be copied and dropped by many threads") {
+TEST_CASE("references may be copied and dropped by many threads", "[threads]") {
   int value = 0, calls = 0;
   {
     const Ref<Storage> storage = Storage::borrow(&value, sizeof value, [&](void*) { ++calls; });

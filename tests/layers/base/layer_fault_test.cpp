@@ -191,7 +191,7 @@ TEST_CASE("a state dict grows as a whole or not at all") {
             make, [&](StateDict& s) { s.insert_all("more.", more); }, look) > 0);
 }
 
-TEST_CASE("a pass over the data begins or leaves its loader alone") {
+TEST_CASE("a pass over the data begins or leaves its loader alone", "[threads]") {
   const auto dataset = std::make_shared<TensorDataset>(std::vector<Tensor>{arange(7)});
   for (bool shuffle : {false, true}) {
     const auto make = [&] {
@@ -271,13 +271,13 @@ TEST_CASE("optimizers are made as a whole or throw OutOfMemory") {
   fails(std::type_identity<AdamW>{});
 }
 
-TEST_CASE("a pass with a background thread begins or throws OutOfMemory") {
+TEST_CASE("a pass with a background thread begins or throws OutOfMemory", "[threads]") {
   const auto dataset = std::make_shared<TensorDataset>(std::vector<Tensor>{arange(7)});
   DataLoader loader(dataset, {.batch_size = 2, .prefetch = 2});
   CHECK(for_each_failing_allocation([&] { (void)loader.begin(); }, [](std::int64_t, bool) {}) > 0);
 }
 
-TEST_CASE("exceptions of users' functions leave as they are") {
+TEST_CASE("exceptions of users' functions leave as they are", "[threads]") {
   struct Mine final : Dataset {
     std::int64_t size() const override { return 2; }
     Sample get(std::int64_t) const override { throw std::length_error("mine"); }
