@@ -4,12 +4,13 @@
 
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/creation/detail/generator_rollback.h>
 #include <dygrad/layers/base/detail/options_check.h>
 
 namespace dygrad {
 
-Dropout::Dropout() : Dropout(Options{}) {}
+Dropout::Dropout() : Dropout(detail::with_out_of_memory("Dropout", [] { return Options{}; })) {}
 
 Dropout::Dropout(Options options) : options_(std::move(options)), generator_(options_.seed) {
   const detail::OptionsCheck check("Dropout");

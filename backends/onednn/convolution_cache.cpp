@@ -1,5 +1,9 @@
 #include <dygrad/backends/onednn/convolution_cache.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+
 #include <dygrad/backends/common/lru_cache.h>
 #include <dygrad/backends/common/problem_text.h>
 #include <dygrad/backends/onednn/runtime.h>
@@ -34,15 +38,45 @@ LruCache<Key, Convolution, Hash>& cache() {
   return detail::per_thread([] { return LruCache<Key, Convolution, Hash>(kConvolutionsPerThread); });
 }
 
-Convolution make_or_refuse(Problem::Kind direction, const Conv2DSizes& sizes) {
+// Note [Primitives that fail while they are made]
+// What oneDNN had no memory to make stays in its own cache: as a promise that nobody keeps, under a key that refers to
+// freed memory, so that asking again throws or crashes. It can be neither removed nor looked at, so oneDNN is not asked
+// for such a problem again, and another algorithm computes it.
+
+/// Hashes of those problems, for the whole process, in memory of their own. Where they are too many, every problem that
+/// is not compiled yet counts as one.
+class FailedProblems {
+ public:
+  bool contains(std::uint64_t hash) const noexcept {
+    const std::size_t count = count_.load(std::memory_order_acquire);
+    return count > hashes_.size() ||
+           std::any_of(hashes_.begin(), hashes_.begin() + count, [&](const auto& each) { return each == hash; });
+  }
+  void add(std::uint64_t hash) noexcept {
+    const std::size_t place = count_.fetch_add(1, std::memory_order_acq_rel);
+    if (place < hashes_.size()) hashes_[place] = hash;
+  }
+
+ private:
+  std::array<std::atomic<std::uint64_t>, 64> hashes_{};
+  std::atomic<std::size_t> count_{0};
+};
+constinit FailedProblems failed_problems;
+
+Convolution make_or_refuse(const Key& key) {
+  const auto& [direction, threads, sizes] = key;
+  const std::uint64_t hash = Hash{}(key);
+  if (failed_problems.contains(hash)) return {};
   constexpr std::size_t kToCompile = std::size_t{4} << 20;  // bytes; generated code is a part of it
   require_memory(name_of(direction), kToCompile);
   try {
     return make_convolution(direction, sizes);
   } catch (const dnnl::error& error) {
     if (error.status == dnnl_unimplemented || error.status == dnnl_invalid_arguments) return {};
+    failed_problems.add(hash);
     fail(name_of(direction), problem_text(sizes, DType::float32));
   } catch (...) {
+    failed_problems.add(hash);
     fail(name_of(direction), problem_text(sizes, DType::float32));
   }
 }
@@ -50,9 +84,10 @@ Convolution make_or_refuse(Problem::Kind direction, const Conv2DSizes& sizes) {
 }  // namespace
 
 const Convolution& cached_convolution(Problem::Kind direction, const Conv2DSizes& sizes) {
-  return cache().get({direction, num_threads(), sizes}, [&] {
+  const Key key{direction, num_threads(), sizes};
+  return cache().get(key, [&] {
     const detail::GrantedThreads granted;
-    return make_or_refuse(direction, sizes);
+    return make_or_refuse(key);
   });
 }
 

@@ -38,7 +38,7 @@ struct Table {
 };
 // Never destroyed: kernels may run from other static objects' destructors.
 Table& table() {
-  static Table& instance = *new Table;
+  static Table& instance = *detail::with_out_of_memory("autotune", [] { return new Table; });
   return instance;
 }
 

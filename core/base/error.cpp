@@ -3,8 +3,21 @@
 #include <new>
 
 #include <dygrad/core/base/detail/message.h>
+#include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
+
+Error::Error(const std::string& text) try : std
+  ::runtime_error(text) {}
+catch (const std::bad_alloc&) {
+  detail::fail_without_memory();
+}
+
+Error::Error(const char* text) try : std
+  ::runtime_error(text) {}
+catch (const std::bad_alloc&) {
+  detail::fail_without_memory();
+}
 
 const char* Error::what() const noexcept {
   return text_with_context_ ? text_with_context_->c_str() : std::runtime_error::what();

@@ -14,7 +14,9 @@ namespace dygrad {
 /// Base of all errors thrown by dygrad. `what()` tells what went wrong, where, what was expected and what was got.
 class DYGRAD_API Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  /// OutOfMemory is thrown instead where there is no memory for the text.
+  explicit Error(const std::string& text);
+  explicit Error(const char* text);
   const char* what() const noexcept override;
   /// Adds a line that says where: "  in layer linear_0". Nothing if the text ends with it already, or if there is no
   /// memory for it.

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include <dygrad/core/base/detail/environment.h>
+#include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
 
@@ -38,9 +39,11 @@ void set_verbose(bool on) { switch_().store(on, std::memory_order_relaxed); }
 bool verbose() { return switch_().load(std::memory_order_relaxed); }
 
 void set_verbose_sink(VerboseSink write) {
-  auto next = write ? std::make_shared<const VerboseSink>(std::move(write)) : nullptr;
-  const std::scoped_lock lock(sink().mutex);  // goes before the sink that is swapped out
-  sink().write.swap(next);
+  detail::with_out_of_memory("set_verbose_sink", [&] {
+    auto next = write ? std::make_shared<const VerboseSink>(std::move(write)) : nullptr;
+    const std::scoped_lock lock(sink().mutex);  // goes before the sink that is swapped out
+    sink().write.swap(next);
+  });
 }
 
 std::int64_t detail::VerboseCall::now() {

@@ -183,7 +183,8 @@ detail::PhiloxBlock detail::philox(std::uint64_t key, std::uint64_t counter_low,
 }
 
 Generator& default_generator() {
-  static Generator& instance = *new Generator;  // never destroyed: other static objects may draw from it
+  static_assert(std::is_trivially_destructible_v<Generator>);  // destructors of other static objects may draw from it
+  static constinit Generator instance;
   return instance;
 }
 

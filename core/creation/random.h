@@ -14,7 +14,7 @@ namespace dygrad {
 /// interleave.
 class DYGRAD_API Generator {
  public:
-  explicit Generator(std::uint64_t seed = 0) : seed_(seed) {}
+  constexpr explicit Generator(std::uint64_t seed = 0) noexcept : seed_(seed) {}
 
   struct State {
     std::uint64_t seed = 0;

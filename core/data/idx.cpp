@@ -93,7 +93,8 @@ ImageSet load_mnist(const std::string& folder, Split split, const LoadOptions& o
   });
 }
 
-std::optional<std::string> find_fashion_mnist() {
+namespace {
+std::optional<std::string> first_with_training_images() {
   const char* chosen = std::getenv("DYGRAD_DATA");
   for (const char* folder :
        {chosen, "/usr/share/datasets/fashion-mnist", "/usr/local/share/datasets/fashion-mnist", "data/fashion-mnist"}) {
@@ -102,6 +103,11 @@ std::optional<std::string> find_fashion_mnist() {
     if (is_file(images) || is_file(images + ".gz")) return folder;
   }
   return std::nullopt;
+}
+}  // namespace
+
+std::optional<std::string> find_fashion_mnist() {
+  return detail::with_out_of_memory("find_fashion_mnist", first_with_training_images);
 }
 
 }  // namespace dygrad

@@ -7,6 +7,7 @@
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/simd/instruction_set.h>
 
 namespace dygrad {
@@ -43,7 +44,7 @@ struct Registry {
 
 // Never destroyed: kernels may run from other static objects' destructors.
 Registry& registry() {
-  static Registry& instance = *new Registry;
+  static Registry& instance = *detail::with_out_of_memory("backend", [] { return new Registry; });
   return instance;
 }
 
@@ -62,12 +63,16 @@ std::string_view name_of(Problem::Kind kind) {
 }
 
 std::vector<std::string_view> backend_names() {
-  std::vector<std::string_view> names;
-  for (const auto& backend : registry().backends) names.push_back(backend->name());
-  return names;
+  return detail::with_out_of_memory("backend_names", [] {
+    std::vector<std::string_view> names;
+    for (const auto& backend : registry().backends) names.push_back(backend->name());
+    return names;
+  });
 }
 
-const Backend& backend(std::string_view name) { return registry().find("backend", name); }
+const Backend& backend(std::string_view name) {
+  return detail::with_out_of_memory("backend", [&]() -> const Backend& { return registry().find("backend", name); });
+}
 
 const Backend* forced_backend() { return forced_here ? forced_here : registry().forced; }
 

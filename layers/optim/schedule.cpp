@@ -17,6 +17,10 @@ void Schedule::State::save(std::vector<double>& numbers) const { numbers.push_ba
 
 void Schedule::State::load(const double*& numbers) { count = static_cast<std::int64_t>(*numbers++); }
 
+std::string Schedule::name() const {
+  return detail::with_out_of_memory("Schedule", [this] { return state_->name(); });
+}
+
 std::vector<double> Schedule::state() const {
   return detail::with_out_of_memory("Schedule", [this] {
     std::vector<double> numbers;

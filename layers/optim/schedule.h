@@ -86,7 +86,7 @@ class DYGRAD_API Schedule {
   /// Throws InvalidArgument, and stays as it is, if the count would pass 2^53.
   void step() { state_->advance(); }
   /// The formula's class, for messages.
-  std::string name() const { return state_->name(); }
+  std::string name() const;
   /// The same, in Paddle's word for schedules that count epochs.
   void epoch() { step(); }
   /// True for formulas that count epochs, which optimizers do not advance.

@@ -11,6 +11,7 @@
 #include <dygrad/autograd/ops/reduce/softmax.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
 
 namespace dygrad {
 
@@ -119,12 +120,7 @@ std::string plain(std::string_view name) {
                                  : std::move(message).fix("use one of these names"));
 }
 
-}  // namespace
-
-ActivationFunction activation(std::string_view name) {
-  if (name.empty() || name == "identity" || name == "linear" || name == "none") return nullptr;
-  const auto entry = std::ranges::lower_bound(kEntries, name, {}, &Entry::name);
-  if (entry != kEntries.end() && entry->name == name) return entry->function;
+[[noreturn]] void fail_by_name(std::string_view name) {
   if (plain(name) == "prelu") {
     fail_unusable(name, "it has a second input, the slopes, which a name does not bring along",
                   "use the layer PRelu, or leaky_relu, whose slope is a number");
@@ -134,6 +130,16 @@ ActivationFunction activation(std::string_view name) {
                   "reshape [N, C, H, W] to [N, C / groups, groups, H, W] and take max over axis 2");
   }
   fail_unknown(name);
+}
+
+}  // namespace
+
+ActivationFunction activation(std::string_view name) {
+  if (name.empty() || name == "identity" || name == "linear" || name == "none") return nullptr;
+  const auto entry = std::ranges::lower_bound(kEntries, name, {}, &Entry::name);
+  if (entry != kEntries.end() && entry->name == name) return entry->function;
+  detail::with_out_of_memory("activation", [&] { fail_by_name(name); });
+  return nullptr;
 }
 
 std::span<const std::string_view> activation_names() { return kNames; }

@@ -9,6 +9,7 @@
 #include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/kernels/elementwise.h>
@@ -238,14 +239,13 @@ void check_floating(const Tensor& x, std::string_view op) {
   if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
 }
 
-bool check_bool(const Tensor& x, std::string_view op) {
+void check_bool(const Tensor& x, std::string_view op) {
   if (x.dtype() != boolean) {
     throw DtypeError(Message(op, "needs a bool tensor.")
                          .expected("bool")
                          .got("{}", x.dtype())
                          .fix("compare first, as in any(x != 0)"));
   }
-  return true;
 }
 
 }  // namespace
@@ -278,13 +278,17 @@ Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdim) {
   return apply(LogSumExp{ReducedAxes(x, axes, keepdim, LogSumExp::name)}, x);
 }
 
-bool any(const Tensor& x) {
-  return check_bool(x, "any") && kernel::reduce_sum(x, normalize_axes({}, x.rank(), "any")).item<std::int64_t>() > 0;
+namespace {
+/// How many elements are true.
+std::int64_t count_true(std::string_view op, const Tensor& x) {
+  check_bool(x, op);
+  return detail::with_out_of_memory(op, [&] {
+    return kernel::reduce_sum(x, normalize_axes({}, x.rank(), op)).item<std::int64_t>();
+  });
 }
+}  // namespace
 
-bool all(const Tensor& x) {
-  return check_bool(x, "all") &&
-         kernel::reduce_sum(x, normalize_axes({}, x.rank(), "all")).item<std::int64_t>() == x.num_elements();
-}
+bool any(const Tensor& x) { return count_true("any", x) > 0; }
+bool all(const Tensor& x) { return count_true("all", x) == x.num_elements(); }
 
 }  // namespace dygrad
