@@ -1,7 +1,7 @@
 # What a newcomer needs: `make demo` and `make test`. Everything here is a short way to the presets of CMakePresets.json.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build packages dev asan tsan minimal fuzz fuzz-packages bench install format clean
+.PHONY: help demo test build packages dev asan tsan minimal fuzz fuzz-packages bench install format lint clean
 
 ARGS ?=
 CMAKE_ARGS ?=
@@ -63,6 +63,12 @@ packages: ## install missing packages (apt); does nothing when all are there
 
 format: ## lay out the code with clang-format
 	@git ls-files '*.h' '*.cpp' | xargs clang-format -i
+
+lint: fuzz-packages build/fuzz/build.ninja ## look for habits that .clang-tidy names, as clang compiles the library
+	@ninja -C build/fuzz --quiet $$(ninja -C build/fuzz -t targets all | sed -n 's/\(.*\.pch\): .*/\1/p')
+	@git ls-files 'core/*.cpp' 'autograd/*.cpp' 'layers/*.cpp' 'backends/*.cpp' \
+	  | grep -vE '^backends/(onednn|gemm)/|microkernels/kernels_' \
+	  | xargs -P "$$(nproc)" -n 4 clang-tidy -p build/fuzz --quiet
 
 clean: ## delete build/ (out/ stays)
 	@rm -rf build

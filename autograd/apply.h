@@ -258,7 +258,7 @@ template <class Op, class Arity>
 void record(Op&& op, const typename Arity::Inputs& inputs, Tensor& output, const RecordState& state) {
   // An op may return an input, or a tensor that somebody keeps; the node needs a handle of its own to hang on.
   if (output.impl()->autograd || output.impl()->ref_count() != 1) output = view::alias(output);
-  auto node = make_ref<OpNode<Op, Arity>>(std::move(op), inputs, output);
+  auto node = make_ref<OpNode<Op, Arity>>(std::forward<Op>(op), inputs, output);
   if (state.notes_origin()) inspect<Arity>(*node, inputs, output);
   output.impl()->autograd = std::move(node);
 }

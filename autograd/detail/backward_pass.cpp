@@ -299,7 +299,7 @@ Tensor BackwardPass::accumulate(Tensor sum, Tensor grad) const {
   if (!sum.defined()) return grad;
   if (options_.create_graph) return dygrad::add(sum, grad);
   if (!kernel::is_donatable(sum) && kernel::is_donatable(grad)) std::swap(sum, grad);
-  const Tensor into = kernel::donate_or_empty_like(sum);
+  Tensor into = kernel::donate_or_empty_like(sum);
   add_into(into, sum, grad);
   return into;
 }

@@ -64,6 +64,8 @@ TEST_CASE("a warm-up leads to a rate, or to a schedule whose clock runs from the
   near(rates(LinearLrWarmup{.learning_rate = .5, .warmup_steps = 4, .start_lr = 0, .end_lr = 1}, 5),
        {.25, .5, .75, .5, .5});
   Schedule inner = ExponentialDecay{.learning_rate = 1, .decay_steps = 1, .decay_rate = .5};
+  near(rates(LinearLrWarmup{.learning_rate = 5, .warmup_steps = 4, .start_lr = 1, .end_lr = 3}, 5),
+       {1.5, 2, 2.5, 5, 5});
   near(rates(LinearLrWarmup{.learning_rate = inner, .warmup_steps = 3, .start_lr = 0, .end_lr = 3}, 4),
        {1, 2, .25, .125});
   CHECK(inner.count() == 4);
@@ -138,6 +140,10 @@ TEST_CASE("impossible schedules are refused") {
 }
 
 TEST_CASE("ReduceLROnPlateau waits, lowers, and cools down") {
+  constexpr std::int64_t kLongest = std::int64_t{1} << 53;
+  CHECK_NOTHROW(ReduceLROnPlateau({.learning_rate = 1, .patience = kLongest, .cooldown = kLongest}));
+  CHECK_THROWS_AS(ReduceLROnPlateau({.learning_rate = 1, .patience = kLongest + 1}), InvalidArgument);
+  CHECK_THROWS_AS(ReduceLROnPlateau({.learning_rate = 1, .cooldown = -1}), InvalidArgument);
   ReduceLROnPlateau plateau({.learning_rate = 1, .decay_rate = .5, .patience = 1, .cooldown = 1, .min_lr = .2});
   std::vector<double> list;
   for (double loss : {1., 1., 1., 1., 1., 1., 1., 1., 1.}) {

@@ -63,6 +63,7 @@ TEST_CASE("clip has slope 1 on its bounds and 0 outside") {
   Tensor x = tensor({-1., 0., 0.5, 1., 2.}).set_stop_gradient(false);
   clip(x, 0, 1).backward(ones({5}));
   CHECK(x.grad().to_vector<float>() == std::vector<float>{0, 1, 1, 1, 0});
+  CHECK(clip(x, .5, .5).to_vector<float>() == std::vector<float>{.5F, .5F, .5F, .5F, .5F});
   CHECK_THROWS_MATCHES(clip(x, 1, 0), InvalidArgument, Says("clip", "low <= high", "1 and 0", "swap them"));
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_MATCHES(clip(x, nan, nan), InvalidArgument, Says("not a number", "nan and nan", "give an infinity"));
