@@ -165,7 +165,7 @@ struct BatchOfParts {
   Problem problem;
   Tensor a, b;
 
-  static bool pays(const Problem& problem, std::int64_t part) {
+  static bool is_profitable(const Problem& problem, std::int64_t part) {
     constexpr std::int64_t kMax = 1 << 20;  // numbers in all partial results
     const std::int64_t parts = problem.x.back() / part;
     return problem.x.rank() < kMaxRank && num_elements(problem.y) <= kMax / parts;
@@ -197,7 +197,7 @@ std::int64_t sum_length(const Problem& problem) {
 }
 
 Tensor SplitK::run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const {
-  if (sum_length(problem) <= sum_lengths(problem).whole) return run_unsplit(problem, a, b, epilogue);
+  if (sum_length(problem) <= sum_lengths(problem).max_unsplit) return run_unsplit(problem, a, b, epilogue);
   const Tensor result = run_in_parts(problem, a, b);
   if (problem.kind == Kind::conv2d_transpose || problem.kind == Kind::conv2d) apply_epilogue(epilogue, result);
   return result;
@@ -206,10 +206,10 @@ Tensor SplitK::run(const Problem& problem, const Tensor& a, const Tensor& b, con
 Tensor SplitK::run_in_parts(const Problem& problem, const Tensor& a, const Tensor& b) const {
   const SumLengths lengths = sum_lengths(problem);
   if (sum_length(problem) <= lengths.part) return run_unsplit(problem, a, b, {});
-  if (problem.kind == Kind::matmul && BatchOfParts::pays(problem, lengths.part)) {
-    const std::int64_t whole_parts = a.dim(-1) / lengths.part * lengths.part;
-    const Range most{0, whole_parts}, rest{whole_parts, a.dim(-1)};
-    const BatchOfParts parts(problem, slice(a, -1, most), slice(b, -2, most), lengths.part);
+  if (problem.kind == Kind::matmul && BatchOfParts::is_profitable(problem, lengths.part)) {
+    const std::int64_t full_length = a.dim(-1) / lengths.part * lengths.part;
+    const Range full_parts{0, full_length}, rest{full_length, a.dim(-1)};
+    const BatchOfParts parts(problem, slice(a, -1, full_parts), slice(b, -2, full_parts), lengths.part);
     const Tensor sum =
         *view::reshape(kernel::reduce_sum(run_unsplit(parts.problem, parts.a, parts.b, {}), {0}), problem.y);
     if (rest.size() > 0) {

@@ -17,18 +17,18 @@ namespace dygrad {
 /// Most products that are summed into one element of the result.
 std::int64_t sum_length(const Problem& problem);
 
-/// Sums of up to `whole` products are left to the algorithm; longer ones are cut into parts of up to `part`.
+/// Sums of up to `max_unsplit` products are left to the algorithm; longer ones are cut into parts of up to `part`.
 struct SumLengths {
-  std::int64_t whole, part;
+  std::int64_t max_unsplit, part;
 };
 
-/// For sums that are a single chain of additions.
-inline constexpr SumLengths kChain{1 << 14, 1 << 11};
+/// Recursive summation (Higham): each product is added to the sum of those before it.
+inline constexpr SumLengths kRecursive{1 << 14, 1 << 11};
 
-/// For sums of blocks of a few hundred products, which are a chain in their turn.
-inline constexpr SumLengths kBlocks{1 << 17, 1 << 17};
-/// Shorter sums are a chain there too: blocks would gain little.
-inline bool sums_in_blocks(const Problem& problem) { return sum_length(problem) > kChain.whole; }
+/// Blocked summation: recursive in blocks of a few hundred products, whose sums are added.
+inline constexpr SumLengths kBlocked{1 << 17, 1 << 17};
+/// Shorter sums are recursive there too: blocks would gain little.
+inline bool sums_in_blocks(const Problem& problem) { return sum_length(problem) > kRecursive.max_unsplit; }
 
 /// An algorithm whose long sums are split.
 class SplitK : public Algorithm {
@@ -36,7 +36,7 @@ class SplitK : public Algorithm {
   Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const final;
 
  protected:
-  virtual SumLengths sum_lengths(const Problem&) const { return kChain; }
+  virtual SumLengths sum_lengths(const Problem&) const { return kRecursive; }
   /// As Algorithm::run, for sums of these lengths.
   virtual Tensor run_unsplit(const Problem& problem, const Tensor& a, const Tensor& b,
                              const Epilogue& epilogue) const = 0;

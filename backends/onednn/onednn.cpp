@@ -149,7 +149,7 @@ class Primitive final : public SplitK {
     if (problem.kind == Kind::matmul || problem.dtype != DType::float32 || !onednn::is_usable()) return false;
     const Conv2DSizes s = conv2d_sizes(problem);
     // Sums this long would have to be split along the kernel, and not every part of a kernel has a primitive.
-    if (problem.kind != Kind::conv2d_weights && s.taps() > kChain.whole) return false;
+    if (problem.kind != Kind::conv2d_weights && s.taps() > kRecursive.max_unsplit) return false;
     if (problem.kind == Kind::conv2d_weights && overruns_workspace(s)) return false;
     return s.is_empty() || (fits_primitives(s) && onednn::cached_convolution(problem.kind, s).primitive);
   }

@@ -60,23 +60,23 @@ class DYGRAD_API GrantedThreads {
 
 }  // namespace detail
 
-/// Calls f(begin, end) on disjoint pieces that cover [0, count), on at most ceil(count / grain) threads.
-/// Pieces depend only on `count`, `grain` and num_threads(). If a piece throws, others may still run; then one of the
+/// Calls f(begin, end) on disjoint chunks that cover [0, count), on at most ceil(count / grain) threads.
+/// Chunks depend only on `count`, `grain` and num_threads(). If a chunk throws, others may still run; then one of the
 /// exceptions is thrown here. For the library's own .cpp files.
 template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
 #if defined(_OPENMP)
   if (count > grain && !omp_in_parallel()) {
     const std::int64_t most = (count + grain - 1) / grain, threads = num_threads();
-    const std::int64_t pieces = threads < most ? threads : most;
-    if (pieces > 1) {
+    const std::int64_t chunks = threads < most ? threads : most;
+    if (chunks > 1) {
       detail::FirstException first;
-#pragma omp parallel num_threads(static_cast <int>(pieces))
+#pragma omp parallel num_threads(static_cast <int>(chunks))
       {
         try {
-          // The runtime may grant fewer threads than asked for; each then takes several pieces.
-          for (std::int64_t piece = omp_get_thread_num(); piece < pieces; piece += omp_get_num_threads()) {
-            f(count * piece / pieces, count * (piece + 1) / pieces);
+          // The runtime may grant fewer threads than asked for; each then takes several chunks.
+          for (std::int64_t chunk = omp_get_thread_num(); chunk < chunks; chunk += omp_get_num_threads()) {
+            f(count * chunk / chunks, count * (chunk + 1) / chunks);
           }
         } catch (...) {
           first.keep();

@@ -46,7 +46,7 @@ struct Moments {
   static constexpr T kFirstOfNothing = std::numeric_limits<T>::quiet_NaN();  // 0 / 0
   const T* x;
 
-  void take_rows(std::int64_t offset, std::int64_t rows, std::int64_t step, std::int64_t columns, const T* centre,
+  void take_rows(std::int64_t offset, std::int64_t rows, std::int64_t stride, std::int64_t columns, const T* centre,
                  Columns<T>& out) const {
     const T* from = x + offset;
     T *mean = out.first.data(), *squares = out.second.data();
@@ -56,14 +56,14 @@ struct Moments {
       DYGRAD_IVDEP
       for (std::int64_t j = 0; j < columns; ++j) mean[j] = squares[j] = 0;
       for (std::int64_t r = 0; r < rows; ++r) {
-        const T* row = from + r * step;
+        const T* row = from + r * stride;
         DYGRAD_IVDEP
         for (std::int64_t j = 0; j < columns; ++j) mean[j] += row[j] - centre[j];
       }
       DYGRAD_IVDEP
       for (std::int64_t j = 0; j < columns; ++j) mean[j] *= share;
       for (std::int64_t r = 0; r < rows; ++r) {
-        const T* row = from + r * step;
+        const T* row = from + r * stride;
         DYGRAD_IVDEP
         for (std::int64_t j = 0; j < columns; ++j) {
           const T distance = (row[j] - centre[j]) - mean[j];
@@ -108,7 +108,7 @@ struct Products {
   const T* g;
   const T* x;
 
-  void take_rows(std::int64_t offset, std::int64_t rows, std::int64_t step, std::int64_t columns, const T* centre,
+  void take_rows(std::int64_t offset, std::int64_t rows, std::int64_t stride, std::int64_t columns, const T* centre,
                  Columns<T>& out) const {
     T *sums = out.first.data(), *products = out.second.data();
     out.count = rows;
@@ -116,7 +116,7 @@ struct Products {
       DYGRAD_IVDEP
       for (std::int64_t j = 0; j < columns; ++j) sums[j] = products[j] = 0;
       for (std::int64_t r = 0; r < rows; ++r) {
-        const T *g_row = g_from + r * step, *x_row = x_from + r * step;
+        const T *g_row = g_from + r * stride, *x_row = x_from + r * stride;
         DYGRAD_IVDEP
         for (std::int64_t j = 0; j < columns; ++j) {
           sums[j] += g_row[j];

@@ -18,13 +18,13 @@ namespace detail {
 
 // Reads a bool as a byte, which g++ 12 can vectorise.
 template <class T>
-using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
+using LoadType = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
 
 /// The one loop of a function: operands[0] is written, the others are read.
 template <class Out, class F, class... In, std::size_t... I>
 void map_span(const F& f, std::int64_t n, void* const* operands, std::index_sequence<I...>) {
   Out* y = static_cast<Out*>(operands[0]);
-  const std::tuple<const Stored<In>*...> x{static_cast<const Stored<In>*>(operands[I + 1])...};
+  const std::tuple<const LoadType<In>*...> x{static_cast<const LoadType<In>*>(operands[I + 1])...};
   vectorize([=] {
     DYGRAD_IVDEP
     for (std::int64_t i = 0; i < n; ++i) y[i] = static_cast<Out>(f(static_cast<In>(std::get<I>(x)[i])...));

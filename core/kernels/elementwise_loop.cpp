@@ -47,7 +47,7 @@ bool is_nontemporal(std::span<const ElementwiseOperand> operands) {
 struct TiledOperand {
   std::byte* data;
   std::size_t element_size;
-  std::int64_t row_step, column_step;
+  std::int64_t row_stride, column_stride;
   bool is_dense;  // within a tile
 };
 
@@ -61,11 +61,11 @@ class TiledLoop {
     column_extent_ = loop.extent(inner);
     for (std::size_t k = 0; k < count_; ++k) {
       const int operand = static_cast<int>(k);
-      const std::int64_t row_step = has_rows ? loop.stride(inner - 1, operand) : 0;
-      const std::int64_t column_step = loop.stride(inner, operand);
-      operands_[k] = {static_cast<std::byte*>(operands[k].data), size_of(operands[k].tensor->dtype()), row_step,
-                      column_step, false};
-      runs_across_ = runs_across_ || is_across(row_step, column_step);
+      const std::int64_t row_stride = has_rows ? loop.stride(inner - 1, operand) : 0;
+      const std::int64_t column_stride = loop.stride(inner, operand);
+      operands_[k] = {static_cast<std::byte*>(operands[k].data), size_of(operands[k].tensor->dtype()), row_stride,
+                      column_stride, false};
+      runs_across_ = runs_across_ || is_across(row_stride, column_stride);
     }
 
     outer_dims_ = std::max(inner - 1, 0);
@@ -73,15 +73,15 @@ class TiledLoop {
       columns_ = column_extent_;
       rows_ = std::min(row_extent_, (runs_across_ ? kAcrossElements : kTileElements) / columns_);
       const bool goes_by_row = columns_ >= kDirectRow && std::ranges::all_of(used(), [](const TiledOperand& each) {
-                                 return each.column_step == 1 && each.row_step != 0;
+                                 return each.column_stride == 1 && each.row_stride != 0;
                                });
       for (TiledOperand& each : used()) {
-        each.is_dense = goes_by_row || (each.column_step == 1 && (rows_ == 1 || each.row_step == columns_));
+        each.is_dense = goes_by_row || (each.column_stride == 1 && (rows_ == 1 || each.row_stride == columns_));
       }
       choose_streaming(operands);
       return;
     }
-    for (TiledOperand& each : used()) each.is_dense = each.column_step == 1;
+    for (TiledOperand& each : used()) each.is_dense = each.column_stride == 1;
     if (runs_across_) {
       rows_ = std::min(row_extent_, kAcrossRows);
       columns_ = kAcrossColumns;
@@ -125,19 +125,19 @@ class TiledLoop {
   };
   using Buffers = std::array<Buffer, StridedLoop::kMaxOperands>;
 
-  static bool is_across(std::int64_t row_step, std::int64_t column_step) {
-    return row_step != 0 && std::abs(row_step) < std::abs(column_step);
+  static bool is_across(std::int64_t row_stride, std::int64_t column_stride) {
+    return row_stride != 0 && std::abs(row_stride) < std::abs(column_stride);
   }
 
   /// A streamed result goes through its buffer. If it is written in rows, all must be made of whole lines: those that
   /// two tiles share would be fetched after all.
   void choose_streaming(std::span<const ElementwiseOperand> operands) {
     TiledOperand& out = operands_[0];
-    if (!is_nontemporal(operands) || out.column_step != 1) return;
+    if (!is_nontemporal(operands) || out.column_stride != 1) return;
     const auto fills_lines = [&](std::int64_t elements) {
       return elements * static_cast<std::int64_t>(out.element_size) % static_cast<std::int64_t>(kLine) == 0;
     };
-    bool has_whole_rows = rows_ == 1 || out.row_step == columns_;  // of one stretch
+    bool has_whole_rows = rows_ == 1 || out.row_stride == columns_;  // of one stretch
     if (!has_whole_rows && bytes_into_line(out.data) == 0 && fills_lines(columns_) && fills_lines(column_extent_)) {
       has_whole_rows = true;
       for (int dim = 0; dim < loop_.rank() - 1; ++dim) has_whole_rows &= fills_lines(loop_.stride(dim, 0));
@@ -158,11 +158,11 @@ class TiledLoop {
     bool is_contiguous_span = true;
     for (std::size_t k = 0; k < count_; ++k) {
       const TiledOperand& operand = operands_[k];
-      const std::int64_t offset = at[k] + row * operand.row_step + column * operand.column_step;
+      const std::int64_t offset = at[k] + row * operand.row_stride + column * operand.column_stride;
       if (operand.is_dense) {
         places[k] = operand.data + offset * static_cast<std::int64_t>(operand.element_size);
-        row_bytes[k] = static_cast<std::size_t>(operand.row_step) * operand.element_size;
-        is_contiguous_span = is_contiguous_span && (rows == 1 || operand.row_step == columns);
+        row_bytes[k] = static_cast<std::size_t>(operand.row_stride) * operand.element_size;
+        is_contiguous_span = is_contiguous_span && (rows == 1 || operand.row_stride == columns);
         continue;
       }
       Buffer& buffer = buffers[k];
@@ -177,7 +177,7 @@ class TiledLoop {
 
     const StridedBlock out = place_of(operands_[0], buffers[0].offset, rows, columns);
     const bool stores_rows =
-        is_nontemporal_ && !is_contiguous_span && out.row_step != columns;  // at once: fewer bytes wait
+        is_nontemporal_ && !is_contiguous_span && out.row_stride != columns;  // at once: fewer bytes wait
     if (is_contiguous_span) {
       kernel(f, rows * columns, places.data());
     } else {
@@ -200,8 +200,8 @@ class TiledLoop {
             operand.element_size,
             rows,
             columns,
-            operand.row_step,
-            operand.column_step};
+            operand.row_stride,
+            operand.column_stride};
   }
 
   /// The row of the next tile that takes the place of this one.
@@ -217,12 +217,12 @@ class TiledLoop {
 
   static void store_row_nontemporal(const std::byte* from, const StridedBlock& to, std::int64_t r) {
     const auto size = static_cast<std::int64_t>(to.element_size);
-    store_nontemporal(from, to.data + r * to.row_step * size, static_cast<std::size_t>(to.columns * size));
+    store_nontemporal(from, to.data + r * to.row_stride * size, static_cast<std::size_t>(to.columns * size));
   }
 
   static void store_rows_nontemporal(const std::byte* from, const StridedBlock& to) {
     const auto row_bytes = static_cast<std::int64_t>(to.element_size) * to.columns;
-    if (to.row_step == to.columns)
+    if (to.row_stride == to.columns)
       return store_nontemporal(from, to.data, static_cast<std::size_t>(to.rows * row_bytes));
     for (std::int64_t r = 0; r < to.rows; ++r) store_row_nontemporal(from + r * row_bytes, to, r);
   }

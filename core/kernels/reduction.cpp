@@ -38,7 +38,7 @@ class Reduction {
         out_(result.impl()->storage->data()) {}
 
   void run() const {
-    const bool has_short_lines = plan_.columns.extent == 1 && plan_.outer.empty() && plan_.run.step == 1;
+    const bool has_short_lines = plan_.columns.extent == 1 && plan_.outer.empty() && plan_.run.stride == 1;
     if (has_short_lines && plan_.run.extent <= kLeafLine) run_short_lines();
     else run_pieces();
   }
@@ -57,8 +57,8 @@ class Reduction {
         const ReductionDims::Offsets at = outer.locate(number / groups);
         const std::int64_t first = number % groups * together;
         kernels_.fold_lines(
-            {element(at.in + first * lines.step), std::min(together, lines.extent - first), lines.step, length},
-            result(at.out + first * lines.out_step), lines.out_step);
+            {element(at.in + first * lines.stride), std::min(together, lines.extent - first), lines.stride, length},
+            result(at.out + first * lines.out_stride), lines.out_stride);
       }
     });
   }
@@ -79,8 +79,8 @@ class Reduction {
 
     const auto columns_of = [&](std::int64_t index) { return std::min(tile, columns - index % tiles * tile); };
     const auto store = [&](std::int64_t index, const std::byte* sums) {
-      const std::int64_t place = plan_.kept.locate(index / tiles).out + index % tiles * tile * plan_.columns.out_step;
-      unpack(sums, {result(place), kernels_.result_size, 1, columns_of(index), 0, plan_.columns.out_step});
+      const std::int64_t place = plan_.kept.locate(index / tiles).out + index % tiles * tile * plan_.columns.out_stride;
+      unpack(sums, {result(place), kernels_.result_size, 1, columns_of(index), 0, plan_.columns.out_stride});
     };
     const std::int64_t work = std::max<std::int64_t>(std::min(chunk, pieces) * piece_rows * tile, 1);
     const std::int64_t grain = std::max<std::int64_t>(kElementwiseGrain / work, 1);
@@ -88,7 +88,7 @@ class Reduction {
       Tile sums;
       for (std::int64_t number = begin; number < end; ++number) {
         const std::int64_t index = number / chunks, piece = number % chunks * chunk;
-        const std::int64_t first = plan_.kept.locate(index / tiles).in + index % tiles * tile * plan_.columns.step;
+        const std::int64_t first = plan_.kept.locate(index / tiles).in + index % tiles * tile * plan_.columns.stride;
         std::byte* target = chunks > 1 ? partial.get() + number * tile_bytes : sums.bytes.data();
         add_pieces({first, columns_of(index), piece_rows}, piece, std::min(piece + chunk, pieces), target);
         if (chunks == 1) store(index, target);
@@ -114,10 +114,10 @@ class Reduction {
     if (end - begin == 1) {
       const std::int64_t pieces_per_run = (plan_.run.extent + of.rows - 1) / of.rows;
       const std::int64_t row = begin % pieces_per_run * of.rows;
-      const std::int64_t offset = of.first + plan_.outer.locate(begin / pieces_per_run).in + row * plan_.run.step;
-      return add_rows(
-          {element(offset), std::min(of.rows, plan_.run.extent - row), plan_.run.step, of.columns, plan_.columns.step},
-          out);
+      const std::int64_t offset = of.first + plan_.outer.locate(begin / pieces_per_run).in + row * plan_.run.stride;
+      return add_rows({element(offset), std::min(of.rows, plan_.run.extent - row), plan_.run.stride, of.columns,
+                       plan_.columns.stride},
+                      out);
     }
     const std::int64_t middle = begin + (end - begin) / 2;
     Tile other;
@@ -129,16 +129,17 @@ class Reduction {
   /// Some rows of one tile of columns, of any strides.
   struct Rows {
     const std::byte* x;
-    std::int64_t count, step;
-    std::int64_t columns, column_step;
+    std::int64_t count, stride;
+    std::int64_t columns, column_stride;
   };
 
   void add_rows(const Rows& rows, void* out) const {
-    if (rows.columns == 1 ? rows.step == 1 : rows.column_step == 1) return add_dense(rows, out);
+    if (rows.columns == 1 ? rows.stride == 1 : rows.column_stride == 1) return add_dense(rows, out);
     const std::int64_t most = std::max<std::int64_t>(kPackElements / rows.columns, 1);
     if (rows.count > most) return add_halves(rows, rows.count / 2, out, &Reduction::add_rows);
     alignas(64) std::array<std::byte, kPackElements * sizeof(double)> packed;
-    pack({const_cast<std::byte*>(rows.x), kernels_.element_size, rows.count, rows.columns, rows.step, rows.column_step},
+    pack({const_cast<std::byte*>(rows.x), kernels_.element_size, rows.count, rows.columns, rows.stride,
+          rows.column_stride},
          packed.data());
     add_dense({packed.data(), rows.count, rows.columns, rows.columns, 1}, out);
   }
@@ -146,7 +147,7 @@ class Reduction {
   void add_dense(const Rows& rows, void* out) const {
     if (rows.columns == 1) return add_line(rows, out);
     const std::int64_t most = std::min(kWideRow / rows.columns, rows.count / 4);
-    if (rows.step != rows.columns || most < 2) return add_dense_rows(rows, out);
+    if (rows.stride != rows.columns || most < 2) return add_dense_rows(rows, out);
 
     // Several dense, narrow rows as one wide row, which is folded in the end.
     auto together = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(most)));
@@ -162,7 +163,7 @@ class Reduction {
     std::memcpy(out, wide.data(), static_cast<std::size_t>(bytes(rows.columns, kernels_.result_size)));
     if (taken == rows.count) return;
     add_dense_rows(
-        {rows.x + bytes(taken * rows.step, kernels_.element_size), rows.count - taken, rows.step, rows.columns, 1},
+        {rows.x + bytes(taken * rows.stride, kernels_.element_size), rows.count - taken, rows.stride, rows.columns, 1},
         wide.data());
     kernels_.merge(out, wide.data(), rows.columns);
   }
@@ -172,7 +173,7 @@ class Reduction {
       const std::int64_t half = (rows.count / 2 + kLeafRows - 1) / kLeafRows * kLeafRows;
       return add_halves(rows, half, out, &Reduction::add_dense_rows);
     }
-    kernels_.fold_rows({rows.x, rows.count, rows.step, rows.columns}, out);
+    kernels_.fold_rows({rows.x, rows.count, rows.stride, rows.columns}, out);
   }
 
   void add_line(const Rows& rows, void* out) const {
@@ -188,7 +189,7 @@ class Reduction {
     Rows first = rows, second = rows;
     first.count = first_count;
     second.count -= first_count;
-    second.x += bytes(first_count * rows.step, kernels_.element_size);
+    second.x += bytes(first_count * rows.stride, kernels_.element_size);
     Tile other;
     (this->*add)(first, out);
     (this->*add)(second, other.data());

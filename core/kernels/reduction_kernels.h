@@ -57,16 +57,16 @@ struct Smaller {
   }
 };
 
-/// Dense rows of `columns` elements; successive rows are `step` elements apart.
+/// Dense rows of `columns` elements; successive rows are `stride` elements apart.
 struct DenseRows {
   const void* x;
-  std::int64_t count, step, columns;
+  std::int64_t count, stride, columns;
 };
 
-/// Lines of `length` dense elements, `step` apart.
+/// Lines of `length` dense elements, `stride` apart.
 struct DenseLines {
   const void* x;
-  std::int64_t count, step, length;
+  std::int64_t count, stride, length;
 };
 
 /// The loops for one element type, result type and way to combine, for a driver that is compiled once for all.
@@ -76,8 +76,8 @@ struct ReductionKernels {
   void (*merge)(void* out, const void* other, std::int64_t columns);
   /// out[j] = combination of the rows' elements in column j; 1 to kLeafRows rows.
   void (*fold_rows)(const DenseRows& rows, void* out);
-  /// out[i * out_step] = combination of line i; at most kLeafLine elements each.
-  void (*fold_lines)(const DenseLines& lines, void* out, std::int64_t out_step);
+  /// out[i * out_stride] = combination of line i; at most kLeafLine elements each.
+  void (*fold_lines)(const DenseLines& lines, void* out, std::int64_t out_stride);
 };
 
 namespace detail {
@@ -97,10 +97,10 @@ void fold_rows(const DenseRows& rows, void* to) {
   Acc* out = static_cast<Acc*>(to);
   vectorize([rows, out] {
     constexpr Combine combine;
-    const std::int64_t step = rows.step;
+    const std::int64_t stride = rows.stride;
     const In* row = static_cast<const In*>(rows.x);
     const auto two = [&](std::int64_t r, std::int64_t j) {
-      return combine(static_cast<Acc>(row[r * step + j]), static_cast<Acc>(row[(r + 1) * step + j]));
+      return combine(static_cast<Acc>(row[r * stride + j]), static_cast<Acc>(row[(r + 1) * stride + j]));
     };
     const auto eight = [&](std::int64_t j) {
       return combine(combine(two(0, j), two(2, j)), combine(two(4, j), two(6, j)));
@@ -109,17 +109,17 @@ void fold_rows(const DenseRows& rows, void* to) {
     if (rows.count < 8) {
       DYGRAD_IVDEP
       for (std::int64_t j = 0; j < rows.columns; ++j) out[j] = static_cast<Acc>(row[j]);
-      row += step;
+      row += stride;
     } else {
       DYGRAD_IVDEP
       for (std::int64_t j = 0; j < rows.columns; ++j) out[j] = eight(j);
-      row += 8 * step;
-      for (r = 8; r + 8 <= rows.count; r += 8, row += 8 * step) {
+      row += 8 * stride;
+      for (r = 8; r + 8 <= rows.count; r += 8, row += 8 * stride) {
         DYGRAD_IVDEP
         for (std::int64_t j = 0; j < rows.columns; ++j) out[j] = combine(out[j], eight(j));
       }
     }
-    for (; r < rows.count; ++r, row += step) {
+    for (; r < rows.count; ++r, row += stride) {
       DYGRAD_IVDEP
       for (std::int64_t j = 0; j < rows.columns; ++j) out[j] = combine(out[j], static_cast<Acc>(row[j]));
     }
@@ -169,12 +169,12 @@ template <class Combine, class Acc, class At>
 }
 
 template <class Combine, class In, class Acc>
-void fold_lines(const DenseLines& lines, void* to, std::int64_t out_step) {
+void fold_lines(const DenseLines& lines, void* to, std::int64_t out_stride) {
   Acc* out = static_cast<Acc*>(to);
-  vectorize([lines, out, out_step] {
+  vectorize([lines, out, out_stride] {
     const In* x = static_cast<const In*>(lines.x);
-    for (std::int64_t i = 0; i < lines.count; ++i, x += lines.step) {
-      out[i * out_step] =
+    for (std::int64_t i = 0; i < lines.count; ++i, x += lines.stride) {
+      out[i * out_stride] =
           fold_line<Combine, Acc>(lines.length, [x](std::int64_t at) { return static_cast<Acc>(x[at]); });
     }
   });

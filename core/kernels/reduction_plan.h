@@ -27,13 +27,13 @@ inline constexpr std::int64_t kShortRun = 16;  // rows; shorter runs are reduced
 
 struct ReductionDim {
   std::int64_t extent;
-  std::int64_t step;      // in x, elements
-  std::int64_t out_step;  // in the result, elements; 0 for reduced dimensions
+  std::int64_t stride;      // in x, elements
+  std::int64_t out_stride;  // in the result, elements; 0 for reduced dimensions
 };
 
 class ReductionDims {
  public:
-  /// Keeps the list sorted by decreasing stride; repeated elements (step 0) come first.
+  /// Keeps the list sorted by decreasing stride; repeated elements (stride 0) come first.
   void insert(const ReductionDim& dim) {
     int place = size_++;
     for (; place > 0 && abs_stride(at(place - 1)) < abs_stride(dim); --place) at(place) = at(place - 1);
@@ -44,8 +44,8 @@ class ReductionDims {
     for (int i = 1; i < size_; ++i) {
       ReductionDim& outer = at(kept);
       const ReductionDim inner = at(i);
-      if (outer.step == inner.step * inner.extent && outer.out_step == inner.out_step * inner.extent) {
-        outer = {outer.extent * inner.extent, inner.step, inner.out_step};
+      if (outer.stride == inner.stride * inner.extent && outer.out_stride == inner.out_stride * inner.extent) {
+        outer = {outer.extent * inner.extent, inner.stride, inner.out_stride};
       } else {
         at(++kept) = inner;
       }
@@ -69,13 +69,13 @@ class ReductionDims {
       const ReductionDim& dim = dims_[static_cast<std::size_t>(i)];
       const std::int64_t k = i == 0 ? index : index % dim.extent;
       index /= dim.extent;
-      offsets.in += k * dim.step;
-      offsets.out += k * dim.out_step;
+      offsets.in += k * dim.stride;
+      offsets.out += k * dim.out_stride;
     }
     return offsets;
   }
   static std::int64_t abs_stride(const ReductionDim& dim) {
-    return dim.step == 0 ? std::numeric_limits<std::int64_t>::max() : std::abs(dim.step);
+    return dim.stride == 0 ? std::numeric_limits<std::int64_t>::max() : std::abs(dim.stride);
   }
 
  private:
@@ -101,7 +101,7 @@ struct ReductionPlan {
     if (!outer.empty()) run = outer.pop_innermost();
     if (kept.empty()) return;
     const bool dense_columns =
-        ReductionDims::abs_stride(kept.innermost()) < ReductionDims::abs_stride(run) || run.step == 0;
+        ReductionDims::abs_stride(kept.innermost()) < ReductionDims::abs_stride(run) || run.stride == 0;
     if (dense_columns || (run.extent < kShortRun && kept.innermost().extent >= kShortRun))
       columns = kept.pop_innermost();
   }

@@ -46,11 +46,11 @@ StridedLoop::StridedLoop(std::span<const Tensor* const> operands)
   // Order dimensions by operand 0's strides, decreasing; insertion sort keeps the logical order among equals.
   std::array<int, kMaxRank> order{};
   int rank = 0;
-  const auto step = [&](int dim) { return std::abs(first.strides()[dim]); };
+  const auto stride = [&](int dim) { return std::abs(first.strides()[dim]); };
   for (int dim = 0; dim < first.rank(); ++dim) {
     if (first.shape()[dim] == 1) continue;
     int place = rank++;
-    for (; place > 0 && step(order[static_cast<std::size_t>(place - 1)]) < step(dim); --place) {
+    for (; place > 0 && stride(order[static_cast<std::size_t>(place - 1)]) < stride(dim); --place) {
       order[static_cast<std::size_t>(place)] = order[static_cast<std::size_t>(place - 1)];
     }
     order[static_cast<std::size_t>(place)] = dim;

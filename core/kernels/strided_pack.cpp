@@ -36,56 +36,56 @@ constexpr std::int64_t side_of_square(std::size_t element_size) {
 
 void transpose_square(const Byte* from, std::int64_t, Byte* to, std::int64_t) { *to = *from; }
 
-void transpose_square(const Word* from, std::int64_t from_step, Word* to, std::int64_t to_step) {
-  const auto a = load<Words>(from), b = load<Words>(from + from_step);
-  const auto c = load<Words>(from + 2 * from_step), d = load<Words>(from + 3 * from_step);
+void transpose_square(const Word* from, std::int64_t from_stride, Word* to, std::int64_t to_stride) {
+  const auto a = load<Words>(from), b = load<Words>(from + from_stride);
+  const auto c = load<Words>(from + 2 * from_stride), d = load<Words>(from + 3 * from_stride);
   const Words ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
   const Words cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
   store(__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5), to);
-  store(__builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7), to + to_step);
-  store(__builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), to + 2 * to_step);
-  store(__builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7), to + 3 * to_step);
+  store(__builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7), to + to_stride);
+  store(__builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5), to + 2 * to_stride);
+  store(__builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7), to + 3 * to_stride);
 }
 
-void transpose_square(const DoubleWord* from, std::int64_t from_step, DoubleWord* to, std::int64_t to_step) {
-  const auto a = load<DoubleWords>(from), b = load<DoubleWords>(from + from_step);
+void transpose_square(const DoubleWord* from, std::int64_t from_stride, DoubleWord* to, std::int64_t to_stride) {
+  const auto a = load<DoubleWords>(from), b = load<DoubleWords>(from + from_stride);
   store(__builtin_shufflevector(a, b, 0, 2), to);
-  store(__builtin_shufflevector(a, b, 1, 3), to + to_step);
+  store(__builtin_shufflevector(a, b, 1, 3), to + to_stride);
 }
 
-/// to[r * to_step + c] = from[c * from_step + r]. Fetches as many rows ahead: mostly they are next.
+/// to[r * to_stride + c] = from[c * from_stride + r]. Fetches as many rows ahead: mostly they are next.
 template <class W>
-void transpose(const W* from, std::int64_t from_step, W* to, std::int64_t to_step, std::int64_t rows,
+void transpose(const W* from, std::int64_t from_stride, W* to, std::int64_t to_stride, std::int64_t rows,
                std::int64_t columns) {
   constexpr std::int64_t kSide = side_of_square(sizeof(W)), kSize = sizeof(W);
   const std::int64_t even_rows = rows / kSide * kSide, even_columns = columns / kSide * kSide;
   for (std::int64_t c = 0; c < even_columns; c += kSide) {
-    for (std::int64_t k = c; k < c + kSide; ++k) prefetch(from + k * from_step + rows, rows * kSize);
+    for (std::int64_t k = c; k < c + kSide; ++k) prefetch(from + k * from_stride + rows, rows * kSize);
     for (std::int64_t r = 0; r < even_rows; r += kSide)
-      transpose_square(from + c * from_step + r, from_step, to + r * to_step + c, to_step);
+      transpose_square(from + c * from_stride + r, from_stride, to + r * to_stride + c, to_stride);
   }
   for (std::int64_t c = 0; c < columns; ++c) {
     for (std::int64_t r = c < even_columns ? even_rows : 0; r < rows; ++r)
-      to[r * to_step + c] = from[c * from_step + r];
+      to[r * to_stride + c] = from[c * from_stride + r];
   }
 }
 
 template <class W>
 void pack_words(const StridedBlock& b, W* to) {
   const W* from = reinterpret_cast<const W*>(b.data);
-  if (b.column_step == 0 && b.row_step == 0) {
+  if (b.column_stride == 0 && b.row_stride == 0) {
     std::fill_n(to, b.rows * b.columns, *from);
-  } else if (b.column_step == 0) {
-    for (std::int64_t r = 0; r < b.rows; ++r) std::fill_n(to + r * b.columns, b.columns, from[r * b.row_step]);
-  } else if (b.column_step == 1) {
+  } else if (b.column_stride == 0) {
+    for (std::int64_t r = 0; r < b.rows; ++r) std::fill_n(to + r * b.columns, b.columns, from[r * b.row_stride]);
+  } else if (b.column_stride == 1) {
     for (std::int64_t r = 0; r < b.rows; ++r) {
-      std::memcpy(to + r * b.columns, from + r * b.row_step, static_cast<std::size_t>(b.columns) * sizeof(W));
+      std::memcpy(to + r * b.columns, from + r * b.row_stride, static_cast<std::size_t>(b.columns) * sizeof(W));
     }
-  } else if (b.row_step == 1) {
-    transpose(from, b.column_step, to, b.columns, b.rows, b.columns);
+  } else if (b.row_stride == 1) {
+    transpose(from, b.column_stride, to, b.columns, b.rows, b.columns);
   } else {
     for (std::int64_t r = 0; r < b.rows; ++r) {
-      for (std::int64_t c = 0; c < b.columns; ++c) to[r * b.columns + c] = from[r * b.row_step + c * b.column_step];
+      for (std::int64_t c = 0; c < b.columns; ++c) to[r * b.columns + c] = from[r * b.row_stride + c * b.column_stride];
     }
   }
 }
@@ -93,15 +93,15 @@ void pack_words(const StridedBlock& b, W* to) {
 template <class W>
 void unpack_words(const W* from, const StridedBlock& b) {
   W* to = reinterpret_cast<W*>(b.data);
-  if (b.column_step == 1) {
+  if (b.column_stride == 1) {
     for (std::int64_t r = 0; r < b.rows; ++r) {
-      std::memcpy(to + r * b.row_step, from + r * b.columns, static_cast<std::size_t>(b.columns) * sizeof(W));
+      std::memcpy(to + r * b.row_stride, from + r * b.columns, static_cast<std::size_t>(b.columns) * sizeof(W));
     }
-  } else if (b.row_step == 1) {
-    transpose(from, b.columns, to, b.column_step, b.columns, b.rows);
+  } else if (b.row_stride == 1) {
+    transpose(from, b.columns, to, b.column_stride, b.columns, b.rows);
   } else {
     for (std::int64_t r = 0; r < b.rows; ++r) {
-      for (std::int64_t c = 0; c < b.columns; ++c) to[r * b.row_step + c * b.column_step] = from[r * b.columns + c];
+      for (std::int64_t c = 0; c < b.columns; ++c) to[r * b.row_stride + c * b.column_stride] = from[r * b.columns + c];
     }
   }
 }

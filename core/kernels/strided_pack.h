@@ -7,12 +7,12 @@
 
 namespace dygrad::kernel {
 
-/// rows x columns elements in memory; steps are in elements and may be 0 (repeated) or negative.
+/// rows x columns elements in memory; strides are in elements and may be 0 (repeated) or negative.
 struct StridedBlock {
   std::byte* data;
   std::size_t element_size;  // 1, 4 or 8
   std::int64_t rows, columns;
-  std::int64_t row_step, column_step;
+  std::int64_t row_stride, column_stride;
 };
 
 /// Writes the block's rows one after the other to `dense`.

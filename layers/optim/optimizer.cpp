@@ -26,7 +26,7 @@ bool has_order_of(const Tensor& x, const Tensor& other) {
 
 /// A gradient in the order of the value that it changes; a copy also where it lies in memory that the step writes.
 Tensor ready_gradient(const Tensor& x, const Tensor& dense, const detail::MemoryRanges& written) {
-  if (has_order_of(x, dense) && !written.meet(x)) return x;
+  if (has_order_of(x, dense) && !written.overlaps(x)) return x;
   const Tensor copy = kernel::empty_like(dense, x.dtype());
   kernel::copy(x, copy);
   return copy;

@@ -28,7 +28,7 @@ class MemoryRanges {
     }
     ranges_.resize(kept);
   }
-  bool meet(const Tensor& x) const {
+  bool overlaps(const Tensor& x) const {
     const Range range = range_of(x);
     const auto after = std::ranges::lower_bound(ranges_, range.end, {}, &Range::begin);  // begins behind x
     return after != ranges_.begin() && (after - 1)->end > range.begin;

@@ -9,7 +9,7 @@
 #include <dygrad/core/base/parallel.h>
 #include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/kernels/reduction.h>
-#include <dygrad/core/simd/long_sum.h>
+#include <dygrad/core/simd/accurate_sum.h>
 #include <dygrad/core/simd/vectorize.h>
 
 namespace dygrad {
@@ -72,7 +72,7 @@ struct AvgPool2D {
 
   Tensor forward(const Tensor& x) const {
     const PoolGeometry& p = geometry;
-    if (p.max_window_elements() > kernel::kShortSum) return of_large_windows(x);
+    if (p.max_window_elements() > kernel::kMaxPlainTerms) return of_large_windows(x);
     const Tensor dense = kernel::contiguous(x, p.format);
     Tensor y = Tensor::empty(p.y_shape, x.dtype(), p.format);
     if (y.num_elements() == 0) return y;  // there are no rows, but Divisors would still allocate one
@@ -122,7 +122,7 @@ struct AvgPool2D {
 
 Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
   const PoolGeometry& p = geometry;
-  if (p.max_overlap() > kernel::kShortSum) return of_large_windows(g);
+  if (p.max_overlap() > kernel::kMaxPlainTerms) return of_large_windows(g);
   const Tensor dense = kernel::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
   if (x.num_elements() == 0) return x;

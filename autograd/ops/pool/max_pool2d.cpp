@@ -11,7 +11,7 @@
 #include <dygrad/core/base/parallel.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/core/kernels/copy.h>
-#include <dygrad/core/simd/long_sum.h>
+#include <dygrad/core/simd/accurate_sum.h>
 #include <dygrad/core/simd/vectorize.h>
 
 namespace dygrad {
@@ -72,7 +72,7 @@ struct MaxPool2DBackward {
   /// For pixels that may be the maximum of many windows.
   void scatter_with_long_sums(const Tensor& g, const Tensor& x, const ArgmaxOffsets& offsets) const {
     dispatch_float(g.dtype(), name, [&]<class T>() {
-      using Sum = kernel::LongSum<T>;
+      using Sum = kernel::AccurateSum<T>;
       const std::int64_t cells = x.num_elements();
       const Tensor workspace = zeros(Shape(cells, sizeof(Sum) / sizeof(double)), float64);
       Sum* sums = reinterpret_cast<Sum*>(workspace.mutable_data<double>());
@@ -123,7 +123,7 @@ Tensor MaxPool2DBackward::forward(const Tensor& g) const {
   const Tensor dense = kernel::contiguous(g, p.format);
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
   const ArgmaxOffsets offsets(p);
-  if (p.max_overlap() > kernel::kShortSum) {
+  if (p.max_overlap() > kernel::kMaxPlainTerms) {
     scatter_with_long_sums(dense, x, offsets);
     return x;
   }

@@ -21,8 +21,8 @@ using detail::IndexedSource;
 using detail::long_sums;
 using detail::with_extent;
 using detail::workspace_for;
-using kernel::kShortSum;
-using kernel::LongSum;
+using kernel::AccurateSum;
+using kernel::kMaxPlainTerms;
 
 // Each is the other's adjoint, and so its vjp.
 struct ScatterAdd {
@@ -63,9 +63,9 @@ struct Gather {
   Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(ScatterAdd{axis, index, extent}, g)}; }
 };
 
-/// True if more than kShortSum elements go to one place.
+/// True if more than kMaxPlainTerms elements go to one place.
 bool has_long_sums(const AxisView& view, const Tensor& index, std::int64_t count, std::int64_t extent) {
-  if (count <= kShortSum) return false;
+  if (count <= kMaxPlainTerms) return false;
   const Tensor times = zeros(Shape(view.outer, extent, view.inner), uint8);
   std::uint8_t* own = times.mutable_data<std::uint8_t>();
   const std::int64_t* at = index.data<std::int64_t>();
@@ -75,7 +75,7 @@ bool has_long_sums(const AxisView& view, const Tensor& index, std::int64_t count
       const std::int64_t row = (o * count + i) * view.inner;
       for (std::int64_t k = begin; k < end; ++k) {
         std::uint8_t& number = own[(o * extent + at[row + k]) * view.inner + k];
-        if (++number > kShortSum) {
+        if (++number > kMaxPlainTerms) {
           found.store(true, std::memory_order_relaxed);
           break;
         }
@@ -97,7 +97,7 @@ Tensor ScatterAdd::forward(const Tensor& source) const {
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
-    LongSum<T>* sums = long_sums<T>(workspace);
+    AccurateSum<T>* sums = long_sums<T>(workspace);
     view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t row = (o * count + i) * view.inner;

@@ -23,8 +23,8 @@ using detail::IndexedSource;
 using detail::long_sums;
 using detail::with_extent;
 using detail::workspace_for;
-using kernel::kShortSum;
-using kernel::LongSum;
+using kernel::AccurateSum;
+using kernel::kMaxPlainTerms;
 
 // Each is the other's adjoint, and so its vjp.
 struct IndexAdd {
@@ -66,17 +66,17 @@ struct IndexSelect {
   Grads<1> vjp(const Tensor& g, const Saved&, NeedsGrad) const { return {apply(IndexAdd{axis, index, extent}, g)}; }
 };
 
-/// Numbers the indices that occur more than kShortSum times, from 0; -1 for the others.
+/// Numbers the indices that occur more than kMaxPlainTerms times, from 0; -1 for the others.
 struct LongRows {
   Tensor row_of;  // int64, per index; undefined if there are none
   std::int64_t count = 0;
 
   LongRows(const Tensor& index, std::int64_t extent) {
-    if (index.num_elements() <= kShortSum) return;
+    if (index.num_elements() <= kMaxPlainTerms) return;
     row_of = zeros(Shape(extent), int64);
     std::int64_t* times = row_of.mutable_data<std::int64_t>();
     for (const std::int64_t i : index.read<std::int64_t>()) ++times[i];
-    for (std::int64_t i = 0; i < extent; ++i) times[i] = times[i] > kShortSum ? count++ : -1;
+    for (std::int64_t i = 0; i < extent; ++i) times[i] = times[i] > kMaxPlainTerms ? count++ : -1;
     if (count == 0) row_of = Tensor();
   }
 };
@@ -94,13 +94,13 @@ Tensor IndexAdd::forward(const Tensor& source) const {
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
-    LongSum<T>* sums = long_sums<T>(workspace);
+    AccurateSum<T>* sums = long_sums<T>(workspace);
     view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
       const auto long_row = [&](std::int64_t i) { return sums + (o * rows.count + row_of[i]) * view.inner; };
       for (std::int64_t i = 0; i < count; ++i) {
         const T* from_row = from + (o * count + i) * view.inner;
         if (row_of && row_of[at[i]] >= 0) {
-          LongSum<T>* to_row = long_row(at[i]);
+          AccurateSum<T>* to_row = long_row(at[i]);
           for (std::int64_t k = begin; k < end; ++k) to_row[k].add(from_row[k]);
         } else {
           T* to_row = to + (o * extent + at[i]) * view.inner;

@@ -111,7 +111,7 @@ class Depthwise final : public NativeAlgorithm {
            fits_offsets(conv2d_sizes(problem));
   }
   SumLengths sum_lengths(const Problem& problem) const override {
-    return problem.kind == Kind::conv2d_weights ? kBlocks : kChain;
+    return problem.kind == Kind::conv2d_weights ? kBlocked : kRecursive;
   }
 
  private:

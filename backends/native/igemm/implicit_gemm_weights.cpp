@@ -89,7 +89,7 @@ class ImplicitGemmWeights final : public NativeAlgorithm {
   }
 
  protected:
-  SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
+  SumLengths sum_lengths(const Problem&) const override { return kBlocked; }
 
  private:
   /// Groups do the same work.

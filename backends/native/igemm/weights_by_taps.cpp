@@ -145,7 +145,7 @@ class WeightsByTaps final : public NativeAlgorithm {
   bool supports_sizes(const Problem& problem) const override {
     return precision().supports(problem) && problem.conv->groups == 1 && problem.conv->dilation[1] == 1;
   }
-  SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
+  SumLengths sum_lengths(const Problem&) const override { return kBlocked; }
 
  private:
   template <class T>

@@ -281,7 +281,7 @@ class WinogradBwdWeights final : public NativeAlgorithm {
 
  protected:
   bool supports_sizes(const Problem& problem) const override { return winograd_supports(problem, precision()); }
-  SumLengths sum_lengths(const Problem&) const override { return kBlocks; }
+  SumLengths sum_lengths(const Problem&) const override { return kBlocked; }
 
  private:
   int m_;

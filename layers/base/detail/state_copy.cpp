@@ -45,7 +45,7 @@ StateCopy::StateCopy(const StateDict& own, const StateDict& given) {
     if (!found || !fits(*found, place) || found->is_same(place)) continue;
     // A source that lies in the memory of any place could change before its turn.
     const Tensor& source = *found;
-    copies_.push_back({written.meet(source) ? kernel::clone(source) : source, place});
+    copies_.push_back({written.overlaps(source) ? kernel::clone(source) : source, place});
   }
 }
 

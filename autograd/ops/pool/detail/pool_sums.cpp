@@ -5,7 +5,7 @@
 #include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/kernels/elementwise.h>
 #include <dygrad/core/kernels/reduction.h>
-#include <dygrad/core/simd/long_sum.h>
+#include <dygrad/core/simd/accurate_sum.h>
 #include <dygrad/core/tensor/detail/layout.h>
 #include <dygrad/core/tensor/view.h>
 
@@ -16,7 +16,7 @@ namespace {
 // Note [Sums of large windows]
 // A sum over a rectangle is one along W, then one along H: far fewer additions where windows overlap. Each is either a
 // reduction for every place of the result, pairwise, or, where these would be many and short, one addition of whole
-// tensors for every place in a window; Partial sums of kShortSum tensors each (at most 128) are added at the end.
+// tensors for every place in a window; Partial sums of kMaxPlainTerms tensors each (at most 128) are added at the end.
 constexpr std::int64_t kFewReductions = 256;
 constexpr std::int64_t kLongReduction = 8192;  // elements
 
@@ -65,10 +65,10 @@ template <bool kToWindows>
 void sum_taps(const WindowAxis& axis, const Tensor& elements, const Tensor& windows) {
   const Tensor& total = kToWindows ? windows : elements;
   kernel::fill(total, 0);
-  if (axis.size <= kernel::kShortSum) return add_taps<kToWindows>(axis, elements, windows, 0, axis.size);
+  if (axis.size <= kernel::kMaxPlainTerms) return add_taps<kToWindows>(axis, elements, windows, 0, axis.size);
   const Tensor part = kernel::empty_like(total, total.dtype());
-  for (std::int64_t k = 0; k < axis.size; k += kernel::kShortSum) {
-    const std::int64_t end = std::min(k + kernel::kShortSum, axis.size);
+  for (std::int64_t k = 0; k < axis.size; k += kernel::kMaxPlainTerms) {
+    const std::int64_t end = std::min(k + kernel::kMaxPlainTerms, axis.size);
     kernel::fill(part, 0);
     if constexpr (kToWindows) add_taps<true>(axis, elements, part, k, end);
     else add_taps<false>(axis, part, windows, k, end);

@@ -94,7 +94,7 @@ IndexedSource::IndexedSource(const Tensor& x, int axis, const Tensor& indices) {
 }
 
 Tensor workspace_for(std::int64_t sums, DType dtype) {
-  constexpr auto kDoubles = static_cast<std::int64_t>(sizeof(kernel::LongSum<double>) / sizeof(double));
+  constexpr auto kDoubles = static_cast<std::int64_t>(sizeof(kernel::AccurateSum<double>) / sizeof(double));
   return zeros(Shape(sums, dtype == DType::float32 ? 1 : kDoubles), float64);
 }
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include <dygrad/core/base/parallel.h>
-#include <dygrad/core/simd/long_sum.h>
+#include <dygrad/core/simd/accurate_sum.h>
 #include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::detail {
@@ -60,11 +60,11 @@ struct IndexedSource {
 };
 
 // Note [Sums over equal indices]
-// Up to kShortSum terms are added where the result is. Places that get more are summed as LongSums, which take memory
+// Up to kMaxPlainTerms terms are added where the result is. Places that get more are summed as AccurateSums, which take memory
 // of their own: index_add has a row of them for each such index, scatter_add one for each element of the result.
 template <class T>
-kernel::LongSum<T>* long_sums(const Tensor& workspace) {
-  return reinterpret_cast<kernel::LongSum<T>*>(workspace.mutable_data<double>());
+kernel::AccurateSum<T>* long_sums(const Tensor& workspace) {
+  return reinterpret_cast<kernel::AccurateSum<T>*>(workspace.mutable_data<double>());
 }
 /// Zeros for so many of them.
 Tensor workspace_for(std::int64_t sums, DType dtype);

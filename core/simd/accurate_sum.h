@@ -8,15 +8,15 @@
 namespace dygrad::kernel {
 
 /// Up to so many terms are added in their own dtype, with at most as many roundings.
-inline constexpr std::int64_t kShortSum = 64;
+inline constexpr std::int64_t kMaxPlainTerms = 64;
 
 /// All bytes zero is an empty sum.
 template <class T>
-struct LongSum;
+struct AccurateSum;
 
 /// float32 in float64: 2^29 terms cost half a unit in the last place of float32.
 template <>
-struct LongSum<float> {
+struct AccurateSum<float> {
   double total = 0;
 
   void add(float term) { total += static_cast<double>(term); }
@@ -27,7 +27,7 @@ struct LongSum<float> {
 /// n^2 2^-106 of the sum of their magnitudes, beside it).
 /// Source: Ogita, Rump and Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26 (2005), algorithm Sum2.
 template <>
-struct LongSum<double> {
+struct AccurateSum<double> {
   double total = 0, rest = 0;
 
   void add(double term) {
