@@ -63,7 +63,9 @@ using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, 
 /// before the one that throws has moved its own. Models on different threads share default_generator(), whose draws
 /// interleave, and the counts of names: for runs that repeat, give layers seeds and each thread a UniqueNameGuard.
 /// set_num_threads and guards count per thread.
-class DYGRAD_API Layer {
+/// A layer that a shared_ptr owns lives, members included, until its call ends: a hook may drop it. It derives from
+/// enable_shared_from_this, as torch::nn::Module does; a derived class must not do so once more.
+class DYGRAD_API Layer : public std::enable_shared_from_this<Layer> {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
   /// `dtype` is that of parameters it creates; throws DtypeError unless floating-point.
@@ -157,6 +159,7 @@ class DYGRAD_API Layer {
   /// What operator() does around `f`; for layers whose forward takes more than one argument.
   template <class F>
   Tensor call(const Tensor& x, F&& f) {
+    const LayerPtr owner = weak_from_this().lock();  // a hook may drop the last other handle
     return with_name([&] {
       const RecordScope scope(full_name());
       if (pre_hooks_.empty() && post_hooks_.empty()) return f(x);

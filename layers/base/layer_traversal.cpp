@@ -132,11 +132,18 @@ void Layer::clear_gradients() {
 
 Layer& Layer::apply(const std::function<void(Layer&)>& visit) {
   if (!visit) throw InvalidArgument(Message("apply", "the function is empty.").fix("pass a function or a lambda"));
-  std::vector<Layer*> order;  // complete before the first visit, which may add layers
+  std::vector<Layer*> order;     // complete before the first visit, which may add and drop layers
+  std::vector<LayerPtr> owners;  // of those in `order`
   detail::with_out_of_memory("apply", [&] {
+    owners.push_back(weak_from_this().lock());
     LayerWalk::run(
         *this, {}, detail::Shared::once, [](const std::string&, const Layer&) {},
-        [&](const Layer& layer) { order.push_back(const_cast<Layer*>(&layer)); });
+        [&](const Layer& layer) {
+          order.push_back(const_cast<Layer*>(&layer));
+          for (const detail::NamedSublayer& child : layer.children_) {
+            if (child.owner) owners.push_back(child.owner);
+          }
+        });
   });
   for (Layer* layer : order) visit(*layer);
   return *this;

@@ -18,8 +18,15 @@ Sequential::Sequential(const std::vector<LayerPtr>& layers) { append_all("Sequen
 void Sequential::append(const std::string& name, LayerPtr layer) { own_sublayer("append", name, std::move(layer)); }
 
 Tensor Sequential::forward(const Tensor& x) {
+  // Hooks may change the container, and drop layers that are still to run.
+  const auto layers = detail::with_out_of_memory("Sequential", [this] {
+    std::vector<LayerPtr> list;
+    list.reserve(child_entries().size());
+    for (const detail::NamedSublayer& child : child_entries()) list.emplace_back(child.owner, child.layer);
+    return list;
+  });
   Tensor y = x;
-  for (Layer& layer : *this) y = layer(y);
+  for (const LayerPtr& layer : layers) y = (*layer)(y);
   return y;
 }
 

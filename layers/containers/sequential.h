@@ -10,7 +10,7 @@
 
 namespace dygrad {
 
-/// Feeds each layer's output to the next.
+/// Feeds each layer's output to the next. A call runs the layers that there are when it begins, whatever hooks change.
 ///   Sequential net{make_layer<Linear>({.input_dim = 8, .output_dim = 4}), make_layer<ReLU>()};
 ///   Sequential net{{"fc", make_layer<Linear>({...})}, {"act", make_layer<ReLU>()}};
 class DYGRAD_API Sequential : public LayerContainer {

@@ -1,4 +1,6 @@
 // Sequential, LayerList and ParameterList.
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/activation.h>
@@ -128,6 +130,91 @@ TEST_CASE("numbers name positions only, so that no two parts have one name") {
   Layer plain;
   plain.add_sublayer("7", times(1));  // has no positions
   CHECK(paths(plain) == Names{"7"});
+}
+
+namespace {
+/// Looks after itself in every call.
+struct Watched : Layer {
+  explicit Watched(double factor) : factor_(factor) {}
+  ~Watched() override { *alive_ = false; }
+  Tensor forward(const Tensor& x) override {
+    const std::shared_ptr<bool> alive = alive_;
+    Tensor y = x * factor_;
+    CHECK(*alive);
+    return y;
+  }
+  std::shared_ptr<const bool> alive() const { return alive_; }
+
+ private:
+  double factor_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+}  // namespace
+
+TEST_CASE("a layer that its hook drops lives until its call ends") {
+  for (const int kind : {0, 1, 2, 3}) {
+    for (const bool before : {true, false}) {
+      auto net = std::make_shared<Sequential>();
+      const auto first = [&] {
+        auto layer = std::make_shared<Watched>(2);
+        net->append(layer);
+        return layer->alive();
+      }();
+      net->append(std::make_shared<Watched>(3));
+      const auto drop = [&] {
+        if (!net) return;
+        if (kind == 0) net->erase(0);
+        if (kind == 1) net->set(0, make_layer<ReLU>());
+        if (kind == 2) net->erase(-1);
+        if (kind == 3) net.reset();
+        CHECK(*first);
+      };
+      Layer& hooked = (*net)[0];
+      if (before) {
+        hooked.register_forward_pre_hook([&](Layer&, const Tensor&) {
+          drop();
+          return Tensor();
+        });
+      }
+      hooked.register_forward_post_hook([&](Layer&, const Tensor&, const Tensor&) {
+        if (!before) drop();
+        CHECK(*first);
+        return Tensor();
+      });
+      INFO(kind << before);
+      CHECK((*net)(ones({1})).item() == 6);  // of the layers that there were when the call began
+      CHECK(*first == (kind == 2));
+    }
+  }
+}
+
+TEST_CASE("a layer of a list lives until its call ends, and an error in it names it") {
+  LayerList blocks{std::make_shared<Watched>(2)};
+  const std::shared_ptr<const bool> alive = static_cast<Watched&>(blocks[0]).alive();
+  blocks[0].register_forward_post_hook([&](Layer&, const Tensor&, const Tensor& y) {
+    blocks.erase(0);
+    CHECK(*alive);
+    return y.reshape({7});
+  });
+  CHECK_THROWS_MATCHES(blocks[0](ones({1})), ShapeError, Says("in layer watched_"));
+  CHECK(!*alive);
+  CHECK(blocks.empty());
+}
+
+TEST_CASE("apply visits every layer that there was when it began, whatever visits drop") {
+  auto inner = std::make_shared<Sequential>();
+  inner->append(std::make_shared<Watched>(2));
+  inner->append(std::make_shared<Watched>(3));
+  Sequential net;
+  net.append(std::move(inner));
+  int visits = 0;
+  net.apply([&](Layer& layer) {
+    if (!net.empty()) net.erase(0);
+    CHECK(!layer.full_name().empty());
+    if (auto* watched = dynamic_cast<Watched*>(&layer)) CHECK(*watched->alive());
+    ++visits;
+  });
+  CHECK(visits == 4);
 }
 
 TEST_CASE("containers of many parts take time in proportion to them") {
