@@ -1,6 +1,9 @@
 #include <dygrad/layers/base/layer.h>
 
 #include <algorithm>
+#include <concepts>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <new>
 #include <set>
@@ -182,7 +185,15 @@ void Layer::check_new_name(const char* op, const std::string& name) const {
   }
 }
 
-struct Layer::Names : std::set<std::string> {};
+struct Layer::Names : std::map<std::string, Layer*, std::less<>> {};  // null for parts that are no layers
+
+namespace {
+template <class Entry>
+Layer* layer_of(const Entry& entry) {
+  if constexpr (std::same_as<Entry, detail::NamedSublayer>) return entry.layer;
+  else return nullptr;
+}
+}  // namespace
 
 bool Layer::has_part(const std::string& name) const {
   constexpr std::size_t kFew = 16;  // no search in a tree is faster, and layers of few parts need no memory for it
@@ -190,7 +201,7 @@ bool Layer::has_part(const std::string& name) const {
     try {
       auto names = std::make_unique<Names>();
       const auto collect = [&](const auto& list) {
-        for (const auto& entry : list) names->insert(entry.name);
+        for (const auto& entry : list) names->emplace(entry.name, layer_of(entry));
       };
       collect(parameters_);
       collect(buffers_);
@@ -211,12 +222,26 @@ void Layer::forget_name(const std::string& name) {
   if (names_) names_->erase(name);
 }
 
+Layer* Layer::find_named_child(std::string_view name) const {
+  if (name.empty()) return nullptr;
+  if (names_) {
+    const auto found = names_->find(name);
+    return found == names_->end() ? nullptr : found->second;
+  }
+  const auto found = std::ranges::find(children_, name, &detail::NamedSublayer::name);
+  return found == children_.end() ? nullptr : found->layer;
+}
+
+void Layer::replace_named_child(const std::string& name, Layer& layer) {
+  if (names_ && !name.empty()) names_->find(name)->second = &layer;
+}
+
 template <class Entry, class... Parts>
 void Layer::add_part(const char* op, std::vector<Entry>& list, const std::string& name, Parts&&... parts) {
   detail::with_out_of_memory(op, [&] { list.push_back({name, std::forward<Parts>(parts)...}); });
   if (!names_) return;
   try {
-    names_->insert(name);
+    names_->emplace(name, layer_of(list.back()));
   } catch (const std::bad_alloc&) {
     names_.reset();
   }

@@ -196,6 +196,10 @@ class DYGRAD_API Layer : public std::enable_shared_from_this<Layer> {
   template <class Entry, class... Parts>
   void add_part(const char* op, std::vector<Entry>& list, const std::string& name, Parts&&... parts);
   void forget_name(const std::string& name);
+  /// Null if there is none; positions name no child here.
+  Layer* find_named_child(std::string_view name) const;
+  /// What find_named_child gives from now on; never fails.
+  void replace_named_child(const std::string& name, Layer& layer);
   Parameter& own_parameter(const char* op, const std::string& name, Parameter parameter);
   /// Throws InvalidArgument if `added` is this layer or holds it.
   void check_no_cycle(const char* op, const std::string& name, const Layer& added) const;

@@ -1,6 +1,8 @@
 #include <dygrad/layers/containers/layer_container.h>
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -35,6 +37,15 @@ std::size_t LayerContainer::index(const char* op, std::int64_t position) const {
                               .fix("count from 0, or from -1 for the last one"));
   }
   return static_cast<std::size_t>(from_front);
+}
+
+Layer* LayerContainer::find_child(std::string_view name) const {
+  std::size_t position = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), position);
+  const bool is_position = error == std::errc() && end == name.data() + name.size() && position < children_.size() &&
+                           (name.size() == 1 || name.front() != '0');
+  if (is_position && children_[position].name.empty()) return children_[position].layer;
+  return find_named_child(name);
 }
 
 void LayerContainer::append(LayerPtr layer) { insert_at("append", children_.size(), std::move(layer)); }
@@ -80,6 +91,7 @@ void LayerContainer::set(std::int64_t position, LayerPtr layer) {
   const std::size_t place = index("set", position);
   Layer& added = *checked(layer, "set");
   check_no_cycle("set", detail::name_at(children_, place), added);
+  replace_named_child(children_[place].name, added);
   children_[place].layer = &added;
   children_[place].owner.swap(layer);
   added.is_part_ = true;

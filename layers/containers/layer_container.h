@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <iterator>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace dygrad {
 /// Positions count from 0, negative ones from the back; others throw InvalidArgument. An element may be shared with
 /// other containers. Elements added without a name are named by their position, and renamed when that changes; so a
 /// name that a user gives to any part of a container must not be a number: InvalidArgument. A layer that is null, or
-/// that holds this container, throws InvalidArgument. A call that throws changes nothing.
+/// that holds this container, throws InvalidArgument. A call that throws changes nothing. insert and erase move the
+/// elements behind the position, which takes time in proportion to their number.
 class DYGRAD_API LayerContainer : public Layer {
  public:
   std::int64_t size() const { return static_cast<std::int64_t>(child_entries().size()); }
@@ -72,6 +74,8 @@ class DYGRAD_API LayerContainer : public Layer {
  protected:
   LayerContainer() { has_positions_ = true; }
   std::size_t index(const char* op, std::int64_t position) const;
+  /// By its name, or by its position in digits; null if there is none.
+  Layer* find_child(std::string_view name) const;
   std::vector<LayerPtr> share_range(std::int64_t start, std::int64_t stop) const;
   // `op` names the caller in errors.
   void insert_at(const char* op, std::size_t place, LayerPtr layer);

@@ -31,11 +31,14 @@ Tensor Sequential::forward(const Tensor& x) {
 }
 
 Layer& Sequential::operator[](std::string_view name) const {
-  const std::vector<detail::NamedSublayer>& children = child_entries();
-  for (std::size_t i = 0; i < children.size(); ++i) {
-    if (children[i].name.empty() ? std::to_string(i) == name : children[i].name == name) return *children[i].layer;
-  }
+  if (Layer* layer = find_child(name)) return *layer;
   return detail::with_out_of_memory("Sequential", [&]() -> Layer& {
+    const std::vector<detail::NamedSublayer>& children = child_entries();
+    if (children.empty())
+      throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
+                                .expected("the name of a layer")
+                                .got("\"{}\" in an empty container", name)
+                                .fix("append layers first"));
     std::string names;
     for (std::size_t i = 0; i < children.size(); ++i) names += (i == 0 ? "" : ", ") + detail::name_at(children, i);
     throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))

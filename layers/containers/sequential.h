@@ -36,7 +36,7 @@ class DYGRAD_API Sequential : public LayerContainer {
   /// Throws InvalidArgument if the name is empty, has a '.', is a number, or is taken; or if the layer is null or holds
   /// this one.
   void append(const std::string& name, LayerPtr layer);
-  /// Throws InvalidArgument naming what there is.
+  /// By name, or by position in digits. Throws InvalidArgument naming what there is.
   Layer& operator[](std::string_view name) const;
   Layer& operator[](const char* name) const { return (*this)[std::string_view(name)]; }
   /// Elements start .. stop - 1 as a Sequential that shares them; clamped as in Python.

@@ -217,6 +217,27 @@ TEST_CASE("apply visits every layer that there was when it began, whatever visit
   CHECK(visits == 4);
 }
 
+TEST_CASE("an element is found by its name of now, among many too") {
+  for (const int many : {0, 40}) {
+    Sequential net;
+    for (int i = 0; i < many; ++i) net.append("layer" + std::to_string(i), times(1));
+    net.append(times(2));
+    net.append("last", times(3));
+    const std::string position = std::to_string(many);
+    CHECK(&net[position] == &net[many]);
+    CHECK(&net["last"] == &net[-1]);
+    net.set(-1, times(4));
+    CHECK(&net["last"] == &net[-1]);
+    net.insert(many, make_layer<ReLU>());
+    CHECK(&net[position] == &net[many]);
+    for (const std::string& name : {std::to_string(many + 2), "0" + position, position + " ", std::string()})
+      CHECK_THROWS_AS(net[name], InvalidArgument);
+    net.erase(-1);
+    CHECK_THROWS_MATCHES(net["last"], InvalidArgument, Says("there is no layer \"last\"", "names: "));
+  }
+  CHECK_THROWS_MATCHES(Sequential()["x"], InvalidArgument, Says("\"x\" in an empty container", "append layers first"));
+}
+
 TEST_CASE("containers of many parts take time in proportion to them") {
   // A scan of all parts for each of them would be a thousand million steps.
   constexpr std::int64_t kMany = 40'000;
@@ -229,6 +250,12 @@ TEST_CASE("containers of many parts take time in proportion to them") {
     list.append(parameter);
   }
   for (std::int64_t i = 0; i < 5'000; ++i) front.insert(0, layer);
+  bool all_found = true;
+  for (std::int64_t i = 0; i < kMany; ++i) {
+    named.set(i, layer);
+    all_found = all_found && &named["layer" + std::to_string(i)] == layer.get();
+  }
+  CHECK(all_found);
   CHECK(named.size() == kMany);
   CHECK(list.size() == kMany);
   CHECK(front.size() == 5'000);
