@@ -1,7 +1,5 @@
 #include <dygrad/layers/base/state_dict.h>
 
-#include <algorithm>
-
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
@@ -30,36 +28,40 @@ std::string text_of(const LoadReport& report, std::string_view op, std::string_v
 }
 }  // namespace
 
-StateDict::StateDict(Entries entries) : entries_(std::move(entries)) {
-  detail::with_out_of_memory("StateDict", [this] {
-    ids_.reserve(entries_.size());
-    for (const auto& [name, tensor] : entries_) {
-      if (!id_of_.emplace(name, next_id_).second) fail_repeated(name);
-      ids_.push_back(next_id_++);
-    }
-  });
+StateDict::StateDict(Entries entries) {
+  for (auto& [name, tensor] : entries) {
+    if (contains(name)) fail_repeated(name);
+    append(std::move(name), std::move(tensor));
+  }
 }
 
-std::size_t StateDict::position(std::string_view name) const {
-  const auto found = id_of_.find(name);
-  if (found == id_of_.end()) return entries_.size();
-  return static_cast<std::size_t>(std::ranges::lower_bound(ids_, found->second) - ids_.begin());
+StateDict::StateDict(const StateDict& other) {
+  detail::with_out_of_memory("StateDict", [&] {
+    for (const auto& [name, tensor] : other) append(name, tensor);
+  });
+}
+StateDict& StateDict::operator=(const StateDict& other) {
+  if (this != &other) *this = StateDict(other);
+  return *this;
+}
+
+StateDict::Entries StateDict::entries() const {
+  return detail::with_out_of_memory("StateDict", [this] { return Entries(entries_.begin(), entries_.end()); });
 }
 
 bool StateDict::append(std::string name, Tensor tensor) {
   return detail::with_out_of_memory("StateDict", [&] {
-    if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 1);
-    if (ids_.size() == ids_.capacity()) ids_.reserve(2 * ids_.size() + 1);
-    if (!id_of_.emplace(name, next_id_).second) return false;
-    ids_.push_back(next_id_++);  // nothing fails from here on
-    entries_.emplace_back(std::move(name), std::move(tensor));
+    std::list<Entry> added;
+    added.emplace_back(std::move(name), std::move(tensor));
+    if (!place_of_.emplace(added.front().first, added.begin()).second) return false;
+    entries_.splice(entries_.end(), added);
     return true;
   });
 }
 
 const Tensor* StateDict::find(std::string_view name) const {
-  const std::size_t i = position(name);
-  return i == entries_.size() ? nullptr : &entries_[i].second;
+  const auto found = place_of_.find(name);
+  return found == place_of_.end() ? nullptr : &found->second->second;
 }
 
 const Tensor& StateDict::at(std::string_view name) const {
@@ -92,18 +94,17 @@ void StateDict::insert_all(const std::string& prefix, const StateDict& other) {
 }
 
 void StateDict::set(std::string name, Tensor tensor) {
-  const std::size_t i = position(name);
-  if (i < entries_.size()) entries_[i].second = std::move(tensor);
+  const auto found = place_of_.find(name);
+  if (found != place_of_.end()) found->second->second = std::move(tensor);
   else append(std::move(name), std::move(tensor));
 }
 
 bool StateDict::erase(std::string_view name) {
-  const auto found = id_of_.find(name);
-  if (found == id_of_.end()) return false;
-  const auto at = std::ranges::lower_bound(ids_, found->second) - ids_.begin();
-  entries_.erase(entries_.begin() + at);
-  ids_.erase(ids_.begin() + at);
-  id_of_.erase(found);
+  const auto found = place_of_.find(name);
+  if (found == place_of_.end()) return false;
+  const auto place = found->second;
+  place_of_.erase(found);
+  entries_.erase(place);
   return true;
 }
 

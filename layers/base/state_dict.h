@@ -1,8 +1,8 @@
 // StateDict: named tensors in order, as layers and optimizers give and take them.
 #pragma once
 
-#include <cstdint>
-#include <functional>
+#include <cstddef>
+#include <list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -14,19 +14,25 @@
 namespace dygrad {
 
 /// Names are distinct and keep their order. Tensors are handles: a layer's state_dict() sees later training; clone()
-/// does not. Finding, inserting and replacing take logarithmic time, whatever the names; erasing moves those behind.
+/// does not. Finding, inserting, replacing and erasing take logarithmic time, whatever the names.
 class DYGRAD_API StateDict {
  public:
   using Entry = std::pair<std::string, Tensor>;
   using Entries = std::vector<Entry>;
+  using Iterator = std::list<Entry>::const_iterator;
 
   StateDict() = default;
+  StateDict(const StateDict& other);
+  StateDict(StateDict&& other) noexcept = default;
+  StateDict& operator=(const StateDict& other);
+  StateDict& operator=(StateDict&& other) noexcept = default;
   /// Throws InvalidArgument on a repeated name.
   StateDict(Entries entries);
 
-  const Entries& entries() const { return entries_; }
-  Entries::const_iterator begin() const { return entries_.begin(); }
-  Entries::const_iterator end() const { return entries_.end(); }
+  /// A copy of the list.
+  Entries entries() const;
+  Iterator begin() const { return entries_.begin(); }
+  Iterator end() const { return entries_.end(); }
   std::size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
 
@@ -53,15 +59,11 @@ class DYGRAD_API StateDict {
  private:
   /// Appends; false if the name is taken. All or nothing.
   bool append(std::string name, Tensor tensor);
-  /// entries_.size() if there is none.
-  std::size_t position(std::string_view name) const;
 
-  Entries entries_;
-  // A map and not a hash table: names come from files, which could be written to collide. It leads to ids instead of
-  // positions, as positions change when an entry before them goes.
-  std::map<std::string, std::uint64_t, std::less<>> id_of_;
-  std::vector<std::uint64_t> ids_;  // of entries_, ascending
-  std::uint64_t next_id_ = 0;
+  std::list<Entry> entries_;
+  // A map and not a hash table: names come from files, which could be written to collide. Its keys are the names in
+  // entries_.
+  std::map<std::string_view, std::list<Entry>::iterator> place_of_;
 };
 
 /// How what was loaded differs from what is there.

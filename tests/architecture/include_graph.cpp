@@ -85,12 +85,31 @@ const Vendor kVendors[] = {
 
 /// What headers reachable from the umbrella may include. Others, <mutex>, <chrono>, <algorithm> or <variant> say, bring
 /// tens of thousands of lines into each of a user's files, and a .cpp file can include them instead.
-constexpr std::string_view kLightHeaders[] = {"array",       "atomic",    "concepts",    "cstddef",
-                                              "cstdint",     "exception", "functional",  "initializer_list",
-                                              "iosfwd",      "iterator",  "map",         "memory",
-                                              "new",         "omp.h",     "optional",    "span",
-                                              "stdexcept",   "string",    "string_view", "sys/single_threaded.h",
-                                              "type_traits", "typeinfo",  "utility",     "vector"};
+constexpr std::string_view kLightHeaders[] = {"array",
+                                              "atomic",
+                                              "concepts",
+                                              "cstddef",
+                                              "cstdint",
+                                              "exception",
+                                              "functional",
+                                              "initializer_list",
+                                              "iosfwd",
+                                              "iterator",
+                                              "list",
+                                              "map",
+                                              "memory",
+                                              "new",
+                                              "omp.h",
+                                              "optional",
+                                              "span",
+                                              "stdexcept",
+                                              "string",
+                                              "string_view",
+                                              "sys/single_threaded.h",
+                                              "type_traits",
+                                              "typeinfo",
+                                              "utility",
+                                              "vector"};
 
 bool may_include_fmt(std::string_view file) {
   return file.ends_with(".cpp") || file == "core/base/format.h" || file == "core/tensor/format.h" ||

@@ -144,6 +144,9 @@ TEST_CASE("a state dict stays in order while entries come and go") {
   const auto name = [](int i) { return "entry" + std::to_string(i); };
   for (int i = 0; i < kMany; ++i) state.insert(name(i), x);
   for (int i = 0; i < kMany; ++i) state.set(name(i), x);
+  StateDict from_front = state;
+  for (int i = 0; i < kMany - 1; ++i) CHECK(from_front.erase(name(i)));
+  CHECK(from_front.entries().front().first == name(kMany - 1));
   for (int i = kMany - 1; i >= 3; --i) CHECK(state.erase(name(i)));
   state.erase(name(1));
   state.insert(name(1), zeros({1}));
@@ -159,6 +162,9 @@ TEST_CASE("a state dict stays in order while entries come and go") {
   CHECK(copy.entries().front().first == "entry2");
   StateDict moved = std::move(copy);
   CHECK(moved.contains("entry1"));
+  const StateDict& same = moved;
+  moved = same;
+  CHECK(moved.size() == 2);
   moved.insert_all("again.", moved);
   CHECK(moved.size() == 4);
   CHECK_THROWS_AS(moved.insert_all("again.", StateDict({{"new", x}, {"entry1", x}})), InvalidArgument);
