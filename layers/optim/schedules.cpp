@@ -51,10 +51,8 @@ double decay_exponent(std::int64_t s, double decay_steps, bool staircase) {
 }  // namespace
 
 double PiecewiseDecay::operator()(std::int64_t s) const {
-  for (std::size_t i = 0; i < boundaries.size(); ++i) {
-    if (s < boundaries[i]) return values[i];
-  }
-  return values.back();
+  const auto passed = std::ranges::upper_bound(boundaries, s) - boundaries.begin();
+  return values[static_cast<std::size_t>(passed)];
 }
 ScheduleCounting PiecewiseDecay::counting() const {
   require_fields("PiecewiseDecay", values.size() == boundaries.size() + 1, "one more value than boundaries",
@@ -158,7 +156,7 @@ ScheduleCounting StepDecay::counting() const {
 }
 
 double MultiStepDecay::operator()(std::int64_t e) const {
-  const auto passed = std::ranges::count_if(milestones, [e](std::int64_t milestone) { return e >= milestone; });
+  const auto passed = std::ranges::upper_bound(milestones, e) - milestones.begin();
   return learning_rate * std::pow(decay_rate, as_double(passed));
 }
 ScheduleCounting MultiStepDecay::counting() const {
