@@ -60,7 +60,7 @@ TrackGraphs::~TrackGraphs() { detail::record_state().tracking = previous_; }
   constexpr int kOwnFrames = 4;  // this function, its two callers and the recording
   constexpr int kMaxFrames = 24;
   std::string origin;
-  for (const std::string& label : scopes()) origin += (origin.empty() ? "in " : " > ") + label;
+  for (const std::string& label : scopes()) origin += (origin.empty() ? "in " : " > ") + detail::printable(label);
   void* frames[kMaxFrames];
   const int count = backtrace(frames, kMaxFrames);
   for (int i = kOwnFrames; i < count; ++i) origin += "\n    " + describe_frame(frames[i]);
@@ -82,7 +82,7 @@ bool detail::has_nan(const Tensor& x) {
 
 void detail::fail_nan(const Node& node, std::size_t input, std::size_t num_inputs) {
   const auto message = [&] {
-    return Message(node.name(), "the output has a NaN.").line("first in {}", node.describe());
+    return Message(node.name(), "the output has a NaN.").lines("first in {}", node.describe());
   };
   if (input == num_inputs) throw GraphError(message().fix("look at the values that reach this op at the place above"));
   throw GraphError(message()

@@ -58,7 +58,7 @@ Node::Extras& Node::make_extras() {
 std::string Node::describe() const {
   std::string text = fmt::format("{} -> {}", name(), output_shape_);
   if (is_leaf() && !static_cast<const LeafNode*>(this)->label.empty()) {
-    text = fmt::format("leaf \"{}\" {}", static_cast<const LeafNode*>(this)->label, output_shape_);
+    text = fmt::format("leaf \"{}\" {}", detail::printable(static_cast<const LeafNode*>(this)->label), output_shape_);
   }
   if (extras() && !extras()->origin.empty()) text += "\n  recorded at: " + extras()->origin;
   return text;
@@ -72,7 +72,7 @@ HookHandle on_grad_ready(const Tensor& leaf, std::function<void(const Tensor&)> 
   }
   if (!node->is_leaf()) {
     throw GraphError(Message("on_grad_ready", "only leaves have a gradient stored.")
-                         .line("the tensor is the output of {}", node->describe())
+                         .lines("the tensor is the output of {}", node->describe())
                          .fix("use register_hook, which is given the gradient of any tensor"));
   }
   constexpr std::string_view op = "on_grad_ready";

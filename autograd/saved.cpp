@@ -26,7 +26,7 @@ void SavedTensor::fail_changed(std::string_view pass, std::string_view op, std::
   const std::string role = input == kOutput ? "output" : fmt::format("inputs[{}]", input);
   const std::string maker = producer ? fmt::format(", {}", producer->describe()) : std::string();
   throw GraphError(Message(pass, "a value that the gradient needs was changed in place after it was used.")
-                       .line("op {}, its {} {}{}", op, role, tensor_.shape(), maker)
+                       .lines("op {}, its {} {}{}", op, role, tensor_.shape(), maker)
                        .expected("version {}", version_)
                        .got("version {}", tensor_.version())
                        .fix("run {} before what changes it, such as an optimizer's step, or change a clone()", pass));
@@ -143,7 +143,7 @@ void detail::fail_no_output(std::string_view op) {
 
 void detail::fail_released(std::string_view pass, const Node& node) {
   throw GraphError(Message(pass, "the graph was already freed by an earlier backward() or grad().")
-                       .line("at node {}", node.describe())
+                       .lines("at node {}", node.describe())
                        .fix("pass retain_graph = true to the earlier call; detach() state that is carried from one "
                             "training step to the next"));
 }

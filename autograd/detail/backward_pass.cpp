@@ -32,7 +32,7 @@ void check_finite(std::string_view pass, std::string_view role, const Node& node
   });
   if (finite) return;
   throw GraphError(Message(pass, "a gradient became NaN or infinite.")
-                       .line("first in the gradient {} {}", role, node.describe())
+                       .lines("first in the gradient {} {}", role, node.describe())
                        .fix("look at the values that reach this op at the place above"));
 }
 
@@ -275,14 +275,14 @@ void BackwardPass::check_contribution(const Node* source, const Node& to, const 
   };
   if (grad.shape() != to.output_shape()) {
     throw ShapeError(Message(name_, "a gradient has the wrong shape.")
-                         .line("{}", origin())
+                         .lines("{}", origin())
                          .expected("{}", to.output_shape())
                          .got("{}", grad.shape())
                          .fix("vjp and hooks must return gradients of their tensor's own shape"));
   }
   if (grad.dtype() != to.output_dtype()) {
     throw DtypeError(Message(name_, "a gradient has the wrong dtype.")
-                         .line("{}", origin())
+                         .lines("{}", origin())
                          .expected("{}", to.output_dtype())
                          .got("{}", grad.dtype())
                          .fix("vjp and hooks must return gradients of their tensor's own dtype"));

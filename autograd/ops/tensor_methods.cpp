@@ -72,7 +72,7 @@ void Tensor::set_grad(const Tensor& grad) {
   if (!leaf) {
     if (const Node* node = gradient_node(*this)) {
       throw GraphError(Message("set_grad", "only leaves have a gradient stored.")
-                           .line("the tensor is the output of {}", node->describe())
+                           .lines("the tensor is the output of {}", node->describe())
                            .fix("change its gradient in a register_hook, or set that of a leaf"));
     }
     throw GraphError(

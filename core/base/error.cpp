@@ -1,5 +1,6 @@
 #include <dygrad/core/base/error.h>
 
+#include <algorithm>
 #include <new>
 
 #include <dygrad/core/base/detail/message.h>
@@ -25,13 +26,13 @@ const char* Error::what() const noexcept {
 
 void Error::add_context(std::string_view where) noexcept {
   constexpr std::string_view kLead = "\n  ";
-  where = detail::utf8_prefix(where, detail::kMaxText);
   const std::string_view text = what();
-  if (text.ends_with(where) && text.substr(0, text.size() - where.size()).ends_with(kLead)) return;
   try {
     auto longer = std::make_shared<std::string>();
-    longer->reserve(text.size() + kLead.size() + where.size());
-    longer->append(text).append(kLead).append(where);
+    longer->reserve(text.size() + kLead.size() + std::min(where.size(), detail::kMaxText));
+    longer->append(text).append(kLead);
+    detail::append_printable(*longer, where);
+    if (text.ends_with(std::string_view(*longer).substr(text.size()))) return;
     text_with_context_ = std::move(longer);
   } catch (const std::bad_alloc&) {  // the error is worth more than its context
   }

@@ -83,7 +83,7 @@ ImageSet load_mnist(const std::string& folder, Split split, const LoadOptions& o
     if (!fits || set.images.dtype() != DType::uint8 || set.labels.dtype() != DType::uint8) {
       throw IoError(
           Message("load_mnist", "images and labels do not fit each other.")
-              .line("files {}*", io::printable(stem))
+              .line("files {}*", stem)
               .expected("uint8 images [N, H, W] and uint8 labels [N]")
               .got("{} {} and {} {}", set.images.dtype(), set.images.shape(), set.labels.dtype(), set.labels.shape())
               .fix("take both files from one set"));

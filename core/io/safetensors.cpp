@@ -25,7 +25,7 @@ std::string json_string(std::string_view role, const std::string& text) {
   if (!json)
     throw InvalidArgument(Message(kSave, fmt::format("{} is not UTF-8.", role))
                               .expected("UTF-8")
-                              .got("{}", io::escaped(text))
+                              .got("{}", io::in_quotes(text))
                               .fix("convert it to UTF-8"));
   return *std::move(json);
 }

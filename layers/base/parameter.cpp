@@ -80,15 +80,14 @@ const std::string& Parameter::name() const {
 }
 
 void Parameter::set_value(const Tensor& source) {
-  const auto with_name = [this](const Error& error) {
-    return fmt::format("{}\n  parameter \"{}\" {} {}", error.what(), name(), dtype(), shape());
-  };
   try {
     Tensor::set_value(source);
-  } catch (const ShapeError& error) {
-    throw ShapeError(with_name(error));
-  } catch (const DtypeError& error) {
-    throw DtypeError(with_name(error));
+  } catch (InvalidArgument& error) {
+    if (defined()) {
+      error.add_context(detail::with_out_of_memory(
+          "set_value", [this] { return fmt::format("parameter \"{}\" {} {}", name(), dtype(), shape()); }));
+    }
+    throw;
   }
 }
 

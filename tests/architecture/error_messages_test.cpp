@@ -60,7 +60,7 @@ bool has(const std::string& text, const char* part) { return text.find(part) != 
 /// What a message lacks, or "". One that is passed on is completed where it is thrown.
 std::string lacks(const std::string& statement) {
   const bool tells_values = (has(statement, ".expected(") && has(statement, ".got(")) || has(statement, ".line(") ||
-                            has(statement, "fmt::format(");
+                            has(statement, ".lines(") || has(statement, "fmt::format(");
   if (has(statement, "throw ") && !has(statement, ".fix(")) return "no fix";
   if (!tells_values && !has(statement, ".got(") && !has(statement, ".fix(")) return "no values";
   return "";

@@ -42,6 +42,23 @@ TEST_CASE("a model's state survives a file bit by bit", "[smoke]") {
   CHECK(load_state(folder.file("model.safetensors")).state.size() == 2);
 }
 
+TEST_CASE("names out of a file are printable in errors, which end in a fix") {
+  using namespace std::string_literals;
+  const TemporaryFolder folder;
+  Run run;
+  StateDict state = run.model.state_dict();
+  state.insert("weight\0x\x1b[2J\n"s, ones({1}));
+  save_state(folder.file("odd"), state);
+  CHECK_THROWS_MATCHES(load_state(folder.file("odd"), run.model), InvalidArgument,
+                       Says(R"(unexpected weight\x00x\x1b[2J\n)", "\n  fix: "));
+  CHECK_THROWS_MATCHES(run.model.set_dict(state), InvalidArgument, Says(R"(weight\x00x)", "\n  fix: "));
+  state.erase("weight");
+  state.erase("bias");
+  save_state(folder.file("odd"), state);
+  CHECK_THROWS_MATCHES(load_checkpoint(folder.file("odd"), run.model, run.adam), InvalidArgument,
+                       Says(R"(got "weight\x00x)", "\n  fix: "));
+}
+
 TEST_CASE("training resumed from a checkpoint is the same training") {
   const TemporaryFolder folder;
   Run straight, resumed;

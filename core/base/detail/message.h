@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,10 +21,16 @@ namespace dygrad {
 namespace detail {
 /// Names that a user gave may be of any length: nobody reads more of a text than so many bytes.
 inline constexpr std::size_t kMaxText = 4096;
+enum class Newlines : std::uint8_t { escape, keep };
+/// Appends text of a user or a file to a message: valid UTF-8 as it is, control characters (C0, DEL, C1) and bytes that
+/// are no UTF-8 as "\n", "\t", "\r" or "\xNN"; what would take more than kMaxText bytes ends in "...".
+DYGRAD_API void append_printable(std::string& to, std::string_view text, Newlines newlines = Newlines::escape);
+DYGRAD_API std::string printable(std::string_view text);
 /// The first bytes of a text in UTF-8, at most `count`, without a part of a character.
 DYGRAD_API std::string_view utf8_prefix(std::string_view text, std::size_t count) noexcept;
 }  // namespace detail
 
+/// All text that goes in is made printable, so that no name ends the message, moves the cursor or begins a line.
 class DYGRAD_API Message {
  public:
   Message(std::string_view op, std::string_view problem);
@@ -32,6 +39,12 @@ class DYGRAD_API Message {
   template <class... Args>
   Message&& line(fmt::format_string<Args...> format, Args&&... args) && {
     append("\n  ", format, fmt::make_format_args(args...));
+    return std::move(*this);
+  }
+  /// A fact of several lines that the library has put together: newlines stay.
+  template <class... Args>
+  Message&& lines(fmt::format_string<Args...> format, Args&&... args) && {
+    append("\n  ", format, fmt::make_format_args(args...), detail::Newlines::keep);
     return std::move(*this);
   }
   template <class... Args>
@@ -55,7 +68,8 @@ class DYGRAD_API Message {
 
  private:
   // Out of line, so that fmt's machinery is compiled once.
-  void append(std::string_view lead, fmt::string_view format, fmt::format_args args);
+  void append(std::string_view lead, fmt::string_view format, fmt::format_args args,
+              detail::Newlines newlines = detail::Newlines::escape);
 
   std::string text_;
   bool has_expected_ = false;

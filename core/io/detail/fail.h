@@ -9,29 +9,17 @@
 
 namespace dygrad::io {
 
-/// Text out of a file or a path, fit for a message: without control characters, not too long.
-inline std::string printable(std::string_view text, std::size_t longest = dygrad::detail::kMaxText) {
-  std::string result;
-  for (char c : dygrad::detail::utf8_prefix(text, longest))
-    result += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return text.size() > longest ? result + "..." : result;
-}
-inline std::string in_quotes(std::string_view name) { return "\"" + printable(name, 80) + "\""; }
-
-/// The same with "\xNN" for every byte that is not ASCII.
-inline std::string escaped(std::string_view text, std::size_t longest = 80) {
-  std::string result;
-  for (char c : text.substr(0, longest)) {
-    const unsigned byte = static_cast<unsigned char>(c);
-    result += byte < 0x80 ? printable({&c, 1}) : fmt::format("\\x{:02x}", byte);
-  }
-  return "\"" + result + (text.size() > longest ? "...\"" : "\"");
+/// A name out of a file, of which no more than its beginning is shown.
+inline std::string in_quotes(std::string_view name) {
+  constexpr std::size_t kLongest = 80;
+  const std::string_view shown = dygrad::detail::utf8_prefix(name, kLongest);
+  return "\"" + std::string(shown) + (shown.size() < name.size() ? "...\"" : "\"");
 }
 
 /// The beginning of every message about a file.
 inline Message about(const FileContext& context, std::string_view problem) {
   Message message(context.op, problem);
-  (void)std::move(message).line("file {}", printable(context.path));  // adds in place
+  (void)std::move(message).line("file {}", context.path);  // adds in place
   if (!context.member.empty()) (void)std::move(message).line("array {}", in_quotes(context.member));
   return message;
 }

@@ -96,7 +96,7 @@ ActivationFunction OptionsCheck::activation(const std::string& act) const {
     const std::string_view text = error.what();
     const std::size_t fix = text.rfind(kFix);
     throw InvalidArgument(Message(layer_, fmt::format("act \"{}\" cannot be used.", act))
-                              .line("{}", text.substr(0, fix))
+                              .lines("{}", text.substr(0, fix))
                               .fix("{}", fix == text.npos ? "use another one" : text.substr(fix + kFix.size())));
   }
 }

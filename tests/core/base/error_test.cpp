@@ -72,6 +72,34 @@ TEST_CASE("what was got begins a line where nothing is expected") {
   CHECK(text == "arange: the step leads away.\n  got step -1\n  fix: change it");
 }
 
+TEST_CASE("text of users and files is printable in a message") {
+  const std::string name{"a\0b\x1b[2J\nc\t\x7f", 11};
+  const std::string shown = R"(a\x00b\x1b[2J\nc\t\x7f)";
+  const std::string text =
+      Message("op", "no " + name).line("line {}", name).expected("{}", name).got("{}", name).fix("drop {}", name);
+  CHECK(text == "op: no " + shown + "\n  line " + shown + "\n  expected " + shown + ", got " + shown +
+                    "\n  fix: drop " + shown);
+  Error error("op: no.");
+  error.add_context("in layer " + name);
+  error.add_context("in layer " + name);
+  CHECK(std::string(error.what()) == "op: no.\n  in layer " + shown);
+  CHECK(std::string(Message("op", "x").lines("one{}\ntwo", '\r')) == "op: x\n  one\\r\ntwo");
+}
+
+TEST_CASE("what is no character in UTF-8 is shown byte by byte") {
+  // U+00E4, U+20AC, U+10348; a stray byte, an overlong form, a surrogate, beyond U+10FFFF, a cut character; U+009B.
+  CHECK(detail::printable("\xc3\xa4\xe2\x82\xac\xf0\x90\x8d\x88") == "\xc3\xa4\xe2\x82\xac\xf0\x90\x8d\x88");
+  CHECK(detail::printable("\x93") == R"(\x93)");
+  CHECK(detail::printable("\xc0\xaf") == R"(\xc0\xaf)");
+  CHECK(detail::printable("\xe0\x9f\xbf") == R"(\xe0\x9f\xbf)");
+  CHECK(detail::printable("\xed\xa0\x80") == R"(\xed\xa0\x80)");
+  CHECK(detail::printable("\xf4\x90\x80\x80") == R"(\xf4\x90\x80\x80)");
+  CHECK(detail::printable("\xf0\x8f\xbf\xbf") == R"(\xf0\x8f\xbf\xbf)");
+  CHECK(detail::printable("\xe2\x82") == R"(\xe2\x82)");
+  CHECK(detail::printable("\xc2\x9b") == R"(\xc2\x9b)");
+  CHECK(detail::printable("\xc2\xa0") == "\xc2\xa0");
+}
+
 TEST_CASE("texts of any length are shortened in a message") {
   const std::string name(70000, 'x');
   const std::string text = Message("op", name + " is there.").line("layer {}", name).fix("use a shorter one");
@@ -86,5 +114,5 @@ TEST_CASE("texts of any length are shortened in a message") {
   error.add_context("in layer " + name);
   CHECK(std::string(error.what()).size() < 5000);
   error.add_context(umlauts);
-  CHECK(std::string(error.what()).ends_with("\xc3\xa4"));
+  CHECK(std::string(error.what()).ends_with("\xc3\xa4..."));
 }

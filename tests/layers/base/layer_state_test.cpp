@@ -137,6 +137,18 @@ TEST_CASE("setting a parameter to what does not fit names it") {
                        Says("set_value", "linear_0.b_0", "expected float32", "got float64", "fix"));
 }
 
+TEST_CASE("a long name of a parameter is shortened where a value does not fit") {
+  Parameter parameter(ones({1}), {.name = std::string(100'000, 'n')});
+  try {
+    parameter.set_value(ones({2}));
+    FAIL("the shapes differ");
+  } catch (const ShapeError& error) {
+    const std::string text = error.what();
+    CHECK(text.find("parameter \"nnn") != std::string::npos);
+    CHECK(text.size() < 10'000);
+  }
+}
+
 TEST_CASE("a state dict stays in order while entries come and go") {
   StateDict state;
   const Tensor x = ones({1});
