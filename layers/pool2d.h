@@ -10,7 +10,8 @@ namespace dygrad {
 
 /// Shapes: x [N, C, H, W]; y [N, C, OH, OW], OH = floor((H + 2*padding - size) / stride) + 1; with ceil_mode that is
 /// rounded up, less a last window that would begin behind the image, in the padding alone: ceil, and one fewer if
-/// (OH - 1) * stride >= H + padding. global_pooling: y [N, C, 1, 1].
+/// (OH - 1) * stride >= H + padding; 1 where the window exceeds the padded image by less than a stride.
+/// global_pooling: y [N, C, 1, 1].
 /// Throws at construction: InvalidArgument for another pool_type, or sizes or strides below 1 or padding outside
 /// [0, size) without global_pooling. At forward: ShapeError, DtypeError, and InvalidArgument for sizes or strides above
 /// 2^31.
@@ -24,7 +25,7 @@ class DYGRAD_API Pool2D : public Layer {
     bool global_pooling = false;  ///< one window over the whole image; size and padding are ignored
     bool use_cudnn = true;        ///< accepted for compatibility; there is no GPU to use
     bool ceil_mode = false;       ///< keep a last window that is partly behind the image
-    bool exclusive = true;        ///< avg: divide by the number of cells inside the image
+    bool exclusive = true;        ///< avg: divide by the number of cells inside the image; see Pool2DOptions
     DataFormat data_format = DataFormat::NCHW;
   };
 

@@ -53,9 +53,9 @@ Call pool_call(Random& random) {
     if (size < 1 || stride < 1 || padding < 0 || padding >= size) return call;
     __extension__ using Wide = __int128;
     const Wide room = Wide{shape[2 + d]} + 2 * Wide{padding} - size;
-    if (room < 0 || shape[2 + d] == 0) return call;
-    Wide count = room / stride + 1;
-    if (options.ceil_mode && room % stride != 0 && count * stride < Wide{shape[2 + d]} + padding) ++count;
+    if (room <= (options.ceil_mode ? -stride : -1) || shape[2 + d] == 0) return call;
+    Wide count = room < 0 ? 1 : room / stride + 1;
+    if (options.ceil_mode && room > 0 && room % stride != 0 && count * stride < Wide{shape[2 + d]} + padding) ++count;
     if (count > 2000) {
       call.is_unclear = true;
       return call;

@@ -10,10 +10,13 @@ struct Pool2DOptions {
   Pair size = 2;  ///< of the window: height and width, or one number for both
   Pair stride = 1;
   Pair padding = 0;  ///< before and after the image
-  /// Round the output extent up instead of down, but without a last window that would begin behind the image, in the
-  /// padding alone.
+  /// Round the output extent (H + 2 * padding - size) / stride + 1 up instead of down, but without a last window that
+  /// would begin behind the image, in the padding alone. A window larger than the padded image is one that rounding
+  /// allows: where size - H - 2 * padding < stride, the output extent is 1.
   bool ceil_mode = false;
-  bool exclusive = true;  ///< avg only: divide by the number of cells inside the image
+  /// avg only: divide by the number of cells inside the image. false: of those inside image and padding, without what
+  /// lies behind the padding with ceil_mode; torch's count_include_pad.
+  bool exclusive = true;
 };
 /// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.
 /// float32 and float64. Throws ShapeError for rank other than 4 or an output below 1, DtypeError, and InvalidArgument

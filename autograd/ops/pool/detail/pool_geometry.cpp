@@ -35,7 +35,7 @@ void check_options(std::string_view op, const Pool2DOptions& options) {
 std::int64_t output_extent(std::int64_t extent, std::int64_t size, std::int64_t stride, std::int64_t padding,
                            bool ceil_mode) {
   const std::int64_t room = extent + 2 * padding - size;
-  if (extent == 0 || room < 0) return 0;
+  if (extent == 0 || room <= (ceil_mode ? -stride : -1)) return 0;
   if (!ceil_mode) return room / stride + 1;
   const std::int64_t count = (room + stride - 1) / stride + 1;
   // A last window that would begin behind the image, in padding only, is dropped.

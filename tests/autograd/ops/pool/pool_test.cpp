@@ -21,6 +21,7 @@ const Pool2DOptions kCases[] = {
     {.size = {3, 3}, .stride = {2, 3}, .padding = {2, 0}, .ceil_mode = true},
     {.size = {2, 3}, .stride = {3, 2}, .padding = {1, 2}, .ceil_mode = true, .exclusive = false},
     {.size = {1, 1}, .stride = {2, 2}},
+    {.size = {6, 7}, .stride = {2, 4}, .ceil_mode = true},
 };
 
 // Distinct values, so that no window has a tie: 0, 7, 14, ... modulo a prime larger than their number.
@@ -62,6 +63,26 @@ TEST_CASE("ceil_mode adds a partial window, but none in padding only") {
   CHECK(extent(4, {.size = {3, 3}, .stride = {4, 4}, .padding = {1, 1}}) == 2);
   CHECK(extent(3, {.size = {2, 2}, .stride = {3, 3}, .padding = {1, 1}}) == 2);
   CHECK(extent(2, {.size = {2, 2}, .stride = {3, 3}, .padding = {1, 1}}) == 1);
+}
+
+TEST_CASE("ceil_mode takes a window that exceeds the padded image by less than a stride") {
+  // ceil((H + 2 * padding - size) / stride) + 1 is 1 while the numerator is above -stride.
+  const Tensor x = tensor({{{{1., 2., 3.}, {4., 5., 6.}, {7., 8., 9.}}}});
+  const Pool2DOptions options{.size = {4, 5}, .stride = {2, 3}, .ceil_mode = true};
+  CHECK(max_pool2d(x, options).shape() == Shape{1, 1, 1, 1});
+  CHECK(max_pool2d(x, options).item() == 9);
+  CHECK(avg_pool2d(x, options).item() == 5);
+  Pool2DOptions padded{.size = {7, 7}, .stride = {3, 3}, .padding = {1, 1}, .ceil_mode = true, .exclusive = false};
+  CHECK(max_pool2d(x, padded).item() == 9);
+  CHECK(avg_pool2d(x, padded).item<float>() == 45.F / 25);  // the image is 5 x 5 with its padding
+
+  const auto refuses = [&](Pool2DOptions o) {
+    CHECK_THROWS_MATCHES(max_pool2d(x, o), ShapeError, Says("larger than the padded image"));
+    CHECK_THROWS_AS(avg_pool2d(x, o), ShapeError);
+  };
+  refuses({.size = 5, .stride = 2, .ceil_mode = true});
+  refuses({.size = 4, .stride = 1, .ceil_mode = true});
+  refuses({.size = 4, .stride = 2});
 }
 
 TEST_CASE("Pools differentiate to second order") {
