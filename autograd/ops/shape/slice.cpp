@@ -74,6 +74,25 @@ struct Select {
   }
 };
 
+/// Appends the pieces of `x` that end at `ends`; `x` itself begins at `start` of the same count.
+void cut(const Tensor& x, int axis, std::int64_t start, std::span<const std::int64_t> ends,
+         std::vector<Tensor>& pieces) {
+  // The gradient of a slice is as large as what it was cut from, so that all pieces of one x would take time in
+  // proportion to its square. Many pieces are a tree of slices.
+  constexpr std::size_t kFanOut = 8;
+  std::int64_t begin = start;
+  const std::size_t branches = std::min(ends.size(), kFanOut);
+  for (std::size_t b = 0, first = 0; b < branches; ++b) {
+    const std::size_t last = (b + 1) * ends.size() / branches;
+    const auto group = ends.subspan(first, last - first);
+    const Tensor part = slice(x, axis, begin - start, group.back() - start);
+    if (group.size() == 1) pieces.push_back(part);
+    else cut(part, axis, begin, group, pieces);
+    begin = group.back();
+    first = last;
+  }
+}
+
 void check_has_dimension(const Tensor& x) {
   if (x.rank() > 0) return;
   throw ShapeError(
@@ -108,12 +127,11 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
                          .fix("change the sizes, or slice x first"));
   }
   return detail::with_out_of_memory("split", [&] {
+    std::vector<std::int64_t> ends;
+    std::int64_t end = 0;
+    for (std::int64_t size : sizes) ends.push_back(end += size);
     std::vector<Tensor> pieces;
-    std::int64_t start = 0;
-    for (std::int64_t size : sizes) {
-      pieces.push_back(slice(x, axis, start, start + size));
-      start += size;
-    }
+    cut(x, axis, 0, ends, pieces);
     return pieces;
   });
 }
@@ -132,8 +150,10 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {
   }
   const std::int64_t size = extent / pieces;
   return detail::with_out_of_memory("split", [&] {
+    std::vector<std::int64_t> ends;
+    for (std::int64_t i = 1; i <= pieces; ++i) ends.push_back(i * size);
     std::vector<Tensor> result;
-    for (std::int64_t i = 0; i < pieces; ++i) result.push_back(slice(x, axis, i * size, (i + 1) * size));
+    cut(x, axis, 0, ends, result);
     return result;
   });
 }

@@ -1,3 +1,4 @@
+#include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/debug/check_grads_matcher.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/autograd/ops/reduce/reduce.h>
@@ -113,6 +114,42 @@ TEST_CASE("split gives views that cover the dimension") {
   CHECK_THROWS_MATCHES(split(x, 2), ShapeError, Says("divides 5", "got 2"));
   CHECK_THROWS_AS(split(x, 0), ShapeError);
   CHECK_THROWS_AS(split(x, {6, -1}), ShapeError);
+}
+
+TEST_CASE("split into many pieces gives each its part, and each part its gradient") {
+  std::vector<std::int64_t> sizes;
+  std::int64_t extent = 0;
+  for (std::int64_t i = 0; i < 75; ++i) extent += sizes.emplace_back(i % 4);  // some pieces are empty
+  const Tensor x = counting({2, extent}) * 0.01;
+  const std::vector<Tensor> pieces = split(x, sizes, 1);
+  REQUIRE(pieces.size() == sizes.size());
+  std::int64_t start = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    CHECK(same(pieces[i], slice(x, 1, start, start + sizes[i])));
+    CHECK(shares_memory(pieces[i], x));
+    start += sizes[i];
+  }
+  const auto weighted = [&](const Tensor& t) {
+    Tensor total = zeros({}, float64);
+    double weight = 1;
+    for (const Tensor& piece : split(t, sizes, 1)) total = total + sum(piece * piece) * weight++;
+    return total;
+  };
+  CHECK_THAT(check_grads(weighted, x, {.order = 2, .full = false}), GradsAgree());
+  const auto equal = [](const Tensor& t) {
+    const std::vector<Tensor> parts = split(t, t.dim(1), 1);
+    return parts[3] * parts[40] + parts.back();
+  };
+  CHECK_THAT(check_grads(equal, x, {.order = 2, .full = false}), GradsAgree());
+}
+
+TEST_CASE("the gradients of many pieces take time in proportion to them") {
+  // As many gradients of the whole would be thousands of millions of elements.
+  constexpr std::int64_t kMany = 40'000;
+  const Tensor x = ones({kMany}).set_stop_gradient(false);
+  const std::vector<Tensor> pieces = split(x, kMany);
+  sum(concat(pieces)).backward();
+  CHECK(sum(x.grad()).item() == kMany);
 }
 
 TEST_CASE("pad surrounds with a value, and crops where amounts are negative") {
