@@ -77,22 +77,22 @@ Tensor tensor(const NestedList& values, DType dtype) {
 }
 
 template <class T>
-Tensor from_span(std::span<const T> values, const Shape& shape) {
-  if (num_elements(shape) != static_cast<std::int64_t>(values.size())) {
-    throw ShapeError(Message("from_span", "the number of values does not fit the shape.")
+Tensor detail::from_values(std::string_view op, std::span<const T> values, const Shape& shape) {
+  if (num_elements(shape, op) != static_cast<std::int64_t>(values.size())) {
+    throw ShapeError(Message(op, "the number of values does not fit the shape.")
                          .expected("{} values for shape {}", num_elements(shape), shape)
                          .got("{}", values.size())
                          .fix("change the shape or the number of values"));
   }
-  Tensor result = detail::empty_for("from_span", shape, dtype_of<T>());
+  Tensor result = empty_for(op, shape, dtype_of<T>());
   std::copy(values.begin(), values.end(), result.mutable_data<T>());
   return result;
 }
-template DYGRAD_API Tensor from_span(std::span<const float>, const Shape&);
-template DYGRAD_API Tensor from_span(std::span<const double>, const Shape&);
-template DYGRAD_API Tensor from_span(std::span<const std::int64_t>, const Shape&);
-template DYGRAD_API Tensor from_span(std::span<const std::uint8_t>, const Shape&);
-template DYGRAD_API Tensor from_span(std::span<const bool>, const Shape&);
+template DYGRAD_API Tensor detail::from_values(std::string_view, std::span<const float>, const Shape&);
+template DYGRAD_API Tensor detail::from_values(std::string_view, std::span<const double>, const Shape&);
+template DYGRAD_API Tensor detail::from_values(std::string_view, std::span<const std::int64_t>, const Shape&);
+template DYGRAD_API Tensor detail::from_values(std::string_view, std::span<const std::uint8_t>, const Shape&);
+template DYGRAD_API Tensor detail::from_values(std::string_view, std::span<const bool>, const Shape&);
 
 namespace {
 std::size_t checked_bytes(const void* data, const Shape& shape, DType dtype) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <initializer_list>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <dygrad/core/tensor/tensor.h>
@@ -53,16 +54,24 @@ class DYGRAD_API NestedList {
 DYGRAD_API Tensor tensor(const NestedList& values);
 DYGRAD_API Tensor tensor(const NestedList& values, DType dtype);
 
+namespace detail {
+/// from_span, whose errors name `op`.
+template <class T>
+Tensor from_values(std::string_view op, std::span<const T> values, const Shape& shape);
+}  // namespace detail
+
 /// A copy of `values`, in row-major order. Throws ShapeError if their number does not fit the shape.
 template <class T>
-Tensor from_span(std::span<const T> values, const Shape& shape);
+Tensor from_span(std::span<const T> values, const Shape& shape) {
+  return detail::from_values("from_span", values, shape);
+}
 template <class T>
 Tensor from_vector(const std::vector<T>& values, const Shape& shape) {
-  return from_span(std::span<const T>(values), shape);
+  return detail::from_values("from_vector", std::span<const T>(values), shape);
 }
 template <class T>
 Tensor from_vector(const std::vector<T>& values) {
-  return from_span(std::span<const T>(values), Shape(static_cast<std::int64_t>(values.size())));
+  return from_vector(values, Shape(static_cast<std::int64_t>(values.size())));
 }
 
 /// Borrows row-major memory without copying; `deleter(data)` runs once: when the last tensor on it goes or, as a

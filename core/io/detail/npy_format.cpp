@@ -189,7 +189,7 @@ Tensor read_npy(ByteSource& source, LoadBudget& budget) {
   // The first dimension is the innermost: the same bytes are a row-major array of the reversed shape.
   Shape reversed = header.shape;
   std::reverse(reversed.begin(), reversed.end());
-  const Tensor x = read_tensor(source, budget, reversed, header.encoding, header.order);
+  const Tensor x = read_tensor(source, budget, reversed, header.encoding, header.order, &header.shape);
   Axes order;
   for (int i = x.rank() - 1; i >= 0; --i) order.push_back(i);
   return dense_form(view::permute(x, order));

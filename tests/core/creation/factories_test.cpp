@@ -45,7 +45,8 @@ TEST_CASE("values are copied from spans and vectors of the right length") {
   values[0] = 9;
   CHECK(x.at({0, 0}) == 1);
   CHECK(from_vector(values).shape() == Shape{6});
-  CHECK_THROWS_MATCHES(from_vector(values, {2, 2}), ShapeError, Says("4 values", "[2, 2]", "got 6"));
+  CHECK_THROWS_MATCHES(from_vector(values, {2, 2}), ShapeError, Says("from_vector: ", "4 values", "[2, 2]", "got 6"));
+  CHECK_THROWS_MATCHES(from_span<float>({}, {1}), ShapeError, Says("from_span: "));
   CHECK_THROWS_AS(from_vector(values, {-2, -3}), ShapeError);
   CHECK(from_vector(std::vector<std::int64_t>{}, {0, 4}).num_elements() == 0);
 }

@@ -137,6 +137,7 @@ TEST_CASE("both byte orders, both memory orders and all versions of npy are read
   CHECK(load_bytes(folder, npy_of(">f2", "()", "\x3c\0"s)).item() == 1);
   const Tensor fortran = load_bytes(folder, npy_of("|u1", "(2, 3)", "adbecf", "True"));
   CHECK(fortran.shape() == Shape{2, 3});
+  CHECK_THROWS_MATCHES(load_bytes(folder, npy_of("|u1", "(2, 3)", "adbec", "True")), IoError, Says("shape [2, 3]"));
   CHECK(fortran.is_contiguous());
   CHECK(fortran.to_vector<std::uint8_t>() == std::vector<std::uint8_t>{'a', 'b', 'c', 'd', 'e', 'f'});
   const std::string dictionary = "{\"shape\":(3),'fortran_order':False,'descr':'|u1'}";
