@@ -31,6 +31,7 @@
 #include <dygrad/autograd/grad_mode.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/autograd/saved.h>
+#include <dygrad/core/base/error.h>
 #include <dygrad/core/base/out_of_memory.h>
 #include <dygrad/core/tensor/view.h>
 
@@ -57,6 +58,19 @@ namespace detail {
 
 [[noreturn]] DYGRAD_API void fail_gradient_count(std::string_view op, std::size_t got, std::size_t inputs);
 [[noreturn]] DYGRAD_API void fail_no_output(std::string_view op);
+[[noreturn]] DYGRAD_API void fail_undefined_operand(std::string_view op, std::string_view operand);
+/// Throws InvalidArgument, in the name of `op`, for the first of the inputs that is undefined, if there is one.
+DYGRAD_API void check_inputs_defined(std::string_view op, std::span<const Tensor> inputs);
+template <std::same_as<Tensor>... Inputs>
+[[gnu::noinline]] void check_inputs_defined(std::string_view op, const Inputs&... inputs) {
+  const std::array<Tensor, sizeof...(Inputs)> list{inputs...};
+  check_inputs_defined(op, std::span<const Tensor>(list));
+}
+/// Throws InvalidArgument unless x, which `operand` names, has a value.
+inline void check_defined(std::string_view op, std::string_view operand, const Tensor& x) {
+  if (!x.defined()) [[unlikely]]
+    fail_undefined_operand(op, operand);
+}
 [[noreturn]] DYGRAD_API void fail_save_input(const OpSignature& op, const SaveForBackward& asked);
 
 /// f(), which calls a function of an op: what a user's op throws goes through as it is, for the library's own ops a
@@ -268,7 +282,12 @@ template <class Op, class... Inputs>
 Tensor run_forward(Op& op, RecordState& state, const Inputs&... inputs) {
   Tensor output = with_out_of_memory(Op::name, [&] {
     const SetGradEnabled none(false, state);
-    return call_op([&] { return op.forward(inputs...); });
+    try {
+      return call_op([&] { return op.forward(inputs...); });
+    } catch (const UndefinedTensor&) {
+      check_inputs_defined(Op::name, inputs...);
+      throw;
+    }
   });
   if (!output.defined()) [[unlikely]]
     fail_no_output(Op::name);
@@ -278,8 +297,8 @@ Tensor run_forward(Op& op, RecordState& state, const Inputs&... inputs) {
 }  // namespace detail
 
 /// Runs the op on a fixed number of inputs: tensors, or what derives from Tensor, as parameters do. Throws
-/// InvalidArgument if forward gives no tensor; tensors that forward gets no memory for are OutOfMemory in the op's
-/// name. What else a user's op throws leaves as it is, from vjp too.
+/// InvalidArgument if forward gives no tensor, or uses an input that is undefined, which is named; tensors that forward
+/// gets no memory for are OutOfMemory in the op's name. What else a user's op throws leaves as it is, from vjp too.
 template <class Op, std::derived_from<Tensor>... Inputs>
 requires DifferentiableOp<Op, sizeof...(Inputs)> Tensor apply(Op op, const Inputs&... inputs) {
   if constexpr (!(std::same_as<Inputs, Tensor> && ...)) {

@@ -141,6 +141,17 @@ void detail::fail_no_output(std::string_view op) {
                             .fix("return a tensor on every path of forward"));
 }
 
+void detail::fail_undefined_operand(std::string_view op, std::string_view operand) {
+  throw InvalidArgument(Message(op, fmt::format("{} was used before it was given a value.", operand))
+                            .fix("assign a tensor to it first, or test defined()"));
+}
+
+void detail::check_inputs_defined(std::string_view op, std::span<const Tensor> inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i].defined()) fail_undefined_operand(op, fmt::format("inputs[{}]", i));
+  }
+}
+
 void detail::fail_released(std::string_view pass, const Node& node) {
   throw GraphError(Message(pass, "the graph was already freed by an earlier backward() or grad().")
                        .lines("at node {}", node.describe())

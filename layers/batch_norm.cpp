@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/reduce/norm.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -99,6 +100,10 @@ bool BatchNorm::uses_batch() const {
 
 Tensor BatchNorm::forward(const Tensor& x) {
   return with_name([&] {
+    detail::check_defined("batch_norm", "x", x);
+    detail::check_defined("batch_norm", "weight", weight);
+    detail::check_defined("batch_norm", "mean", mean);
+    detail::check_defined("batch_norm", "variance", variance);
     check_channels(x, options_);
     detail::check_input_dtype("batch_norm", x, weight);
     BatchStatistics batch;

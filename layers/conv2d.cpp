@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/layers/base/detail/options_check.h>
 #include <dygrad/layers/init/distributions.h>
 
@@ -44,6 +45,7 @@ Conv2D::Conv2D(Options options)
 
 Tensor Conv2D::forward(const Tensor& x) {
   return with_name([&] {
+    detail::check_defined("conv2d", "weight", weight);
     const Tensor y = conv2d(x, weight, bias, op_);
     return act_ && !op_.activation ? act_(y) : y;
   });

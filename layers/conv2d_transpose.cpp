@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/layers/base/detail/options_check.h>
@@ -73,6 +74,7 @@ Tensor Conv2DTranspose::operator()(const Tensor& x, OutputSize output_size) {
 
 Tensor Conv2DTranspose::run(const Tensor& x, const Conv2DTransposeOptions& op) {
   return with_name([&] {
+    detail::check_defined("conv2d_transpose", "weight", weight);
     const Tensor y = conv2d_transpose(x, weight, bias, op);
     return act_ && !op.activation ? act_(y) : y;
   });

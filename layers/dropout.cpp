@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/out_of_memory.h>
@@ -24,6 +25,7 @@ Dropout::Dropout(Options options) : options_(std::move(options)), generator_(opt
 
 Tensor Dropout::forward(const Tensor& x) {
   return with_name([&] {
+    detail::check_defined("dropout", "x", x);
     const bool upscales = options_.dropout_implementation == "upscale_in_train";
     const double kept = 1 - options_.p;
     if (!training() || options_.is_test) return upscales ? x : x * kept;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/autograd/ops/matmul.h>
 #include <dygrad/core/base/detail/message.h>
@@ -39,6 +40,8 @@ Linear::Linear(Options options)
 
 Tensor Linear::forward(const Tensor& x) {
   return with_name([&] {
+    detail::check_defined("linear", "x", x);
+    detail::check_defined("linear", "weight", weight);
     if (x.rank() < 1 || x.dim(-1) != weight.dim(0)) {
       throw ShapeError(Message("linear", "input does not fit the weight.")
                            .line("x {}", x.shape())

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/pool/pool.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -28,6 +29,7 @@ Pool2D::Pool2D(Options options) : options_(std::move(options)) {
 
 Tensor Pool2D::forward(const Tensor& x) {
   return with_name([&] {
+    detail::check_defined("Pool2D", "x", x);
     const Options& o = options_;
     Pool2DOptions op{.size = o.pool_size,
                      .stride = o.pool_stride,

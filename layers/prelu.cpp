@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -69,6 +70,8 @@ PRelu::PRelu(Options options) : Layer({}, checked(options).dtype), options_(std:
 
 Tensor PRelu::forward(const Tensor& x) {
   return with_name([&] {
+    detail::check_defined("prelu", "x", x);
+    detail::check_defined("prelu", "weight", weight);
     check_input(x, options_);
     detail::check_input_dtype("prelu", x, weight);
     // Broadcasting adds extents in front only, and would give a number a shape of [1].

@@ -32,6 +32,14 @@ class DYGRAD_API InvalidArgument : public Error {
   using Error::Error;
 };
 
+namespace detail {
+/// A tensor without a value was used. Ops that catch it name themselves and the operand.
+class DYGRAD_API UndefinedTensor : public InvalidArgument {
+ public:
+  using InvalidArgument::InvalidArgument;
+};
+}  // namespace detail
+
 /// Shapes, ranks, axes or sizes do not fit.
 class DYGRAD_API ShapeError : public InvalidArgument {
  public:

@@ -52,7 +52,7 @@ std::optional<MemoryFormat> Tensor::memory_format() const {
 }
 
 void Tensor::fail_undefined() {
-  throw InvalidArgument(
+  throw detail::UndefinedTensor(
       Message("tensor", "used before it was given a value.").fix("assign a tensor to it first, or test defined()"));
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/node.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -27,6 +28,7 @@ void check_regularizer(const char* op, DType dtype, const Regularizer& regulariz
 }
 
 Tensor checked_value(const Tensor& value, const ParamAttr& attr) {
+  detail::check_defined("Parameter", "the value", value);
   detail::check_learning_rate_factor("Parameter", attr.learning_rate);
   if (!is_floating(value.dtype())) {
     throw DtypeError(Message("Parameter", "the dtype cannot be trained.")

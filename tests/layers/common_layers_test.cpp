@@ -8,7 +8,9 @@
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/activation.h>
+#include <dygrad/layers/batch_norm.h>
 #include <dygrad/layers/conv2d.h>
+#include <dygrad/layers/conv2d_transpose.h>
 #include <dygrad/layers/dropout.h>
 #include <dygrad/layers/flatten.h>
 #include <dygrad/layers/init/assign.h>
@@ -210,4 +212,38 @@ TEST_CASE("PRelu takes the shapes that its mode means") {
   for (const Shape& shape : {Shape{}, Shape{2, 4}, Shape{3, 2, 1}, Shape{1, 3, 2, 4}})
     CHECK_THROWS_MATCHES(run({.mode = "element", .input_shape = {8, 2, 4}}, minus(shape)), ShapeError,
                          Says("prelu", "\"element\"", "[8, 2, 4]", "got", "fix"));
+}
+
+TEST_CASE("layers name the parameter, or the input, that is undefined") {
+  const Tensor none;
+  const auto check = [&](Layer& layer, const Tensor& x, const char* input,
+                         std::vector<std::pair<Parameter*, const char*>> members) {
+    CHECK_THROWS_MATCHES(layer(none), InvalidArgument,
+                         Says(input, " was used before", "in layer " + layer.full_name()));
+    for (const auto& [member, words] : members) {
+      const Parameter kept = *member;
+      *member = Parameter();
+      CHECK_THROWS_MATCHES(layer(x), InvalidArgument, Says(words, "in layer " + layer.full_name()));
+      *member = kept;
+    }
+  };
+  const Tensor image = ones({1, 1, 3, 3});
+  Linear linear({.input_dim = 2, .output_dim = 2});
+  check(linear, ones({1, 2}), "linear: x", {{&linear.weight, "linear: weight was"}});
+  Conv2D conv({.num_channels = 1, .num_filters = 1, .filter_size = 2});
+  check(conv, image, "conv2d: x", {{&conv.weight, "conv2d: weight was"}});
+  Conv2DTranspose up({.num_channels = 1, .num_filters = 1, .filter_size = 2});
+  check(up, image, "conv2d_transpose: x", {{&up.weight, "conv2d_transpose: weight was"}});
+  BatchNorm norm({.num_channels = 1});
+  check(norm, image, "batch_norm: x",
+        {{&norm.weight, "batch_norm: weight was"},
+         {&norm.mean, "batch_norm: mean was"},
+         {&norm.variance, "batch_norm: variance was"}});
+  PRelu prelu;
+  check(prelu, image, "prelu: x", {{&prelu.weight, "prelu: weight was"}});
+  Pool2D pool({.pool_size = 2});
+  check(pool, image, "Pool2D: x", {});
+  Dropout dropout;
+  check(dropout, image, "dropout: x", {});
+  CHECK_THROWS_MATCHES(Parameter(none), InvalidArgument, Says("Parameter: the value was used before"));
 }

@@ -101,6 +101,8 @@ struct Biased {
 /// Throws DtypeError unless the operands have one floating dtype. `b` may be undefined.
 void check_dtypes(std::string_view op, std::string_view first, const Tensor& x, std::string_view second,
                   const Tensor& w, const Tensor& b = {}) {
+  detail::check_defined(op, first, x);
+  detail::check_defined(op, second, w);
   if (x.dtype() != w.dtype() || (b.defined() && b.dtype() != x.dtype())) {
     // A layer has made the others: what differs is the input, as a rule.
     std::string fix;

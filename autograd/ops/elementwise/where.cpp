@@ -101,6 +101,7 @@ struct Clip : detail::SavesInput {
 }  // namespace
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  detail::check_defined("where", "condition", condition);
   if (condition.dtype() != DType::boolean) {
     throw DtypeError(Message("where", "the condition is not a bool tensor.")
                          .line("condition {} {}", name_of(condition.dtype()), condition.shape())

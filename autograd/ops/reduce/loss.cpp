@@ -19,7 +19,10 @@ namespace dygrad {
 
 namespace {
 
-void check_pair(std::string_view op, const Tensor& x, const Tensor& y, std::string_view role) {
+void check_pair(std::string_view op, const Tensor& x, const Tensor& y, std::string_view role,
+                std::string_view first = "x") {
+  detail::check_defined(op, first, x);
+  detail::check_defined(op, role, y);
   if (x.dtype() != y.dtype()) {
     throw DtypeError(Message(op, "prediction and target have different dtypes.")
                          .expected("{} of dtype {}", role, x.dtype())
@@ -209,7 +212,7 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& y, Reduction reduction, dou
 }
 
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, Reduction reduction) {
-  check_pair("bce_with_logits", logits, target, "target");
+  check_pair("bce_with_logits", logits, target, "target", "logits");
   return apply_loss<BceWithLogits>(logits, target, reduction);
 }
 

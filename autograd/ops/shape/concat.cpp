@@ -39,6 +39,10 @@ struct Concat {
   }
 };
 
+void check_given(std::string_view op, std::span<const Tensor> tensors, std::size_t i) {
+  if (!tensors[i].defined()) detail::fail_undefined_operand(op, fmt::format("tensors[{}]", i));
+}
+
 /// Throws unless the tensors agree in everything but `axis`. Returns the joined shape.
 Shape joined_shape(std::span<const Tensor> tensors, int axis) {
   const Tensor& first = tensors[0];
@@ -72,6 +76,7 @@ Shape joined_shape(std::span<const Tensor> tensors, int axis) {
 
 std::vector<Tensor> raise(std::span<const Tensor> tensors, int axis) {
   std::vector<Tensor> raised;
+  for (std::size_t i = 0; i < tensors.size(); ++i) check_given("stack", tensors, i);
   for (const Tensor& x : tensors) {
     if (x.shape() != tensors[0].shape()) {
       throw ShapeError(Message("stack", "the tensors have different shapes.")
@@ -94,6 +99,7 @@ Tensor concat(std::span<const Tensor> tensors, int axis) {
                               .got("none")
                               .fix("give at least one tensor, which may be empty"));
   }
+  for (std::size_t i = 0; i < tensors.size(); ++i) check_given("concat", tensors, i);
   if (tensors[0].rank() == 0) {
     throw ShapeError(Message("concat", "tensors of rank 0 have no dimension to join.").fix("use stack"));
   }

@@ -31,6 +31,7 @@ struct Contiguous {
 }  // namespace
 
 Tensor cast(const Tensor& x, DType dtype) {
+  detail::check_defined("cast", "x", x);
   if (x.dtype() == dtype) return x;
   if (!is_floating(dtype) || !is_floating(x.dtype())) return kernel::cast(x, dtype);
   return apply(Cast{x.dtype(), dtype}, x);
@@ -39,6 +40,7 @@ Tensor cast(const Tensor& x, DType dtype) {
 Tensor clone(const Tensor& x) { return apply(Clone{}, x); }
 
 Tensor contiguous(const Tensor& x, MemoryFormat format) {
+  detail::check_defined("contiguous", "x", x);
   if (x.rank() != 4) format = MemoryFormat::row_major;
   if (x.is_contiguous(format)) return x;
   return apply(Contiguous{format}, x);

@@ -14,6 +14,7 @@ namespace dygrad {
 namespace {
 
 using detail::AxisView;
+using detail::check_defined;
 using detail::check_sum;
 using detail::checked_axis;
 using detail::checked_index;
@@ -122,6 +123,8 @@ Grads<1> ScatterAdd::vjp(const Tensor& g, const Saved&, NeedsGrad) const {
 
 Tensor gather(const Tensor& x, int axis, const Tensor& index) {
   constexpr std::string_view op = Gather::name;
+  check_defined(op, "x", x);
+  check_defined(op, "index", index);
   axis = checked_axis(op, x, axis);
   const std::int64_t extent = x.shape()[axis];
   if (index.rank() != x.rank() || with_extent(index.shape(), axis, extent) != x.shape()) {
@@ -136,6 +139,8 @@ Tensor gather(const Tensor& x, int axis, const Tensor& index) {
 
 Tensor scatter_add(const Tensor& source, int axis, const Tensor& index, std::int64_t extent) {
   constexpr std::string_view op = ScatterAdd::name;
+  check_defined(op, "source", source);
+  check_defined(op, "index", index);
   axis = checked_axis(op, source, axis);
   check_sum(op, source, extent);
   if (index.shape() != source.shape()) {

@@ -15,6 +15,7 @@ namespace dygrad {
 namespace {
 
 using detail::AxisView;
+using detail::check_defined;
 using detail::check_extent;
 using detail::check_sum;
 using detail::checked_axis;
@@ -134,6 +135,8 @@ void check_vector(std::string_view op, const Tensor& index) {
 
 Tensor index_select(const Tensor& x, int axis, const Tensor& index) {
   constexpr std::string_view op = IndexSelect::name;
+  check_defined(op, "x", x);
+  check_defined(op, "index", index);
   axis = checked_axis(op, x, axis);
   check_vector(op, index);
   const std::int64_t extent = x.shape()[axis];
@@ -142,6 +145,8 @@ Tensor index_select(const Tensor& x, int axis, const Tensor& index) {
 
 Tensor index_add(const Tensor& source, int axis, const Tensor& index, std::int64_t extent) {
   constexpr std::string_view op = IndexAdd::name;
+  check_defined(op, "source", source);
+  check_defined(op, "index", index);
   axis = checked_axis(op, source, axis);
   check_vector(op, index);
   check_sum(op, source, extent);
@@ -156,6 +161,7 @@ Tensor index_add(const Tensor& source, int axis, const Tensor& index, std::int64
 }
 
 Tensor one_hot(const Tensor& index, std::int64_t depth, DType dtype) {
+  detail::check_defined("one_hot", "index", index);
   check_extent("one_hot", "depth", depth);
   const Tensor checked = checked_index("one_hot", index, depth);
   Shape shape = index.shape();

@@ -79,10 +79,12 @@ void detail::check_room(std::string_view op, const Tensor& x) {
 }
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
+  detail::check_defined("reshape", "x", x);
   return apply(Reshape{x.shape(), view::resolve_shape(x.shape(), shape)}, x);
 }
 
 Tensor flatten(const Tensor& x, int start_axis, int stop_axis) {
+  detail::check_defined("flatten", "x", x);
   const int start = normalize_axis(start_axis, x.rank(), "flatten");
   const int stop = normalize_axis(stop_axis, x.rank(), "flatten");
   if (x.rank() == 0) return reshape(x, Shape(1));
@@ -102,23 +104,27 @@ Tensor flatten(const Tensor& x, int start_axis, int stop_axis) {
 }
 
 Tensor transpose(const Tensor& x, int axis_a, int axis_b) {
+  detail::check_defined("transpose", "x", x);
   axis_a = normalize_axis(axis_a, x.rank(), "transpose");
   axis_b = normalize_axis(axis_b, x.rank(), "transpose");
   return apply(Transpose{axis_a, axis_b}, x);
 }
 
 Tensor permute(const Tensor& x, const Axes& order) {
+  detail::check_defined("permute", "x", x);
   Axes normal = order;
   for (std::int64_t& axis : normal) axis = normalize_axis(axis, x.rank(), "permute");
   return apply(Permute{normal}, x);
 }
 
 Tensor expand(const Tensor& x, const Shape& shape) {
+  detail::check_defined("expand", "x", x);
   if (shape == x.shape()) return x;
   return apply(Expand{x.shape(), shape}, x);
 }
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {
+  detail::check_defined("sum_to", "x", x);
   if (!is_floating(x.dtype())) detail::fail_not_floating("sum_to", x.dtype());
   if (shape == x.shape()) return x;
   if (!is_expandable(shape, x.shape())) {
@@ -132,6 +138,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 }
 
 Tensor squeeze(const Tensor& x, int axis) {
+  detail::check_defined("squeeze", "x", x);
   const int at = normalize_axis(axis, x.rank(), "squeeze");
   if (x.rank() == 0) {
     throw ShapeError(Message("squeeze", "a tensor of rank 0 has no dimension to remove.").fix("use x itself"));
@@ -149,6 +156,7 @@ Tensor squeeze(const Tensor& x, int axis) {
 }
 
 Tensor unsqueeze(const Tensor& x, int axis) {
+  detail::check_defined("unsqueeze", "x", x);
   detail::check_room("unsqueeze", x);
   Shape shape = x.shape();
   shape.insert(normalize_axis(axis, x.rank() + 1, "unsqueeze"), 1);

@@ -102,18 +102,21 @@ void check_has_dimension(const Tensor& x) {
 }  // namespace
 
 Tensor slice(const Tensor& x, int axis, std::int64_t start, std::int64_t stop, std::int64_t step) {
+  detail::check_defined("slice", "x", x);
   axis = normalize_axis(axis, x.rank(), "slice");
   const kernel::Range range = kernel::resolve_range(x.rank() == 0 ? 0 : x.shape()[axis], start, stop);
   return apply(Slice{{x.shape(), axis, range.start, range.stop, step}}, x);
 }
 
 Tensor select(const Tensor& x, int axis, std::int64_t index) {
+  detail::check_defined("select", "x", x);
   axis = normalize_axis(axis, x.rank(), "select");
   if (index < 0 && x.rank() > 0 && index >= -x.shape()[axis]) index += x.shape()[axis];
   return apply(Select{x.shape(), axis, index}, x);
 }
 
 std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, int axis) {
+  detail::check_defined("split", "x", x);
   axis = normalize_axis(axis, x.rank(), "split");
   check_has_dimension(x);
   std::int64_t total = 0;
@@ -137,6 +140,7 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
 }
 
 std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {
+  detail::check_defined("split", "x", x);
   axis = normalize_axis(axis, x.rank(), "split");
   check_has_dimension(x);
   const std::int64_t extent = x.shape()[axis];

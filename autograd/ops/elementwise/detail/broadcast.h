@@ -13,6 +13,8 @@ namespace dygrad::detail {
 [[noreturn]] void fail_mixed_dtypes(std::string_view op, const Tensor& a, const Tensor& b);
 
 inline void check_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
+  check_defined(op, "a", a);
+  check_defined(op, "b", b);
   if (a.dtype() != b.dtype()) fail_mixed_dtypes(op, a, b);
 }
 

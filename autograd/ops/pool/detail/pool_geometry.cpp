@@ -45,6 +45,7 @@ std::int64_t output_extent(std::int64_t extent, std::int64_t size, std::int64_t 
 }  // namespace
 
 detail::PoolGeometry detail::make_pool_geometry(std::string_view op, const Tensor& x, const Pool2DOptions& options) {
+  check_defined(op, "x", x);
   if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
   if (x.rank() != 4) {
     throw ShapeError(Message(op, "the input is not a batch of images.")

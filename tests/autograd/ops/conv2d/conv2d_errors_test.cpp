@@ -109,3 +109,11 @@ TEST_CASE("every refused argument comes with a fix") {
   CHECK_THROWS_MATCHES(conv2d_transpose(x, w, {}, {.output_padding = 1}), ShapeError,
                        Says("stride (1, 1)", "expected a value in [0, 1)", "got 1", "fix:"));
 }
+
+TEST_CASE("convolutions name the operand that is undefined") {
+  const Tensor none, x = ones({1, 1, 3, 3}), w = ones({1, 1, 2, 2});
+  CHECK_THROWS_MATCHES(conv2d_transpose(none, w), InvalidArgument, Says("conv2d_transpose: x was used before"));
+  CHECK_THROWS_MATCHES(conv2d_transpose(x, none), InvalidArgument, Says("conv2d_transpose: w was used before"));
+  CHECK_THROWS_MATCHES(conv2d(none, w), InvalidArgument, Says("conv2d: x was used before"));
+  CHECK_THROWS_MATCHES(conv2d(x, none), InvalidArgument, Says("conv2d: w was used before"));
+}

@@ -1,5 +1,7 @@
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/tests/autograd/ops/unary_cases.h>
 
@@ -100,6 +102,42 @@ TEST_CASE("Second derivatives of asin and acos are NaN outside of the domain, ho
     }
     CHECK(second(atanh, 0.5, dtype) == Approx(16. / 9).epsilon(1e-6));  // 2 x / (1 - x^2)^2
   }
+}
+
+TEST_CASE("ops name themselves and the input that is undefined") {
+  const Tensor none, x = ones({2});
+  const auto says = [](const char* words) { return Says(words, "used before it was given a value", "fix: assign"); };
+  CHECK_THROWS_MATCHES(exp(none), InvalidArgument, says("exp: inputs[0] "));
+  CHECK_THROWS_MATCHES(tanh(none), InvalidArgument, says("tanh: inputs[0] "));
+  CHECK_THROWS_MATCHES(x + none, InvalidArgument, says("add: b "));
+  CHECK_THROWS_MATCHES(none * x, InvalidArgument, says("mul: a "));
+  CHECK_THROWS_MATCHES(maximum(none, x), InvalidArgument, says("maximum: a "));
+  CHECK_THROWS_MATCHES(x < none, InvalidArgument, says("less: b "));
+  CHECK_THROWS_MATCHES(where(none, x, x), InvalidArgument, says("where: condition "));
+  CHECK_THROWS_MATCHES(where(x > 0, x, none), InvalidArgument, says("where: b "));
+}
+
+namespace {
+/// Looks at its second input only.
+struct Second {
+  static constexpr std::string_view name = "second";
+  static Tensor forward(const Tensor&, const Tensor& b) { return b.reshape({2}); }
+  static Grads<2> vjp(const Tensor& g, const Saved&, NeedsGrad) { return {Tensor(), g}; }
+};
+struct Joined {
+  static constexpr std::string_view name = "joined";
+  static Tensor forward(std::span<const Tensor> all) { return all.back().reshape({Tensor().rank()}); }
+  static std::vector<Tensor> vjp(const Tensor& g, const Saved&, NeedsGrad) { return {g}; }
+};
+}  // namespace
+
+TEST_CASE("an op may leave inputs undefined that it does not use") {
+  const Tensor none, x = ones({2});
+  CHECK(apply(Second{}, none, x).shape() == Shape{2});
+  CHECK_THROWS_MATCHES(apply(Second{}, x, none), InvalidArgument, Says("reshape: x "));
+  const Tensor given[] = {x, x}, lacking[] = {x, none};
+  CHECK_THROWS_MATCHES(apply(Joined{}, given), InvalidArgument, Says("tensor: used before"));
+  CHECK_THROWS_MATCHES(apply(Joined{}, lacking), InvalidArgument, Says("joined: inputs[1] "));
 }
 
 }  // namespace dygrad::testing

@@ -217,4 +217,9 @@ TEST_CASE("Large windows have the means and derivatives of sums over their cells
   CHECK(report.ok);
 }
 
+TEST_CASE("pools name the operand that is undefined") {
+  CHECK_THROWS_MATCHES(max_pool2d(Tensor(), {}), InvalidArgument, Says("max_pool2d: x was used before"));
+  CHECK_THROWS_MATCHES(avg_pool2d(Tensor(), {}), InvalidArgument, Says("avg_pool2d: x was used before"));
+}
+
 }  // namespace dygrad::testing

@@ -132,3 +132,11 @@ TEST_CASE("smooth_l1_loss refuses a beta that is 0 or infinite in the dtype") {
     CHECK_THROWS_MATCHES(smooth_l1_loss(x, y, Reduction::mean, beta), InvalidArgument, Says("beta", "fix:"));
   CHECK(smooth_l1_loss(rows(), targets(), Reduction::mean, 1e-46).defined());
 }
+
+TEST_CASE("losses name the operand that is undefined") {
+  const Tensor none, x = ones({2});
+  CHECK_THROWS_MATCHES(mse_loss(none, x), InvalidArgument, Says("mse_loss: x was used before"));
+  CHECK_THROWS_MATCHES(l1_loss(x, none), InvalidArgument, Says("l1_loss: y was used before"));
+  CHECK_THROWS_MATCHES(bce_with_logits(none, x), InvalidArgument, Says("bce_with_logits: logits was used before"));
+  CHECK_THROWS_MATCHES(bce_with_logits(x, none), InvalidArgument, Says("bce_with_logits: target was used before"));
+}

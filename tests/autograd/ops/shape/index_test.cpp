@@ -123,4 +123,13 @@ TEST_CASE("an index out of range is shown with its place, and with what there is
                        Says("index_add: ", "extent 0, got -1", "extent of at least 1"));
 }
 
+TEST_CASE("ops on indices name the operand that is undefined") {
+  const Tensor none, x = ones({2}), index = tensor({0, 1});
+  CHECK_THROWS_MATCHES(index_select(none, 0, index), InvalidArgument, Says("index_select: x was used before"));
+  CHECK_THROWS_MATCHES(index_add(x, 0, none, 2), InvalidArgument, Says("index_add: index was used before"));
+  CHECK_THROWS_MATCHES(gather(x, 0, none), InvalidArgument, Says("gather: index was used before"));
+  CHECK_THROWS_MATCHES(scatter_add(none, 0, index, 2), InvalidArgument, Says("scatter_add: source was used before"));
+  CHECK_THROWS_MATCHES(one_hot(none, 2), InvalidArgument, Says("one_hot: index was used before"));
+}
+
 }  // namespace dygrad::testing

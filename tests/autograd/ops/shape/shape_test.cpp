@@ -152,6 +152,30 @@ TEST_CASE("the gradients of many pieces take time in proportion to them") {
   CHECK(sum(x.grad()).item() == kMany);
 }
 
+TEST_CASE("shape ops name themselves and the operand that is undefined") {
+  const Tensor none, x = ones({2});
+  const auto undefined = [](const std::function<void()>& f, const std::string& words) {
+    CHECK_THROWS_MATCHES(f(), InvalidArgument, Says(words + " was used before it was given a value", "fix: assign"));
+  };
+  undefined([&] { reshape(none, {1}); }, "reshape: x");
+  undefined([&] { flatten(none); }, "flatten: x");
+  undefined([&] { transpose(none, 0, 1); }, "transpose: x");
+  undefined([&] { permute(none, {0}); }, "permute: x");
+  undefined([&] { expand(none, {1}); }, "expand: x");
+  undefined([&] { sum_to(none, {1}); }, "sum_to: x");
+  undefined([&] { squeeze(none, 0); }, "squeeze: x");
+  undefined([&] { unsqueeze(none, 0); }, "unsqueeze: x");
+  undefined([&] { slice(none, 0, 0, 1); }, "slice: x");
+  undefined([&] { select(none, 0, 0); }, "select: x");
+  undefined([&] { split(none, 1); }, "split: x");
+  undefined([&] { split(none, {1}); }, "split: x");
+  undefined([&] { concat({x, none}); }, "concat: tensors[1]");
+  undefined([&] { stack({none, x}); }, "stack: tensors[0]");
+  undefined([&] { cast(none, float64); }, "cast: x");
+  undefined([&] { contiguous(none); }, "contiguous: x");
+  undefined([&] { clone(none); }, "clone: inputs[0]");
+}
+
 TEST_CASE("pad surrounds with a value, and crops where amounts are negative") {
   const Tensor x = counting({2, 2});
   CHECK(same(pad(x, {{1, 0}, {0, 1}}, 9), tensor({{9, 9, 9}, {0, 1, 9}, {2, 3, 9}}, float64)));
