@@ -80,7 +80,10 @@ class DYGRAD_API Schedule {
   Schedule& operator=(const Schedule&) = default;
 
   /// The rate now, as the formula gives it; optimizers refuse one that is negative or not finite.
-  double lr() const { return state_->lr(); }
+  double lr() const {
+    const std::shared_ptr<State> running = state_;  // a user's formula may assign to the schedule
+    return running->lr();
+  }
   /// The count now.
   std::int64_t count() const { return state_->count; }
   /// Throws InvalidArgument, and stays as it is, if the count would pass 2^53.

@@ -223,6 +223,20 @@ TEST_CASE("an empty function is no schedule") {
   CHECK_THROWS_AS(Schedule(none), InvalidArgument);
 }
 
+TEST_CASE("a formula may assign to its own schedule, and lives until its call ends") {
+  const auto alive = std::make_shared<bool>(true);
+  const std::weak_ptr<bool> watch = alive;
+  Schedule schedule = [](std::int64_t) { return 1.0; };
+  schedule = [&schedule, watch, kept = std::shared_ptr<bool>(alive)](std::int64_t) {
+    schedule = [](std::int64_t) { return 0.5; };
+    CHECK(watch.use_count() == 2);  // here and in the test
+    return 0.25;
+  };
+  CHECK(schedule.lr() == 0.25);
+  CHECK(schedule.lr() == 0.5);
+  CHECK(watch.use_count() == 1);
+}
+
 TEST_CASE("a schedule that was moved from still shares the count") {
   Schedule rate =
       LambdaDecay{.learning_rate = 1, .lr_lambda = [](std::int64_t e) { return 1. / static_cast<double>(e + 1); }};
