@@ -4,6 +4,7 @@
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/detail/softmax_jacobian.h>
 #include <dygrad/autograd/ops/reduce/detail/softmax_kernel.h>
 #include <dygrad/autograd/ops/reduce/loss.h>
 #include <dygrad/autograd/ops/reduce/reduce.h>
@@ -75,11 +76,11 @@ struct CrossEntropyGrad {
     const auto counted = [&](const Tensor& t) { return where(counts, t, zeros_like(t)); };
     const Tensor s = counted(softmax(saved[0], labels.axis));
     Grads<2> grads;
-    if (need[0]) {
-      const Tensor hg = h * counted(saved[1]);
-      grads[0] = s * (hg - sum(s * hg, {labels.axis}, true));
+    if (need[0]) grads[0] = detail::softmax_vjp(h * counted(saved[1]), s, {labels.axis});
+    if (need[1]) {  // sum(h (s - one_hot)), the label's element of (sum(s h) - h)
+      const Tensor distances = detail::log_softmax_jvp(h, s, {labels.axis});
+      grads[1] = -sum(where(one_hot_like(s) != 0, distances, zeros_like(s)), {labels.axis}, true);
     }
-    if (need[1]) grads[1] = sum(h * (s - one_hot_like(s)), {labels.axis}, true);
     return grads;
   }
   Tensor one_hot_like(const Tensor& s) const {

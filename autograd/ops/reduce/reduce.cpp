@@ -6,6 +6,7 @@
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/detail/softmax_jacobian.h>
 #include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -200,8 +201,7 @@ struct ExpShares {
   }
   static SaveForBackward save_for_backward(NeedsGrad) { return save_output(); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
-    const Tensor& y = saved.output();
-    return {y * (g - expand(sum(g * y, reduction.axes, /*keepdim=*/true), reduction.from))};
+    return {detail::softmax_vjp(g, saved.output(), reduction.axes)};
   }
 };
 

@@ -5,37 +5,13 @@
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/detail/softmax_jacobian.h>
 #include <dygrad/autograd/ops/reduce/detail/softmax_kernel.h>
-#include <dygrad/autograd/ops/reduce/reduce.h>
 #include <dygrad/core/kernels/copy.h>
-#include <dygrad/core/kernels/elementwise.h>
-#include <dygrad/core/kernels/reduction.h>
 
 namespace dygrad {
 
 namespace {
-
-/// y (g - sum(g y)) along the axis.
-struct SoftmaxGrad {
-  static constexpr std::string_view name = "softmax_grad";
-  int axis;
-  Tensor forward(const Tensor& g, const Tensor& y) const {
-    const Tensor products = kernel::map(
-        name, [](auto gg, auto yy) { return gg * yy; }, g, y);
-    const Tensor sums = kernel::reduce_sum(products, {axis});
-    return kernel::map(
-        name, [](auto product, auto yy, auto sum) { return product - yy * sum; }, products, y,
-        view::expand(sums, y.shape()));
-  }
-  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
-  Grads<2> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
-    const Tensor &g = saved[0], &y = saved[1];
-    Grads<2> grads;
-    if (need[0]) grads[0] = apply(SoftmaxGrad{axis}, h, y);
-    if (need[1]) grads[1] = h * (g - sum(g * y, {axis}, true)) - g * sum(h * y, {axis}, true);
-    return grads;
-  }
-};
 
 struct Softmax {
   static constexpr std::string_view name = "softmax";
@@ -55,7 +31,7 @@ struct Softmax {
   }
   static SaveForBackward save_for_backward(NeedsGrad) { return save_output(); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
-    return {apply(SoftmaxGrad{axis}, g, saved.output())};
+    return {detail::softmax_vjp(g, saved.output(), {axis})};
   }
 };
 
@@ -80,7 +56,7 @@ struct LogSoftmax {
   }
   static SaveForBackward save_for_backward(NeedsGrad) { return save_output(); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
-    return {g - exp(saved.output()) * sum(g, {axis}, true)};
+    return {detail::log_softmax_vjp(g, exp(saved.output()), {axis})};
   }
 };
 

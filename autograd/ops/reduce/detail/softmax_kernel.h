@@ -47,10 +47,10 @@ inline Tensor first_slice(const Tensor& x, int axis) {
   return view::strided(x, shape, x.strides(), x.impl()->offset);
 }
 
-/// Calls f(block of x, block of y, at, loop) for blocks of corresponding lines along the axis; f writes the second. y
-/// may be null, and then so is its block. `per_line` are tensors with extent 1 at the axis: the first of the block's
+/// Calls f(block of x, block of y, at, loop) for blocks of corresponding lines along the axis; f writes the second, and
+/// with kReadsResult may read it before. y may be null, and then so is its block. `per_line` are tensors with extent 1 at the axis: the first of the block's
 /// lines has its number at offset at[2 + k] in per_line[k], the next ones loop.inner_stride(2 + k) further.
-template <class T, class F>
+template <class T, bool kReadsResult = false, class F>
 void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer_list<const Tensor*> per_line,
                     const F& f) {
   if (x.num_elements() == 0) return;
@@ -83,6 +83,7 @@ void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer
                   reinterpret_cast<std::byte*>(data), sizeof(T), length, count, step, loop.inner_stride(k)};
             };
             pack(strided(from, x_step, 0), reinterpret_cast<std::byte*>(x_copy.data()));
+            if constexpr (kReadsResult) pack(strided(to, y_step, 1), reinterpret_cast<std::byte*>(y_copy.data()));
             f(LineBlock<const T>{x_copy.data(), length, count, count, is_single_line},
               LineBlock<T>{y_copy.data(), length, count, count, is_single_line}, at, loop);
             if (y) unpack(reinterpret_cast<const std::byte*>(y_copy.data()), strided(to, y_step, 1));
@@ -131,6 +132,45 @@ struct CompensatedSum {
   double total() const { return sum + lost; }
 };
 
+/// Sum of term(0), ..., term(length - 1), in parts that are put together in T.
+template <class T, class Term>
+double blocked_sum(std::int64_t length, const Term& term) {
+  CompensatedSum parts;
+  vectorize([&] {
+    for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
+      const auto from_here = [&](std::int64_t i) { return term(begin + i); };
+      parts.add(static_cast<double>(detail::fold_line<Plus, T>(std::min(kBlockPart, length - begin), from_here)));
+    }
+  });
+  return parts.total();
+}
+
+/// sums[j] = sum over i of f(x(i, j), p(i, j), number[j]), as good as ExpSums'.
+template <class T, class F>
+void sum_lines(const LineBlock<const T>& x, const LineBlock<const T>& p, const T* number, double* sums, const F& f) {
+  if (x.is_along) {
+    sums[0] = blocked_sum<T>(x.length, [from = x.data, weight = p.data, own = *number, f](std::int64_t i) {
+      return f(from[i], weight[i], own);
+    });
+    return;
+  }
+  vectorize([=] {
+    std::array<CompensatedSum, static_cast<std::size_t>(kBlockLines)> totals;
+    alignas(64) std::array<double, static_cast<std::size_t>(kBlockLines)> part;
+    for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
+      double* const own = part.data();
+      for (std::int64_t j = 0; j < x.lines; ++j) own[j] = 0;
+      for (std::int64_t i = begin; i < std::min(begin + kAddedRows, x.length); ++i) {
+        const T *from = x.data + i * x.step, *weight = p.data + i * p.step;
+        DYGRAD_IVDEP
+        for (std::int64_t j = 0; j < x.lines; ++j) own[j] += static_cast<double>(f(from[j], weight[j], number[j]));
+      }
+      for (std::int64_t j = 0; j < x.lines; ++j) totals[static_cast<std::size_t>(j)].add(own[j]);
+    }
+    for (std::int64_t j = 0; j < x.lines; ++j) sums[j] = totals[static_cast<std::size_t>(j)].total();
+  });
+}
+
 /// The largest element of each line of a block, and the sum of exp(x - largest), in float64 and blocked: its error is
 /// that of the sum of one part of a line, about 64 roundings, whatever the length. Where the largest is infinity, its
 /// term is 1 and the others are 0.
@@ -157,31 +197,19 @@ struct ExpSums {
       const T v = from[i * step];
       return v == top ? T{0} : vec::exp(v - top);
     };
-    return std::log1p(blocked_sum(x.length, other));
+    return std::log1p(blocked_sum<T>(x.length, other));
   }
   /// Line j's sum but for element `index`; exps is what the constructor wrote.
   double sum_without(std::int64_t index, const LineBlock<T>& exps, std::int64_t j) const {
     const T* const from = exps.data + j;
     const double others = sum[static_cast<std::size_t>(j)] - static_cast<double>(from[index * exps.step]);
     if (!(others < kLost)) return others;
-    return blocked_sum(exps.length,
-                       [=, step = exps.step](std::int64_t i) { return i == index ? T{0} : from[i * step]; });
+    return blocked_sum<T>(exps.length,
+                          [=, step = exps.step](std::int64_t i) { return i == index ? T{0} : from[i * step]; });
   }
 
  private:
   static constexpr double kLost = std::is_same_v<T, float> ? 0x1p-4 : 0.5;
-
-  template <class Term>
-  static double blocked_sum(std::int64_t length, const Term& term) {
-    CompensatedSum parts;
-    vectorize([&] {
-      for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
-        const auto from_here = [&](std::int64_t i) { return term(begin + i); };
-        parts.add(static_cast<double>(detail::fold_line<Plus, T>(std::min(kBlockPart, length - begin), from_here)));
-      }
-    });
-    return parts.total();
-  }
 
   static constexpr T kInfinity = std::numeric_limits<T>::infinity();
   static T term(T v, T top) { return vec::exp(v - top); }

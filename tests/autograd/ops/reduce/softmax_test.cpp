@@ -126,3 +126,60 @@ TEST_CASE("softmax, log_softmax and cross-entropies do not depend on the number 
   }
   set_num_threads(before);
 }
+
+// One class `gap` above the others, which are equal: with q = exp(-gap), s = 1 + (n - 1) q, p[0] = 1 / s, p[1] = q / s.
+// Derivatives of logsumexp, all orders, are the cumulants of that distribution: p0 (1 - p0), p0 (1 - p0) (1 - 2 p0).
+TEST_CASE("derivatives of softmax and its relatives keep their digits where one class dominates") {
+  for (const DType dtype : {float32, float64}) {
+    for (const double gap : {0., .5, 5., 12., 20., 38., 80.}) {
+      for (const std::int64_t classes : {2, 3, 40, 2000}) {
+        for (const std::int64_t lines : {1, 9}) {
+          const double q = std::exp(-gap), others = static_cast<double>(classes - 1) * q, s = 1 + others;
+          const double spread = others / s / s, own = q / s / s * (s - q);
+          std::vector<double> logits(static_cast<std::size_t>(lines * classes));
+          for (std::size_t i = 0; i < logits.size(); i += static_cast<std::size_t>(classes)) logits[i] = gap;
+          // By columns, where lines are neighbours, and by rows.
+          for (const bool by_columns : {false, true}) {
+            const Tensor rows = leaf(from_vector(logits, {lines, classes}).to(dtype));
+            const Tensor x = by_columns ? leaf(rows.detach().transpose(0, 1).clone()) : rows;
+            const int axis = by_columns ? 0 : 1;
+            const auto first_class = [&](const Tensor& t, std::int64_t k) { return t.select(axis, k); };
+            const auto value = [&](const Tensor& t) { return t.to(float64).at({0}); };
+            const auto along = [&](const Tensor& y, std::int64_t k) {
+              return first_class(grad(sum(y), x, {.create_graph = true}), k);
+            };
+            CAPTURE(name_of(dtype), gap, classes, lines, by_columns);
+            // A few roundings of each op, and of exp(x) those of x; blocks of sums have up to 64.
+            const double rounding = (64 + gap) * (dtype == float32 ? kEpsilon32 : kEpsilon64);
+            const double tiny = dtype == float32 ? 0x1p-120 : 0x1p-1000;
+            const auto agrees = [&](double got, double want) {
+              return std::abs(got - want) <= rounding * std::abs(want) + tiny;
+            };
+            const Tensor y = first_class(softmax(x, axis), 0);
+            CHECK(agrees(value(along(y, 0)), spread));
+            CHECK(agrees(value(along(y, 1)), -spread / static_cast<double>(classes - 1)));
+            CHECK(agrees(value(along(first_class(softmax(x, axis), 1), 1)), own));
+            CHECK(std::abs(value(along(along(y, 0), 0)) - spread * (1 - 2 / s)) <= rounding * spread + tiny);
+            CHECK(agrees(value(along(first_class(log_softmax(x, axis), 0), 0)), others / s));
+            CHECK(agrees(value(along(along(first_class(log_softmax(x, axis), 0), 0), 0)), -spread));
+            CHECK(agrees(value(along(along(logsumexp(x, {axis}), 0), 0)), spread));
+            const Tensor labels = zeros({lines}, int64);
+            const auto losses = [&](const Tensor& t) {
+              return softmax_with_cross_entropy(t, labels, {.axis = axis, .reduction = Reduction::none});
+            };
+            CHECK(agrees(value(along(losses(x), 0)), -others / s));
+            CHECK(agrees(value(along(along(losses(x), 0), 0)), spread));
+            const auto soft = [&](const Tensor& t) {
+              const Tensor is_first = (arange(classes, dtype) == 0).to(dtype).reshape(
+                  by_columns ? Shape(classes, 1) : Shape(1, classes));
+              return softmax_with_cross_entropy(t, is_first + zeros_like(t),
+                                                {.axis = axis, .soft_label = true, .reduction = Reduction::none});
+            };
+            CHECK(agrees(value(along(soft(x), 0)), -others / s));
+            CHECK(agrees(value(along(along(soft(x), 0), 0)), spread));
+          }
+        }
+      }
+    }
+  }
+}

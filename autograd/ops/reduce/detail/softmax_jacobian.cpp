@@ -1,0 +1,166 @@
+#include <dygrad/autograd/ops/reduce/detail/softmax_jacobian.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include <dygrad/autograd/apply.h>
+#include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/detail/softmax_kernel.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/core/kernels/copy.h>
+
+namespace dygrad::detail {
+
+namespace {
+
+enum class Product : std::uint8_t { softmax_vjp, log_softmax_vjp, log_softmax_jvp };
+
+template <class T>
+using PerLine = std::array<T, static_cast<std::size_t>(kernel::kBlockLines)>;
+
+template <class T>
+bool dominates(T p) {
+  return p > T{0.5};
+}
+
+std::size_t at(std::int64_t j) { return static_cast<std::size_t>(j); }
+
+/// out(i, j) = f(out(i, j), p(i, j), j)
+template <class T, class F>
+void for_each_element(const kernel::LineBlock<T>& out, const kernel::LineBlock<const T>& p, const F& f) {
+  kernel::vectorize([&] {
+    if (out.is_along) {
+      T* const to = out.data;
+      const T* const weight = p.data;
+      DYGRAD_IVDEP
+      for (std::int64_t i = 0; i < out.length; ++i) to[i] = f(to[i], weight[i], 0);
+      return;
+    }
+    for (std::int64_t i = 0; i < out.length; ++i) {
+      T* const to = out.data + i * out.step;
+      const T* const weight = p.data + i * p.step;
+      DYGRAD_IVDEP
+      for (std::int64_t j = 0; j < out.lines; ++j) to[j] = f(to[j], weight[j], j);
+    }
+  });
+}
+
+/// Replaces g, in the block `out`, by the product.
+template <Product kProduct, class T>
+void multiply_block(const kernel::LineBlock<const T>& p, const kernel::LineBlock<T>& out) {
+  const kernel::LineBlock<const T> g{out.data, out.length, out.lines, out.step, out.is_along};
+  PerLine<T> shift{}, sum, others_p, others_g;
+  const auto lines = static_cast<std::size_t>(out.lines);
+  const auto sums = [&](const auto& term) {
+    PerLine<double> result;
+    kernel::sum_lines<T>(g, p, shift.data(), result.data(), term);
+    return result;
+  };
+  const PerLine<double> dominant = sums([](T v, T q, T) { return dominates(q) ? v : T{0}; });
+  if constexpr (kProduct == Product::log_softmax_vjp) {
+    const PerLine<double> others = sums([](T v, T q, T) { return dominates(q) ? T{0} : v; });
+    const PerLine<double> probability = sums([](T, T q, T) { return dominates(q) ? T{0} : q; });
+    for (std::size_t j = 0; j < lines; ++j) {
+      sum[j] = static_cast<T>(dominant[j] + others[j]);
+      others_g[j] = static_cast<T>(others[j]);
+      others_p[j] = static_cast<T>(probability[j]);
+    }
+    for_each_element<T>(out, p, [&](T v, T q, std::int64_t j) {
+      return dominates(q) ? v * others_p[at(j)] - q * others_g[at(j)] : v - q * sum[at(j)];
+    });
+  } else {
+    // An infinite g[k] stays in the sum, and one so large that a difference may overflow.
+    for (std::size_t j = 0; j < lines; ++j) {
+      const bool is_safe = std::abs(dominant[j]) < std::numeric_limits<T>::max() / 4;
+      shift[j] = is_safe ? static_cast<T>(dominant[j]) : T{0};
+    }
+    const PerLine<double> products = sums([](T v, T q, T own) { return q * (v - own); });
+    for (std::size_t j = 0; j < lines; ++j) sum[j] = static_cast<T>(products[j]);
+    for_each_element<T>(out, p, [&](T v, T q, std::int64_t j) {
+      const T distance = v - shift[at(j)] - sum[at(j)];
+      return kProduct == Product::softmax_vjp ? q * distance : distance;
+    });
+  }
+}
+
+/// [kept dimensions..., elements of the reduced ones]
+Tensor as_lines(const Tensor& x, const Axes& order, std::int64_t length) {
+  const Tensor dense = kernel::contiguous(view::permute(x, order));
+  return *view::reshape(dense, Shape(length == 0 ? 0 : x.num_elements() / length, length));
+}
+
+template <Product kProduct>
+Tensor product_along(const Tensor& g, const Tensor& p, int axis) {
+  const Tensor result = kernel::empty_like(p, p.dtype());
+  kernel::copy(g, result);
+  dispatch_float(p.dtype(), "softmax_grad", [&]<class T>() {
+    kernel::for_each_block<T, /*kReadsResult=*/true>(
+        axis, p, &result, {}, [](const auto& probabilities, const auto& out, const auto&, const auto&) {
+          multiply_block<kProduct, T>(probabilities, out);
+        });
+  });
+  return result;
+}
+
+template <Product kProduct>
+struct JacobianProduct {
+  static constexpr std::string_view name = kProduct == Product::softmax_vjp       ? "softmax_grad"
+                                           : kProduct == Product::log_softmax_vjp ? "log_softmax_grad"
+                                                                                  : "log_softmax_jvp";
+  Axes axes;
+
+  Tensor forward(const Tensor& g, const Tensor& p) const {
+    if (axes.rank() == 1) return product_along<kProduct>(g, p, static_cast<int>(axes[0]));
+    std::array<bool, kMaxRank> is_reduced{};
+    for (const std::int64_t axis : axes) is_reduced[static_cast<std::size_t>(axis)] = true;
+    Axes order;
+    Shape ordered;
+    std::int64_t length = 1;
+    for (const bool reduced : {false, true}) {
+      for (int i = 0; i < p.rank(); ++i) {
+        if (is_reduced[static_cast<std::size_t>(i)] != reduced) continue;
+        order.push_back(i);
+        ordered.push_back(p.shape()[i]);
+        length *= reduced ? p.shape()[i] : 1;
+      }
+    }
+    const Tensor lines = product_along<kProduct>(as_lines(g, order, length), as_lines(p, order, length), 1);
+    Axes inverse = order;
+    for (int i = 0; i < order.rank(); ++i) inverse[static_cast<int>(order[i])] = i;
+    return kernel::contiguous(view::permute(*view::reshape(lines, ordered), inverse));
+  }
+  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(0, need[1]) | save_input(1); }
+
+  // d(J g)/dp h = (L g) (L h) up to a constant; d(L g)/dp h = -(L g) sum(h); d(L^T g)/dp h = -(L h) sum(g), the same.
+  Grads<2> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
+    const Tensor& p = saved[1];
+    Grads<2> grads;
+    if constexpr (kProduct == Product::softmax_vjp) {
+      if (need[0]) grads[0] = softmax_vjp(h, p, axes);
+      if (need[1]) grads[1] = log_softmax_jvp(saved[0], p, axes) * log_softmax_jvp(h, p, axes);
+    } else if constexpr (kProduct == Product::log_softmax_vjp) {
+      const Tensor distances = log_softmax_jvp(h, p, axes);
+      if (need[1]) grads[1] = distances * neg(sum(saved[0], axes, true));
+      if (need[0]) grads[0] = distances;
+    } else {
+      if (need[0]) grads[0] = log_softmax_vjp(h, p, axes);
+      if (need[1]) grads[1] = log_softmax_jvp(saved[0], p, axes) * neg(sum(h, axes, true));
+    }
+    return grads;
+  }
+};
+
+}  // namespace
+
+Tensor softmax_vjp(const Tensor& g, const Tensor& p, const Axes& axes) {
+  return apply(JacobianProduct<Product::softmax_vjp>{axes}, g, p);
+}
+Tensor log_softmax_vjp(const Tensor& g, const Tensor& p, const Axes& axes) {
+  return apply(JacobianProduct<Product::log_softmax_vjp>{axes}, g, p);
+}
+Tensor log_softmax_jvp(const Tensor& g, const Tensor& p, const Axes& axes) {
+  return apply(JacobianProduct<Product::log_softmax_jvp>{axes}, g, p);
+}
+
+}  // namespace dygrad::detail
