@@ -1,11 +1,19 @@
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <concepts>
+#include <limits>
+#include <type_traits>
 
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
+#include <dygrad/core/base/parallel.h>
+#include <dygrad/core/creation/factories.h>
+#include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/kernels/elementwise.h>
+#include <dygrad/core/simd/vectorize.h>
 
 namespace dygrad {
 
@@ -85,24 +93,138 @@ struct Mul {
   }
 };
 
-// -g (y / b), what the divisor b gets of the gradient of y = a / b. y / b first: 1 / b alone may overflow.
+// Note [Quotients in range]
+// The derivatives of a / b in b, -g a / b^2 and 2 h g a / b^3, may be in range where a / b, or another intermediate
+// result, is not. Blocks are computed as (a / b) / b times g, and looked through once more where one of the quotients
+// was not a normal number: there the significands and the exponents are computed apart.
+
+template <class T>
+bool is_normal(T value) {
+  return std::abs(value) >= std::numeric_limits<T>::min() && std::abs(value) <= std::numeric_limits<T>::max();
+}
+
+/// factor times the product of the numerators, over b to the power of their number.
+template <class T, std::size_t N>
+T scaled_quotient(double factor, const std::array<T, N>& numerators, T b) {
+  int exponent = 0;
+  const double divisor = std::frexp(static_cast<double>(b), &exponent);
+  exponent *= -static_cast<int>(N);
+  double result = factor;
+  for (const T numerator : numerators) {
+    int own = 0;
+    result = result * std::frexp(static_cast<double>(numerator), &own) / divisor;
+    exponent += own;
+  }
+  return std::ldexp(static_cast<T>(result), exponent);
+}
+
+/// g a / b^2, and whether one of its quotients was not a normal number.
+template <class T>
+struct Quotient {
+  T value;
+  bool is_lost;
+  Quotient(T g, T a, T b) {
+    const T once = a / b, twice = once / b;
+    value = g * twice;
+    is_lost = !(is_normal(once) & is_normal(twice)) & (a != 0);
+  }
+};
+
+/// out[i] = -g[i] a[i] / b[i]^2. `out` must not be one of the others.
+template <class T>
+void divide_block(std::int64_t n, T* out, const T* g, const T* a, const T* b) {
+  using Flags = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  Flags is_lost = 0;
+  kernel::vectorize([=, &is_lost] {
+    Flags lost = 0;
+    DYGRAD_IVDEP
+    for (std::int64_t i = 0; i < n; ++i) {
+      const Quotient<T> quotient(-g[i], a[i], b[i]);
+      out[i] = quotient.value;
+      lost |= static_cast<Flags>(quotient.is_lost);
+    }
+    is_lost = lost;
+  });
+  if (!is_lost) return;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const bool is_finite = std::isfinite(g[i]) && std::isfinite(a[i]) && std::isfinite(b[i]) && b[i] != 0;
+    if (is_finite && Quotient<T>(-g[i], a[i], b[i]).is_lost) out[i] = scaled_quotient<T, 2>(-1, {g[i], a[i]}, b[i]);
+  }
+}
+
+/// 2 h g a / b^3
+template <class T>
+T cubed_quotient(T h, T g, T a, T b) {
+  const Quotient<T> quotient(g, a, b);
+  const T once = quotient.value / b;
+  const bool is_normal_throughout = !quotient.is_lost && is_normal(quotient.value) && is_normal(once);
+  const bool is_finite = std::isfinite(h) && std::isfinite(g) && std::isfinite(a) && std::isfinite(b) && b != 0;
+  if (is_normal_throughout || !is_finite) return 2 * h * once;
+  return scaled_quotient<T, 3>(2, {h, g, a}, b);
+}
+
+inline constexpr std::int64_t kQuotientBlock = 512;  // elements
+
+/// 2 h g a / b^3. All four are dense alike, since elementwise loops have three inputs at most.
+struct DivisorGradGrad {
+  static constexpr std::string_view name = "div_grad_grad";
+  static Tensor forward(const Tensor& h, const Tensor& g, const Tensor& a, const Tensor& b) {
+    const MemoryFormat format = b.memory_format().value_or(MemoryFormat::row_major);
+    const Tensor result = Tensor::empty(b.shape(), b.dtype(), format);
+    const std::array<Tensor, 4> dense{kernel::contiguous(h, format), kernel::contiguous(g, format),
+                                      kernel::contiguous(a, format), kernel::contiguous(b, format)};
+    dispatch_float(b.dtype(), name, [&]<class T>() {
+      T* const out = result.mutable_data<T>();
+      parallel_for(result.num_elements(), kernel::kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
+        const T *const hh = dense[0].data<T>(), *const gg = dense[1].data<T>();
+        const T *const aa = dense[2].data<T>(), *const bb = dense[3].data<T>();
+        for (std::int64_t i = begin; i < end; ++i) out[i] = cubed_quotient(hh[i], gg[i], aa[i], bb[i]);
+      });
+    });
+    return result;
+  }
+  static SaveForBackward save_for_backward(NeedsGrad) {
+    return save_input(0) | save_input(1) | save_input(2) | save_input(3);
+  }
+  static Grads<4> vjp(const Tensor& k, const Saved& saved, NeedsGrad need) {
+    const Tensor &h = saved[0], &g = saved[1], &a = saved[2], &b = saved[3];
+    const auto of = [&](const Tensor& x, const Tensor& y, const Tensor& z) {
+      return apply(DivisorGradGrad{}, x, y, z, b);
+    };
+    Grads<4> grads;
+    if (need[0]) grads[0] = of(k, g, a);
+    if (need[1]) grads[1] = of(h, k, a);
+    if (need[2]) grads[2] = of(h, g, k);
+    if (need[3]) grads[3] = div(mul(of(mul(h, k), g, a), -3), b);
+    return grads;
+  }
+};
+
+/// -g a / b^2, what the divisor b gets of the gradient of a / b.
 struct DivisorGrad {
   static constexpr std::string_view name = "div_grad";
-  static Tensor forward(const Tensor& g, const Tensor& y, const Tensor& b) {
-    return kernel::map(
-        name, [](auto gg, auto v, auto u) { return -gg * (v / u); }, g, y, b);
+  static Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) {
+    const Tensor* const inputs[] = {&g, &a, &b};
+    return dispatch_float(b.dtype(), name, [&]<class T>() {
+      const auto divide = [](const void*, std::int64_t n, void* const* at) {
+        const auto from = [at](int k, std::int64_t i) { return static_cast<const T*>(at[k]) + i; };
+        for (std::int64_t i = 0; i < n; i += kQuotientBlock) {
+          divide_block<T>(std::min(kQuotientBlock, n - i), static_cast<T*>(at[0]) + i, from(1, i), from(2, i),
+                          from(3, i));
+        }
+      };
+      return kernel::run_elementwise(divide, nullptr, inputs, b.dtype());
+    });
   }
   static SaveForBackward save_for_backward(NeedsGrad need) {
-    return save_input(0, need[1] || need[2]) | save_input(1) | save_input(2);
+    return save_input(0, need[1] || need[2]) | save_input(1, need[0] || need[2]) | save_input(2);
   }
   static Grads<3> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) {
-    const Tensor &y = saved[1], &b = saved[2];
+    const Tensor& b = saved[2];
     Grads<3> grads;
-    if (need[0]) grads[0] = apply(DivisorGrad{}, h, y, b);
-    if (!need[1] && !need[2]) return grads;
-    const Tensor hg = mul(h, saved[0]);
-    if (need[1]) grads[1] = neg(div(hg, b));
-    if (need[2]) grads[2] = neg(div(apply(DivisorGrad{}, hg, y, b), b));
+    if (need[0]) grads[0] = apply(DivisorGrad{}, h, saved[1], b);
+    if (need[1]) grads[1] = apply(DivisorGrad{}, saved[0], h, b);
+    if (need[2]) grads[2] = apply(DivisorGradGrad{}, h, saved[0], saved[1], b);
     return grads;
   }
 };
@@ -113,10 +235,9 @@ struct Div {
     return kernel::map(
         name, [](auto u, auto v) { return u / v; }, a, b);
   }
-  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(1) | save_output(need[1]); }
+  static SaveForBackward save_for_backward(NeedsGrad need) { return save_input(1) | save_input(0, need[1]); }
   static Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) {
-    return {need[0] ? div(g, saved[1]) : Tensor(),
-            need[1] ? apply(DivisorGrad{}, g, saved.output(), saved[1]) : Tensor()};
+    return {need[0] ? div(g, saved[1]) : Tensor(), need[1] ? apply(DivisorGrad{}, g, saved[0], saved[1]) : Tensor()};
   }
 };
 
@@ -166,9 +287,10 @@ struct NumberDiv {
     return kernel::map(
         name, [c = number]<class T>(T v) { return static_cast<T>(c) / v; }, x);
   }
-  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_output(); }
-  static Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) {
-    return {apply(DivisorGrad{}, g, saved.output(), saved[0])};
+  static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
+  Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
+    const Tensor& b = saved[0];
+    return {apply(DivisorGrad{}, g, expand(full({}, number, b.dtype()), b.shape()), b)};
   }
 };
 

@@ -1,9 +1,14 @@
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
 #include <dygrad/autograd/ops/elementwise/detail/unary.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/core/kernels/elementwise.h>
+#include <dygrad/core/simd/vector_math.h>
 
 namespace dygrad {
 
@@ -29,9 +34,102 @@ struct PowScalar : detail::SavesInput {
   }
 };
 
-// y = a^b: dy/da = b a^(b-1), dy/db = y log a. These have limits that IEEE arithmetic misses as 0 * inf: dy/da = 0 for
-// b = 0 whatever a is, and dy/db = 0 for a = 0, b >= 0 and for infinite a, b < 0. There the infinite factor is computed
-// for other operands.
+// Note [Derivatives of a^b]
+// With L = log a and the falling factorial (b)_m = b (b - 1) ... (b - m + 1), the derivative of a^b, m times in a and n
+// times in b, is a^(b - m) times the n-th derivative of (b)_m e^(L t) in b, at t = 0: a polynomial in L. That is a
+// closed form for every order, from a and b alone. It has limits that IEEE arithmetic misses as 0 * inf: 0 where a^(b -
+// m) goes to 0, however large the logarithm, and where the polynomial is 0. dy/db counts as 0 at a = b = 0, too.
+
+/// The polynomial, and its product with a^(b - m) and g.
+template <class T>
+struct PowTerm {
+  int m, n;
+
+  T polynomial(T a, T b) const {
+    std::array<T, 8> few{};
+    std::vector<T> many(n < 8 ? 0 : static_cast<std::size_t>(n) + 1);
+    T* const taylor = many.empty() ? few.data() : many.data();  // of (b)_m
+    taylor[0] = 1;
+    for (int i = 0; i < m; ++i) {
+      for (int k = n; k > 0; --k) taylor[k] = taylor[k] * (b - static_cast<T>(i)) + taylor[k - 1];
+      taylor[0] *= b - static_cast<T>(i);
+    }
+    const T logarithm = n > 0 ? vec::log(a) : T{0};
+    T sum = taylor[0], factor = 1;
+    for (int k = 1; k <= n; ++k) {
+      factor *= static_cast<T>(n - k + 1);
+      sum = (sum == 0 ? T{0} : sum * logarithm) + factor * taylor[k];
+    }
+    return sum;
+  }
+
+  T operator()(T g, T a, T b) const {
+    if (n > 0 && (a < 0 || a != a)) return std::numeric_limits<T>::quiet_NaN();
+    if (n > 0 && m == 0 && a == 0 && b == 0) return g * 0;
+    const T exponent = b - static_cast<T>(m), power = std::pow(a, exponent), factor = polynomial(a, b);
+    if (factor == 0) return g * 0;
+    const T size = std::abs(a);
+    const bool is_lost = !(std::abs(power) >= std::numeric_limits<T>::min() && std::abs(power) <= kMax);
+    if (is_lost && size > 0 && size <= kMax && std::abs(exponent) <= kMax) {
+      const T half = std::pow(size, exponent / 2);  // the power alone is out of range, not yet the product
+      return g * factor * half * std::copysign(half, power);
+    }
+    return power == 0 ? g * power : g * factor * power;
+  }
+
+  static constexpr T kMax = std::numeric_limits<T>::max();
+};
+
+struct PowDerivative {
+  static constexpr std::string_view name = "pow_grad";
+  int m, n;
+  Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) const {
+    return kernel::map(
+        name, [m = m, n = n]<class T>(T gg, T u, T v) { return PowTerm<T>{m, n}(gg, u, v); }, g, a, b);
+  }
+  static SaveForBackward save_for_backward(NeedsGrad need) {
+    return save_input(0, need[1] || need[2]) | save_input(1) | save_input(2);
+  }
+  Grads<3> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
+    const Tensor &a = saved[1], &b = saved[2];
+    Grads<3> grads;
+    if (need[0]) grads[0] = apply(*this, h, a, b);
+    if (!need[1] && !need[2]) return grads;
+    const Tensor hg = h * saved[0];
+    if (need[1]) grads[1] = apply(PowDerivative{m + 1, n}, hg, a, b);
+    if (need[2]) grads[2] = apply(PowDerivative{m, n + 1}, hg, a, b);
+    return grads;
+  }
+};
+
+/// g y log a, PowDerivative{0, 1} without computing the power again, unless y is out of range.
+struct PowExponentGrad {
+  static constexpr std::string_view name = "pow_grad";
+  Tensor y;  // a^b, detached
+  Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) const {
+    std::atomic<bool> is_lost = false;
+    const auto from_power = [&is_lost]<class T>(T gg, T power, T u) {
+      constexpr T kMax = std::numeric_limits<T>::max();
+      if ((u == 0 && power <= kMax) || (u > kMax && power == 0)) return gg * power * 0;
+      if (!(power >= std::numeric_limits<T>::min() && power <= kMax)) is_lost.store(true, std::memory_order_relaxed);
+      return gg * power * vec::log(u);
+    };
+    const Tensor result = kernel::map(name, from_power, g, y, a);
+    return is_lost ? PowDerivative{0, 1}.forward(g, a, b) : result;
+  }
+  static SaveForBackward save_for_backward(NeedsGrad need) { return PowDerivative::save_for_backward(need); }
+  Grads<3> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
+    const Tensor &a = saved[1], &b = saved[2];
+    Grads<3> grads;
+    if (need[0]) grads[0] = apply(*this, h, a, b);
+    if (!need[1] && !need[2]) return grads;
+    const Tensor hg = h * saved[0];
+    if (need[1]) grads[1] = apply(PowDerivative{1, 1}, hg, a, b);
+    if (need[2]) grads[2] = apply(PowDerivative{0, 2}, hg, a, b);
+    return grads;
+  }
+};
+
 struct Pow {
   static constexpr std::string_view name = "pow";
   static Tensor forward(const Tensor& a, const Tensor& b) {
@@ -42,19 +140,9 @@ struct Pow {
     return save_input(0) | save_input(1) | save_output(need[1]);
   }
   static Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) {
-    const Tensor& a = saved[0];
-    const Tensor& b = saved[1];
-    const Tensor one = ones({}, a.dtype());
     Grads<2> grads;
-    if (need[0]) {
-      const Tensor is_indeterminate = logical_and(b == 0, logical_not(isfinite(reciprocal(a.detach()))));
-      grads[0] = g * b * pow(where(is_indeterminate, zeros({}, a.dtype()), a), where(is_indeterminate, one, b - 1));
-    }
-    if (need[1]) {
-      const Tensor at_infinity = logical_and(a == std::numeric_limits<double>::infinity(), b < 0);
-      const Tensor base = where(logical_or(logical_and(a == 0, b >= 0), at_infinity), one, a);
-      grads[1] = g * saved.output() * log(base);
-    }
+    if (need[0]) grads[0] = apply(PowDerivative{1, 0}, g, saved[0], saved[1]);
+    if (need[1]) grads[1] = apply(PowExponentGrad{saved.output().detach()}, g, saved[0], saved[1]);
     return grads;
   }
 };

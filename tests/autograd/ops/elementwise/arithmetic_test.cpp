@@ -1,9 +1,12 @@
 #include <cmath>
 #include <limits>
+#include <random>
+#include <vector>
 
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/debug/check_grads.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
 #include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
@@ -123,6 +126,82 @@ TEST_CASE("A divisor's gradient neither overflows nor vanishes on the way") {
         CHECK((slope == exact || std::abs(slope - exact) <= allowed));
     }
   }
+}
+
+namespace {
+
+/// Both signs, magnitudes spread over all normal numbers of the dtype.
+template <class T>
+std::vector<T> any_magnitude(std::size_t count, std::uint32_t seed) {
+  using Limits = std::numeric_limits<T>;
+  std::mt19937_64 engine(seed);
+  std::vector<T> values(count);
+  for (T& value : values) {
+    const auto exponents = static_cast<std::uint64_t>(Limits::max_exponent - Limits::min_exponent);
+    const int exponent = Limits::min_exponent + static_cast<int>(engine() % exponents);
+    const auto significand = static_cast<T>(1 + std::ldexp(static_cast<double>(engine() >> 11), -53));
+    value = std::ldexp(engine() % 2 == 0 ? significand : -significand, exponent - 1);
+  }
+  return values;
+}
+
+/// Compares with long double, whose exponents hold all products, but where a result is out of the dtype's range.
+template <class T>
+bool agrees_in_range(T got, long double want) {
+  if (std::abs(want) > std::numeric_limits<T>::max()) return true;
+  // Three quotients and two products; below the smallest normal number, a unit of the denormal ones each.
+  return std::isfinite(got) && std::abs(static_cast<long double>(got) - want) <=
+                                   5 * std::numeric_limits<T>::epsilon() * std::abs(want) +
+                                       5 * static_cast<long double>(std::numeric_limits<T>::denorm_min());
+}
+
+template <class T>
+void check_quotients_of_any_magnitude() {
+  constexpr std::size_t kCount = 20000;
+  const std::vector<T> a = any_magnitude<T>(kCount, 1), b = any_magnitude<T>(kCount, 2), g = any_magnitude<T>(kCount, 3);
+  Tensor ta = from_vector(a), tb = from_vector(b), tg = from_vector(g);
+  for (Tensor* t : {&ta, &tb, &tg}) t->set_stop_gradient(false);
+  const std::vector<Tensor> first = grad({ta / tb}, {ta, tb}, {.grad_outputs = {tg}, .create_graph = true});
+  const std::vector<Tensor> second = grad({first[1].sum()}, {ta, tb, tg});
+  const std::vector<Tensor> third = grad({(3. / tb)}, {tb}, {.grad_outputs = {tg}});
+  const auto da = first[0].to_vector<T>(), db = first[1].to_vector<T>(), db_da = second[0].to_vector<T>(),
+             db_db = second[1].to_vector<T>(), db_dg = second[2].to_vector<T>(), of_number = third[0].to_vector<T>();
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const long double u = a[i], v = b[i], w = g[i];
+    const bool right = agrees_in_range(da[i], w / v) && agrees_in_range(db[i], -w * u / v / v) &&
+                       agrees_in_range(db_da[i], -w / v / v) && agrees_in_range(db_db[i], 2 * w * u / v / v / v) &&
+                       agrees_in_range(db_dg[i], -u / v / v) && agrees_in_range(of_number[i], -w * 3 / v / v);
+    if (!right && ++wrong == 1) {
+      INFO(a[i] << " / " << b[i] << ", g " << g[i] << ": " << db[i] << ", " << db_da[i] << ", " << db_db[i] << ", "
+                << db_dg[i] << ", " << of_number[i]);
+      CHECK(right);
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+}  // namespace
+
+TEST_CASE("Derivatives of quotients are right wherever they are in the dtype's range") {
+  check_quotients_of_any_magnitude<float>();
+  check_quotients_of_any_magnitude<double>();
+}
+
+TEST_CASE("Derivatives of quotients agree with differences to third order, on views too") {
+  const Tensor a = tensor({{0.5, -1.25, 2.}, {3., 0.75, -0.5}}, float64);
+  const Tensor b = tensor({{1.5, -2.}, {2.5, 0.75}, {-1., 1.}}, float64);
+  const auto quotient = [](const Tensor& x, const Tensor& y) { return x / transpose(y, 0, 1); };
+  const auto report = check_grads(Binary(quotient), a, b, {.order = 3});
+  INFO(report.text);
+  CHECK(report.ok);
+}
+
+TEST_CASE("Zeros over numbers, and numbers over zeros, have the derivatives of IEEE") {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  Tensor a = tensor({0., 2., 0., 1e30}), b = tensor({4., 0., 1e-30, kInf}).set_stop_gradient(false);
+  const auto db = grad({a / b}, {b}, {.grad_outputs = {tensor({1., 1., 1e30, 1.})}})[0].to_vector<float>();
+  CHECK(db == std::vector<float>{-0.f, -kInf, -0.f, -0.f});
 }
 
 }  // namespace dygrad::testing

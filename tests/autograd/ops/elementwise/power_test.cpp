@@ -1,9 +1,14 @@
+#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <random>
+#include <vector>
 
 #include <dygrad/autograd/backward.h>
 #include <dygrad/autograd/debug/check_grads.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/tests/support/catch.h>
@@ -93,6 +98,86 @@ TEST_CASE("The derivative of a power is finite wherever it is representable") {
   const Tensor zero = zeros({}).set_stop_gradient(false);
   pow(zero, -0.5).backward();
   CHECK(zero.grad().item() == -static_cast<double>(INFINITY));
+}
+
+namespace {
+
+template <class T>
+void check_powers_of_any_magnitude() {
+  using Limits = std::numeric_limits<T>;
+  constexpr std::size_t kCount = 20000;
+  constexpr int kExponents = Limits::max_exponent - 2;
+  std::mt19937_64 engine(5);
+  const auto uniform = [&](double low, double high) {
+    return low + (high - low) * std::ldexp(static_cast<double>(engine() >> 11), -53);
+  };
+  std::vector<T> a(kCount), b(kCount), g(kCount);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    a[i] = static_cast<T>(std::exp2(uniform(-kExponents, kExponents)));
+    b[i] = static_cast<T>(uniform(-3, 3));
+    g[i] = static_cast<T>(std::exp2(uniform(-kExponents, kExponents)));
+  }
+  Tensor ta = from_vector(a), tb = from_vector(b), tg = from_vector(g);
+  for (Tensor* t : {&ta, &tb, &tg}) t->set_stop_gradient(false);
+  const std::vector<Tensor> first = grad({pow(ta, tb)}, {ta, tb}, {.grad_outputs = {tg}, .create_graph = true});
+  const std::vector<Tensor> of_a = grad({first[0].sum()}, {ta, tb}, {.retain_graph = true});
+  const std::vector<Tensor> of_b = grad({first[1].sum()}, {ta, tb});
+  const std::array<std::vector<T>, 6> got{first[0].to_vector<T>(), first[1].to_vector<T>(), of_a[0].to_vector<T>(),
+                                          of_a[1].to_vector<T>(),  of_b[0].to_vector<T>(),  of_b[1].to_vector<T>()};
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const long double u = a[i], v = b[i], w = g[i], log = std::log(u);
+    const long double mixed = w * std::pow(u, v - 1) * (v * log + 1);
+    const long double parts = std::abs(w) * std::pow(u, v - 1) * (std::abs(v * log) + 1);
+    const std::array<long double, 6> want{w * v * std::pow(u, v - 1), w * std::pow(u, v) * log,
+                                          w * v * (v - 1) * std::pow(u, v - 2), mixed, mixed,
+                                          w * std::pow(u, v) * log * log};
+    // An exponent b - 1 or b - 2 is rounded, at most by epsilon times 1 + |b|, which the power multiplies by |log a|.
+    const long double rounding = Limits::epsilon() * (8 + 2 * std::abs(log) * (2 + std::abs(v)));
+    for (std::size_t k = 0; k < want.size(); ++k) {
+      // Halves of a power that is out of range must be in it, which they are; so must be g times the polynomial.
+      const long double scale = k == 3 || k == 4 ? parts : std::abs(want[k]);
+      if (scale > Limits::max() || w * (1 + log * log) * 12 > Limits::max()) continue;
+      const bool right = std::isfinite(got[k][i]) &&
+                         std::abs(got[k][i] - want[k]) <= rounding * scale + 4 * static_cast<long double>(Limits::min());
+      if (right) continue;
+      if (++wrong <= 3) {
+        INFO("derivative " << k << " of " << a[i] << "^" << b[i] << ", g " << g[i] << ": got " << got[k][i] << ", not "
+                           << static_cast<double>(want[k]));
+        CHECK(right);
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+}  // namespace
+
+TEST_CASE("Derivatives of powers are right wherever they are in the dtype's range") {
+  check_powers_of_any_magnitude<float>();
+  check_powers_of_any_magnitude<double>();
+}
+
+TEST_CASE("Second derivatives of tensor powers at base 0 are the limits, from either side") {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  Tensor a = zeros({4}, float64).set_stop_gradient(false);
+  Tensor b = tensor({.5, 1., 2., 3.}, float64).set_stop_gradient(false);
+  const auto first = grad({pow(a, b)}, {a, b}, {.create_graph = true});
+  const std::vector<double> mixed{-kInf, -kInf, 0, 0};  // a^(b - 1) (b log a + 1)
+  CHECK(grad(sum(first[0]), b, {.retain_graph = true}).to_vector<double>() == mixed);
+  CHECK(grad(sum(first[1]), a, {.retain_graph = true}).to_vector<double>() == mixed);
+  CHECK(grad(sum(first[0]), a, {.retain_graph = true}).to_vector<double>() == std::vector<double>{-kInf, 0, 2, 0});
+  CHECK(grad(sum(first[1]), b).to_vector<double>() == std::vector<double>{0, 0, 0, 0});
+}
+
+TEST_CASE("Tensor powers have right derivatives to fourth order") {
+  const Tensor a = tensor({.5, 1.5}, float64), b = tensor({1.5, -.5}, float64);
+  const std::function<Tensor(const Tensor&, const Tensor&)> power = [](const Tensor& x, const Tensor& y) {
+    return pow(x, y);
+  };
+  const auto report = check_grads(power, a, b, {.order = 4});
+  INFO(report.text);
+  CHECK(report.ok);
 }
 
 }  // namespace dygrad::testing
