@@ -1,6 +1,8 @@
 #include <dygrad/autograd/ops/reduce/norm.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/detail/fused_activation.h>
@@ -52,6 +54,32 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor
   return y;
 }
 
+// Note [Variances out of range]
+// Squares of distances may overflow, or vanish beside an epsilon as small, where 1 / deviation is in range. Channels
+// whose variance + epsilon is not a normal number get their deviation from distances times a power of two. A recorded
+// pass does so with all channels, if one of them has a 1 / deviation whose cube, as in second derivatives, may overflow.
+
+/// [C], of x's shape: the power of two that brings `sizes` [C] into [1, 2); 1 where none does.
+Tensor units_of(const Tensor& sizes) {
+  return kernel::map(
+      "batch_norm",
+      []<class T>(T size) {
+        constexpr int kLargest = std::numeric_limits<T>::max_exponent - 2;
+        if (!(size > 0 && size <= std::numeric_limits<T>::max())) return T{1};
+        return std::ldexp(T{1}, std::clamp(-std::ilogb(size), -kLargest, kLargest));
+      },
+      sizes);
+}
+
+/// True if f holds for an element of a dense tensor.
+template <class F>
+bool any_of_values(const Tensor& values, const F& f) {
+  return dispatch_float(values.dtype(), "batch_norm", [&]<class T>() {
+    const T* const data = values.data<T>();
+    return std::any_of(data, data + values.num_elements(), f);
+  });
+}
+
 /// Of x's own batch. Inputs x, scale, shift.
 struct BatchNorm {
   static constexpr std::string_view name = "batch_norm";
@@ -76,9 +104,43 @@ struct BatchNorm {
           return T{1} / std::sqrt(v + static_cast<T>(eps));
         },
         variance);
+    const auto is_out_of_range = [eps = epsilon](auto v) { return !std::isnormal(v + static_cast<decltype(v)>(eps)); };
+    if (any_of_values(variance, is_out_of_range)) set_extreme_deviations(source, variance);
     if (statistics) *statistics = {kernel::clone(mean), variance};
     const Tensor factor = product(inverse_deviation, scale);
     return scale_and_shift(source, mean, factor, less_product(shift, rest, factor), activation);
+  }
+
+  /// See Note [Variances out of range].
+  void set_extreme_deviations(const Tensor& x, const Tensor& variance) {
+    if (x.num_elements() == 0) return;
+    const Axes axes = pixel_axes(x);
+    const auto spread = [&](const Tensor& values) {
+      return view::expand(*view::reshape(values, channel_shape(x)), x.shape());
+    };
+    const auto channels = [&](const Tensor& reduced) { return *view::reshape(reduced, mean.shape()); };
+    const Tensor distances = kernel::map(
+        name, [](auto v, auto m, auto r) { return v - m - r; }, x, spread(mean), spread(rest));
+    const Tensor sizes = kernel::map(
+        name, [](auto v) { return std::abs(v); }, distances);
+    const Tensor units = units_of(channels(kernel::reduce_max(sizes, axes)));
+    const Tensor squares = kernel::map(
+        name, [](auto v, auto unit) { return (v * unit) * (v * unit); }, distances, spread(units));
+    const Tensor scaled = channels(kernel::reduce_sum(squares, axes));
+    divide(scaled, count(x));
+    const Tensor deviations = kernel::map(
+        name,
+        [eps = std::sqrt(epsilon)](auto v, auto unit) {
+          return std::hypot(std::sqrt(v), static_cast<decltype(v)>(eps) * unit);
+        },
+        scaled, units);
+    dispatch_float(x.dtype(), name, [&]<class T>() {
+      T* const inverse = inverse_deviation.mutable_data<T>();
+      for (std::int64_t c = 0; c < mean.num_elements(); ++c) {
+        if (std::isnormal(variance.data<T>()[c] + static_cast<T>(epsilon))) continue;
+        inverse[c] = units.data<T>()[c] / deviations.data<T>()[c];
+      }
+    });
   }
 
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0) | save_input(1); }
@@ -95,9 +157,24 @@ struct BatchNorm {
   Grads<3> recorded(const Tensor& g, const Tensor& x, const Tensor& scale, NeedsGrad need) const {
     const Axes axes = pixel_axes(x);
     const Tensor rough = x - per_channel(mean, x);
-    const Tensor distance = rough - dygrad::mean(rough, axes, true);
-    const Tensor inverse = rsqrt(dygrad::mean(square(distance), axes, true) + epsilon);
-    const Tensor h = distance * inverse;
+    Tensor distance = rough - dygrad::mean(rough, axes, true);
+    Tensor inverse, h;
+    // See Note [Variances out of range].
+    const bool is_extreme = any_of_values(inverse_deviation, []<class T>(T v) {
+      constexpr int kFifth = std::numeric_limits<T>::max_exponent / 5;
+      return v < std::ldexp(T{1}, -kFifth) || v > std::ldexp(T{1}, kFifth);
+    });
+    if (is_extreme) {
+      const Tensor units = per_channel(units_of(reciprocal(inverse_deviation)), x);
+      distance = distance * units;
+      const Tensor variance = dygrad::mean(square(distance), axes, true);
+      const Tensor scaled_inverse = rsqrt(variance + units * epsilon * units);
+      inverse = scaled_inverse * units;
+      h = distance * scaled_inverse;
+    } else {
+      inverse = rsqrt(dygrad::mean(square(distance), axes, true) + epsilon);
+      h = distance * inverse;
+    }
     Grads<3> grads;
     if (need[0]) {
       const Tensor gs = g * per_channel(scale, x);

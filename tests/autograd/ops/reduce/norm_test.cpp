@@ -251,3 +251,50 @@ TEST_CASE("batch_norm refuses numbers that are not finite in the dtype, or vanis
                          InvalidArgument, Says("batch_norm:", "activation", "alpha"));
   }
 }
+
+// With x times a power of two, and epsilon times its square, y is the same and gradients are divided by that power.
+TEST_CASE("batch_norm is right where squares of distances overflow or vanish, to second order") {
+  for (const DType dtype : {float32, float64}) {
+    const Tensor unit = tensor({{-1.5, 1.}, {0., 5.}, {1.5, -2.}, {3., 0.}, {-.25, 8.}}, dtype);
+    const Tensor weights = tensor({{1., 2.}, {2., -1.}, {5., 0.}, {-3., 1.}, {.5, 1.}}, dtype);
+    const auto results = [&](const Tensor& x, double epsilon, double factor, bool recorded) {
+      const Tensor at = leaf(x.clone()), a = leaf(kernel::cast(scale(), dtype)), b = leaf(kernel::cast(shift(), dtype));
+      const Tensor y = batch_norm(at, a, b, epsilon);
+      std::vector<Tensor> all = grad({(y * weights).sum()}, {at, a, b}, {.create_graph = recorded});
+      all[0] = all[0] * factor;
+      if (recorded) {
+        for (const Tensor& second : grad({(all[0] * weights).sum()}, {at, a})) all.push_back(second);
+        all[3] = all[3] * factor;
+      }
+      all.push_back(y);
+      return all;
+    };
+    const int largest = dtype == float32 ? 66 : 530;  // twice as much would overflow
+    for (const int exponent : {largest, -largest, largest / 2 + 1, -largest * 3 / 4}) {
+      for (const double epsilon : {0., .5}) {
+        for (const bool recorded : {false, true}) {
+          CAPTURE(name_of(dtype), exponent, epsilon, recorded);
+          const double factor = std::ldexp(1., exponent), scaled = std::ldexp(epsilon, 2 * exponent);
+          if (scaled > (dtype == float32 ? 1e38 : 1e308) ||
+              (epsilon > 0 && scaled < (dtype == float32 ? 1e-37 : 1e-307)))
+            continue;
+          const auto want = results(unit, epsilon, 1, recorded), got = results(unit * factor, scaled, factor, recorded);
+          const double rounding = 1024 * (dtype == float32 ? kEpsilon32 : kEpsilon64);
+          for (std::size_t i = 0; i < want.size(); ++i) {
+            CAPTURE(i);
+            CHECK(distance(got[i], want[i]) <= rounding);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a channel of ordinary numbers keeps its bits beside one out of range") {
+  const Tensor x = tensor({{-1.5, -1.}, {0., .5}, {1.5, 2.}});
+  const Tensor factors = tensor({1e20, 1.});
+  const auto second = [](const Tensor& t) { return t.slice(1, 1, 2); };
+  CHECK(same(second(batch_norm(x * factors, {}, {})), second(batch_norm(x, {}, {}))));
+  CHECK(batch_norm(x * factors, {}, {}).at({2, 0}) > 1.2);
+  CHECK(std::isnan(batch_norm(tensor({{3.}, {3.}}), {}, {}, 0).at({0, 0})));  // constant, as documented
+}
