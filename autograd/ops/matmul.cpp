@@ -37,6 +37,30 @@ Tensor expand_batch(const Tensor& x, const Shape& batch) {
   return expand(x, shape);
 }
 
+/// Throws ShapeError unless the leading dimensions broadcast.
+void check_batches(const Shape& a, const Shape& b) {
+  for (int back = 3; back <= std::min(a.rank(), b.rank()); ++back) {
+    const std::int64_t m = a[a.rank() - back], n = b[b.rank() - back];
+    if (m == n || m == 1 || n == 1) continue;
+    throw ShapeError(Message(MatMul::name, "batch dimensions do not broadcast.")
+                         .line("a {}, b {}", a, b)
+                         .expected("equal extents, or 1, at dimension {}", -back)
+                         .got("{} and {}", m, n)
+                         .fix("reshape one operand so that each batch extent matches or is 1"));
+  }
+}
+
+/// What would make the inner sizes fit.
+std::string_view remedy_for(const Shape& a, const Shape& b) {
+  const std::int64_t inner_a = a.back(), inner_b = b[std::max(b.rank() - 2, 0)];
+  const std::int64_t outer_a = a.rank() > 1 ? a[a.rank() - 2] : -1, outer_b = b.rank() > 1 ? b.back() : -1;
+  if (a.rank() == 1 && b.rank() == 1) return "give vectors of one length";
+  if (outer_a == inner_b) return "transpose a";
+  if (inner_a == outer_b) return "transpose b";
+  if (outer_a == outer_b) return "swap the operands, or transpose both";
+  return "reshape one operand so that its inner size is the other's";
+}
+
 /// Operands of rank 2 or more with fitting inner sizes.
 Tensor multiply(const Tensor& a, const Tensor& b) {
   const Shape batch_a = batch_of(a.shape()), batch_b = batch_of(b.shape());
@@ -48,6 +72,7 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
     result[result.rank() - 1] = b.shape().back();
     return reshape(apply(MatMul{}, reshape(a, tall), b), result);
   }
+  check_batches(a.shape(), b.shape());
   const Shape batch = broadcast_shapes(batch_a, batch_b, MatMul::name);
   return apply(MatMul{}, expand_batch(a, batch), expand_batch(b, batch));
 }
@@ -71,7 +96,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
                          .line("a {}, b {}", a.shape(), b.shape())
                          .expected("a.shape[-1] == b.shape[{}]", b.rank() == 1 ? -1 : -2)
                          .got("{} and {}", inner_a, inner_b)
-                         .fix("transpose one operand"));
+                         .fix("{}", remedy_for(a.shape(), b.shape())));
   }
   Tensor y = multiply(a.rank() == 1 ? unsqueeze(a, 0) : a, b.rank() == 1 ? unsqueeze(b, 1) : b);
   if (b.rank() == 1) y = squeeze(y, -1);

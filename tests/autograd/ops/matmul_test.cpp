@@ -71,3 +71,16 @@ TEST_CASE("matmul says what does not fit") {
   CHECK_THROWS_MATCHES(matmul(zeros({2, 2}), zeros({2, 2}, float64)), DtypeError, Says("matmul", "float32", "float64"));
   CHECK_THROWS_MATCHES(matmul(arange(2), arange(2)), DtypeError, Says("int64"));
 }
+
+TEST_CASE("matmul names what would make the operands fit") {
+  const auto says = [](const Shape& a, const Shape& b, const char* words) {
+    CHECK_THROWS_MATCHES(matmul(zeros(a), zeros(b)), ShapeError, Says("matmul", words));
+  };
+  says({2, 2, 3}, {3, 3, 4},
+       "a [2, 2, 3], b [3, 3, 4]\n  expected equal extents, or 1, at dimension -3, got 2 and 3");
+  says({3}, {2}, "fix: give vectors of one length");
+  says({3}, {4, 3}, "fix: transpose b");
+  says({3, 4}, {3}, "fix: transpose a");
+  says({2, 3}, {4, 2}, "fix: swap the operands, or transpose both");
+  says({2, 3}, {4, 5}, "fix: reshape one operand");
+}
