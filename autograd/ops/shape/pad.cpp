@@ -1,6 +1,9 @@
 #include <dygrad/autograd/ops/shape/shape.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/shape/detail/support.h>
@@ -47,6 +50,24 @@ struct Pad {
   }
 };
 
+/// Throws DtypeError unless the value is one of the dtype's, up to rounding.
+void check_value(const Tensor& x, double value) {
+  const bool holds = dispatch_all(x.dtype(), [&]<class T>() {
+    if constexpr (std::is_floating_point_v<T>) {
+      return !std::isfinite(value) || std::abs(value) <= static_cast<double>(std::numeric_limits<T>::max());
+    } else {
+      constexpr double kEnd = std::is_same_v<T, std::int64_t> ? 0x1p63 : std::is_same_v<T, bool> ? 2 : 256;
+      return value == std::trunc(value) && value >= static_cast<double>(std::numeric_limits<T>::min()) && value < kEnd;
+    }
+  });
+  if (holds) return;
+  throw DtypeError(Message("pad", "the value does not fit the tensor's dtype.")
+                       .line("x {} {}", x.dtype(), x.shape())
+                       .expected("a value that {} holds", x.dtype())
+                       .got("{}", value)
+                       .fix("convert the tensor first, as in x.to(float64)"));
+}
+
 }  // namespace
 
 Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value) {
@@ -57,6 +78,7 @@ Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value) {
                          .got("{}", amounts.size())
                          .fix("leave out the first {}", amounts.size() - x.shape().size()));
   }
+  check_value(x, value);
   Pad op{x.shape(), x.shape(), {}, value};
   const std::size_t skipped = x.shape().size() - amounts.size();
   for (std::size_t i = 0; i < amounts.size(); ++i) {

@@ -183,6 +183,20 @@ TEST_CASE("pad surrounds with a value, and crops where amounts are negative") {
   CHECK(shares_memory(pad(x, {{-1, 0}, {0, 0}}), x));
   CHECK(same(pad(x, {{-3, 4}, {0, 0}}, 5), full({3, 2}, 5, float64)));  // nothing of x is left
   CHECK(pad(x, {{-1, -1}, {0, 0}}).shape() == Shape(0, 2));
+  const auto refuses = [](const Tensor& t, double value) {
+    CHECK_THROWS_MATCHES(
+        pad(t, {{1, 0}}, value), DtypeError,
+        Says("pad: the value does not fit the tensor's dtype.", std::string(name_of(t.dtype())), "fix"));
+  };
+  refuses(zeros({2}, int64), .5);
+  refuses(zeros({2}, int64), 0x1p63);
+  refuses(zeros({2}, int64), kNaN);
+  for (const double value : {-1., 256., .5}) refuses(zeros({2}, uint8), value);
+  refuses(zeros({2}, boolean), 2);
+  refuses(zeros({2}), 1e300);
+  CHECK(pad(zeros({1}, uint8), {{1, 0}}, 255).at({0}) == 255);
+  CHECK(pad(zeros({1}, int64), {{1, 0}}, -0x1p63).at({0}) == -0x1p63);
+  CHECK(pad(zeros({1}), {{1, 0}}, -kInfinity).at({0}) == -kInfinity);
   CHECK_THROWS_MATCHES(pad(x, {{-2, -1}, {0, 0}}), ShapeError, Says("pad", "dimension 0", "before -2, after -1"));
   CHECK_THROWS_MATCHES(pad(x, {{0, 0}, {0, 0}, {0, 0}}), ShapeError, Says("at most 2", "got 3"));
   CHECK_THROWS_AS(pad(x, {{std::int64_t{1} << 62, std::int64_t{1} << 62}}), ShapeError);
