@@ -107,6 +107,16 @@ std::size_t checked_bytes(const void* data, const Shape& shape, DType dtype) {
                               .got("{}", data)
                               .fix("copy the bytes into aligned memory first"));
   }
+  if (dtype == DType::boolean) {
+    const std::span bytes_of_bool(static_cast<const std::uint8_t*>(data), static_cast<std::size_t>(bytes));
+    const auto other = std::ranges::find_if(bytes_of_bool, [](std::uint8_t byte) { return byte > 1; });
+    if (other != bytes_of_bool.end()) {
+      throw InvalidArgument(Message("from_memory", "a byte is no bool.")
+                                .expected("0 or 1")
+                                .got("{} at position {}", +*other, other - bytes_of_bool.begin())
+                                .fix("borrow the bytes as uint8, and compare: from_memory(...) != 0"));
+    }
+  }
   return static_cast<std::size_t>(bytes);
 }
 }  // namespace
@@ -213,12 +223,14 @@ Tensor arange(double start, double stop, double step, DType dtype) {
   const double count = at_least_none(count_before(start, stop, step));
   if (step == 0 || !(std::abs(count) < 0x1p62)) {
     const bool is_finite = std::isfinite(start) && std::isfinite(stop) && std::isfinite(step);
-    const char* const remedy = !is_finite  ? "give finite numbers"
-                               : step == 0 ? "give a step other than 0"
-                                           : "give a larger step, or closer bounds";
-    throw InvalidArgument(Message("arange", "needs finite bounds, a step other than 0, and fewer than 2^62 values.")
-                              .got("start {}, stop {}, step {}", start, stop, step)
-                              .fix("{}", remedy));
+    const char* const remedy = !is_finite                     ? "give finite numbers"
+                               : step == 0                    ? "give a step other than 0"
+                               : !std::isfinite(stop - start) ? "give closer bounds: stop - start overflows"
+                                                              : "give a larger step, or closer bounds";
+    throw InvalidArgument(
+        Message("arange", "needs bounds with a finite difference, a step other than 0, and fewer than 2^62 values.")
+            .got("start {}, stop {}, step {}", start, stop, step)
+            .fix("{}", remedy));
   }
   if ((step > 0 ? start - stop : stop - start) > rounding_of(start, stop)) {  // by less than a step, too
     throw InvalidArgument(Message("arange", "the step leads away from stop.")

@@ -1,5 +1,7 @@
 #include <dygrad/core/creation/factories.h>
 
+#include <array>
+
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/memory/allocator.h>
 #include <dygrad/core/tensor/print.h>
@@ -74,6 +76,10 @@ TEST_CASE("borrowing refuses null and misaligned pointers") {
   CHECK_THROWS_AS(from_memory(bytes, {std::numeric_limits<std::int64_t>::max()}, float64), ShapeError);
   CHECK(from_memory(nullptr, {0}, float32).num_elements() == 0);
   CHECK(from_memory(bytes + 1, {3}, uint8).num_elements() == 3);
+  std::array<std::uint8_t, 4> truths{0, 1, 2, 255};
+  CHECK(from_memory(truths.data(), {2}, boolean).num_elements() == 2);
+  CHECK_THROWS_MATCHES(from_memory(truths.data(), {4}, boolean), InvalidArgument,
+                       Says("from_memory: a byte is no bool.", "got 2 at position 2", "fix"));
 }
 
 TEST_CASE("constant tensors and those like another") {
@@ -99,6 +105,8 @@ TEST_CASE("arange counts from start to before stop") {
   CHECK_THROWS_MATCHES(arange(0, 3, 0), InvalidArgument, Says("fix: give a step other than 0"));
   CHECK_THROWS_MATCHES(arange(0, INFINITY), InvalidArgument, Says("fix: give finite numbers"));
   CHECK_THROWS_MATCHES(arange(0, 1e300), InvalidArgument, Says("values.\n  got start 0", "fix: give a larger step"));
+  CHECK_THROWS_MATCHES(arange(1e308, -1.5e308, -1e308, float64), InvalidArgument,
+                       Says("a finite difference", "fix: give closer bounds: stop - start overflows"));
   CHECK_THROWS_AS(arange(0, std::nan("")), InvalidArgument);
   CHECK_THROWS_AS(arange(0, 3, 1, boolean), DtypeError);
 }
