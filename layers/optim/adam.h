@@ -33,7 +33,9 @@ class AdamRule {
 /// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
 /// mhat = m / (1 - beta1^t); vhat = v / (1 - beta2^t); p -= lr mhat / (sqrt(vhat) + epsilon).
 /// Throws InvalidArgument unless 0 <= beta < 1 and epsilon > 0, in the parameters' dtype too: without epsilon, an
-/// element whose gradient has always been zero would move by 0/0.
+/// element whose gradient has always been zero would move by 0/0. A gradient whose square overflows, in float32 above
+/// about 6e20 with beta2 = 0.999, makes v infinite for good: that element no longer moves, as in PyTorch and Paddle.
+/// Clip gradients by value or norm where such may come.
 /// Source: Kingma and Ba, "Adam: a method for stochastic optimization", 2015.
 class DYGRAD_API Adam : public Optimizer {
  public:

@@ -122,7 +122,16 @@ detail::MemoryRanges Optimizer::written_memory() const {
   return written;
 }
 
+void Optimizer::check_count(std::int64_t steps) const {
+  if (steps < detail::kMaxSteps) return;
+  throw InvalidArgument(Message(name_, "the count of steps would leave its range.")
+                            .expected("at most {} steps, which its state holds exactly", detail::kMaxSteps)
+                            .got("{} + 1", steps)
+                            .fix("load a state with a smaller count, or use a new optimizer"));
+}
+
 std::vector<PendingUpdate> Optimizer::prepare() const {
+  check_count(global_step_);
   (void)kernel::instruction_set();  // throws where its variable has an unknown value, and update() must not
   const detail::MemoryRanges written = written_memory();
   std::vector<PendingUpdate> pending;
@@ -131,6 +140,7 @@ std::vector<PendingUpdate> Optimizer::prepare() const {
     if (!parameter.trainable()) continue;
     const Tensor grad = parameter.grad();
     if (!grad.defined()) continue;
+    check_count(slots_[i].step);
     const Tensor value = parameter.memory_format() ? static_cast<const Tensor&>(parameter)
                                                    : kernel::empty_like(parameter, parameter.dtype());
     pending.push_back({.index = i, .value = value, .grad = ready_gradient(grad, value, written)});

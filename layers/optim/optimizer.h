@@ -123,6 +123,7 @@ class DYGRAD_API Optimizer {
   detail::MemoryRanges written_memory() const;
   std::vector<detail::PendingUpdate> prepare() const;
   void set_rates(std::vector<detail::PendingUpdate>& pending) const;
+  void check_count(std::int64_t steps) const;
   void apply_clip(std::vector<detail::PendingUpdate>& pending) const;
   void commit(std::vector<detail::PendingUpdate>& pending);
   void update_one(detail::PendingUpdate& pending);

@@ -271,6 +271,27 @@ struct Loaded {
 };
 }  // namespace
 
+TEST_CASE("a step beyond the counts that a state holds is refused, and changes nothing") {
+  constexpr std::int64_t kSteps = std::int64_t{1} << 53;
+  for (const char* name : {"global_step", "0.step"}) {
+    CAPTURE(name);
+    Parameter p(tensor({1., 2.}));
+    Adam adam({p});
+    p.set_grad(ones({2}));
+    adam.step();
+    StateDict state = adam.state_dict();
+    state.set(name, tensor(kSteps - 1, int64));
+    adam.set_state_dict(state);
+    adam.step();
+    const std::vector<float> before = p.to_vector<float>();
+    CHECK_THROWS_MATCHES(adam.step(), InvalidArgument,
+                         Says("Adam: the count of steps would leave its range.", "at most 9007199254740992", "fix"));
+    CHECK_THROWS_MATCHES(adam.minimize(ones({})), InvalidArgument, Says("Adam: the count of steps"));
+    CHECK(p.to_vector<float>() == before);
+    CHECK(adam.compare_dict(adam.state_dict()).ok());
+  }
+}
+
 TEST_CASE("every number of a loaded state has its range") {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
