@@ -73,7 +73,11 @@ struct Elu : SavesInput {
     return g * constant_like(x, scale) * (x > 0 ? 1 : constant_like(x, alpha) * vec::exp(x));
   }
   Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
-    return where_negative(x, p * exp_of_negative(x) * (scale * alpha));
+    const Tensor e = exp_of_negative(x);
+    // The product of the factors alone may overflow.
+    const bool is_finite =
+        std::isfinite(x.dtype() == DType::float32 ? static_cast<float>(scale * alpha) : scale * alpha);
+    return where_negative(x, is_finite ? p * e * (scale * alpha) : p * (e * alpha * scale));
   }
 };
 
