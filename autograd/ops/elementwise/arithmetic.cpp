@@ -95,8 +95,8 @@ struct Mul {
 
 // Note [Quotients in range]
 // The derivatives of a / b in b, -g a / b^2 and 2 h g a / b^3, may be in range where a / b, or another intermediate
-// result, is not. Blocks are computed as (a / b) / b times g, and looked through once more where one of the quotients
-// was not a normal number: there the significands and the exponents are computed apart.
+// result, is not. Blocks are computed as (g a) / (b b), with a single division, and looked through once more where one
+// of the products was not a normal number: there the significands and the exponents are computed apart.
 
 template <class T>
 bool is_normal(T value) {
@@ -118,15 +118,15 @@ T scaled_quotient(double factor, const std::array<T, N>& numerators, T b) {
   return std::ldexp(static_cast<T>(result), exponent);
 }
 
-/// g a / b^2, and whether one of its quotients was not a normal number.
+/// g a / b^2, and whether one of its products was not a normal number.
 template <class T>
 struct Quotient {
   T value;
   bool is_lost;
   Quotient(T g, T a, T b) {
-    const T once = a / b, twice = once / b;
-    value = g * twice;
-    is_lost = !(is_normal(once) & is_normal(twice)) & (a != 0);
+    const T product = g * a, square = b * b;
+    value = product / square;
+    is_lost = !(is_normal(square) & (is_normal(product) | (g == 0) | (a == 0)));
   }
 };
 

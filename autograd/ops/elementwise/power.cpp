@@ -85,7 +85,11 @@ struct PowDerivative {
   int m, n;
   Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) const {
     return kernel::map(
-        name, [m = m, n = n]<class T>(T gg, T u, T v) { return PowTerm<T>{m, n}(gg, u, v); }, g, a, b);
+        name,
+        [m = m, n = n]<class T>(T gg, T u, T v) {
+          return PowTerm<T>{m, n}(gg, u, v);
+        },
+        g, a, b);
   }
   static SaveForBackward save_for_backward(NeedsGrad need) {
     return save_input(0, need[1] || need[2]) | save_input(1) | save_input(2);

@@ -158,7 +158,8 @@ bool agrees_in_range(T got, long double want) {
 template <class T>
 void check_quotients_of_any_magnitude() {
   constexpr std::size_t kCount = 20000;
-  const std::vector<T> a = any_magnitude<T>(kCount, 1), b = any_magnitude<T>(kCount, 2), g = any_magnitude<T>(kCount, 3);
+  const std::vector<T> a = any_magnitude<T>(kCount, 1), b = any_magnitude<T>(kCount, 2),
+                       g = any_magnitude<T>(kCount, 3);
   Tensor ta = from_vector(a), tb = from_vector(b), tg = from_vector(g);
   for (Tensor* t : {&ta, &tb, &tg}) t->set_stop_gradient(false);
   const std::vector<Tensor> first = grad({ta / tb}, {ta, tb}, {.grad_outputs = {tg}, .create_graph = true});

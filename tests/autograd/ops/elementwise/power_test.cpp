@@ -129,17 +129,17 @@ void check_powers_of_any_magnitude() {
     const long double u = a[i], v = b[i], w = g[i], log = std::log(u);
     const long double mixed = w * std::pow(u, v - 1) * (v * log + 1);
     const long double parts = std::abs(w) * std::pow(u, v - 1) * (std::abs(v * log) + 1);
-    const std::array<long double, 6> want{w * v * std::pow(u, v - 1), w * std::pow(u, v) * log,
-                                          w * v * (v - 1) * std::pow(u, v - 2), mixed, mixed,
-                                          w * std::pow(u, v) * log * log};
+    const std::array<long double, 6> want{
+        w * v * std::pow(u, v - 1),    w * std::pow(u, v) * log, w * v * (v - 1) * std::pow(u, v - 2), mixed, mixed,
+        w * std::pow(u, v) * log * log};
     // An exponent b - 1 or b - 2 is rounded, at most by epsilon times 1 + |b|, which the power multiplies by |log a|.
     const long double rounding = Limits::epsilon() * (8 + 2 * std::abs(log) * (2 + std::abs(v)));
     for (std::size_t k = 0; k < want.size(); ++k) {
       // Halves of a power that is out of range must be in it, which they are; so must be g times the polynomial.
       const long double scale = k == 3 || k == 4 ? parts : std::abs(want[k]);
       if (scale > Limits::max() || w * (1 + log * log) * 12 > Limits::max()) continue;
-      const bool right = std::isfinite(got[k][i]) &&
-                         std::abs(got[k][i] - want[k]) <= rounding * scale + 4 * static_cast<long double>(Limits::min());
+      const bool right = std::isfinite(got[k][i]) && std::abs(got[k][i] - want[k]) <=
+                                                         rounding * scale + 4 * static_cast<long double>(Limits::min());
       if (right) continue;
       if (++wrong <= 3) {
         INFO("derivative " << k << " of " << a[i] << "^" << b[i] << ", g " << g[i] << ": got " << got[k][i] << ", not "
