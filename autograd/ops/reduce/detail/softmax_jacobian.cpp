@@ -1,5 +1,6 @@
 #include <dygrad/autograd/ops/reduce/detail/softmax_jacobian.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -24,64 +25,68 @@ bool dominates(T p) {
   return p > T{0.5};
 }
 
-std::size_t at(std::int64_t j) { return static_cast<std::size_t>(j); }
-
-/// out(i, j) = f(out(i, j), p(i, j), j)
+/// out(i, j) = f(out(i, j), p(i, j), a[j], b[j], c[j]). Belongs into vectorize().
 template <class T, class F>
-void for_each_element(const kernel::LineBlock<T>& out, const kernel::LineBlock<const T>& p, const F& f) {
-  kernel::vectorize([&] {
-    if (out.is_along) {
-      T* const to = out.data;
-      const T* const weight = p.data;
-      DYGRAD_IVDEP
-      for (std::int64_t i = 0; i < out.length; ++i) to[i] = f(to[i], weight[i], 0);
-      return;
-    }
-    for (std::int64_t i = 0; i < out.length; ++i) {
-      T* const to = out.data + i * out.step;
-      const T* const weight = p.data + i * p.step;
-      DYGRAD_IVDEP
-      for (std::int64_t j = 0; j < out.lines; ++j) to[j] = f(to[j], weight[j], j);
-    }
-  });
+[[gnu::always_inline]] inline void map_block(const kernel::LineBlock<T>& out, const kernel::LineBlock<const T>& p,
+                                             const T* a, const T* b, const T* c, const F& f) {
+  if (out.is_along) {
+    T* const to = out.data;
+    const T *const weight = p.data, own_a = *a, own_b = *b, own_c = *c;
+    const std::int64_t length = out.length;
+    DYGRAD_IVDEP
+    for (std::int64_t i = 0; i < length; ++i) to[i] = f(to[i], weight[i], own_a, own_b, own_c);
+    return;
+  }
+  const std::int64_t lines = out.lines;
+  for (std::int64_t i = 0; i < out.length; ++i) {
+    T* const to = out.data + i * out.step;
+    const T* const weight = p.data + i * p.step;
+    DYGRAD_IVDEP
+    for (std::int64_t j = 0; j < lines; ++j) to[j] = f(to[j], weight[j], a[j], b[j], c[j]);
+  }
+}
+
+/// to[j] = g(i, j) of the class that dominates line j, 0 without one. Belongs into vectorize().
+template <class T>
+[[gnu::always_inline]] inline void find_dominant(const kernel::LineBlock<const T>& g,
+                                                 const kernel::LineBlock<const T>& p, T* to) {
+  const std::int64_t lines = g.lines;
+  for (std::int64_t j = 0; j < lines; ++j) to[j] = 0;
+  if (g.is_along) return kernel::sum_lines<T>(g, p, to, to, [](T v, T q, T) { return dominates(q) ? v : T{0}; });
+  for (std::int64_t i = 0; i < g.length; ++i) {
+    const T *const from = g.data + i * g.step, *const weight = p.data + i * p.step;
+    DYGRAD_IVDEP
+    for (std::int64_t j = 0; j < lines; ++j) to[j] = dominates(weight[j]) ? from[j] : to[j];
+  }
 }
 
 /// Replaces g, in the block `out`, by the product.
 template <Product kProduct, class T>
 void multiply_block(const kernel::LineBlock<const T>& p, const kernel::LineBlock<T>& out) {
-  const kernel::LineBlock<const T> g{out.data, out.length, out.lines, out.step, out.is_along};
-  PerLine<T> shift{}, sum, others_p, others_g;
-  const auto lines = static_cast<std::size_t>(out.lines);
-  const auto sums = [&](const auto& term) {
-    PerLine<double> result;
-    kernel::sum_lines<T>(g, p, shift.data(), result.data(), term);
-    return result;
-  };
-  const PerLine<double> dominant = sums([](T v, T q, T) { return dominates(q) ? v : T{0}; });
-  if constexpr (kProduct == Product::log_softmax_vjp) {
-    const PerLine<double> others = sums([](T v, T q, T) { return dominates(q) ? T{0} : v; });
-    const PerLine<double> probability = sums([](T, T q, T) { return dominates(q) ? T{0} : q; });
-    for (std::size_t j = 0; j < lines; ++j) {
-      sum[j] = static_cast<T>(dominant[j] + others[j]);
-      others_g[j] = static_cast<T>(others[j]);
-      others_p[j] = static_cast<T>(probability[j]);
+  kernel::vectorize([p, out] {
+    const kernel::LineBlock<const T> g{out.data, out.length, out.lines, out.step, out.is_along};
+    alignas(64) PerLine<T> shift, sum{}, others_p, others_g;
+    const auto lines = static_cast<std::size_t>(out.lines);
+    find_dominant<T>(g, p, shift.data());
+    if constexpr (kProduct == Product::log_softmax_vjp) {
+      kernel::sum_lines<T>(g, p, shift.data(), others_g.data(), [](T v, T q, T) { return dominates(q) ? T{0} : v; });
+      kernel::sum_lines<T>(g, p, shift.data(), others_p.data(), [](T, T q, T) { return dominates(q) ? T{0} : q; });
+      for (std::size_t j = 0; j < lines; ++j) sum[j] = shift[j] + others_g[j];
+      map_block<T>(out, p, sum.data(), others_p.data(), others_g.data(), [](T v, T q, T total, T other_p, T other_g) {
+        const T of_rest = v - q * total, of_largest = v * other_p - q * other_g;
+        return dominates(q) ? of_largest : of_rest;
+      });
+    } else {
+      // An infinite g[k] stays in the sum, and one so large that a difference may overflow.
+      for (std::size_t j = 0; j < lines; ++j)
+        shift[j] = std::abs(shift[j]) < std::numeric_limits<T>::max() / 4 ? shift[j] : T{0};
+      kernel::sum_lines<T>(g, p, shift.data(), sum.data(), [](T v, T q, T own) { return q * (v - own); });
+      map_block<T>(out, p, shift.data(), sum.data(), sum.data(), [](T v, T q, T own, T products, T) {
+        const T distance = v - own - products;
+        return kProduct == Product::softmax_vjp ? q * distance : distance;
+      });
     }
-    for_each_element<T>(out, p, [&](T v, T q, std::int64_t j) {
-      return dominates(q) ? v * others_p[at(j)] - q * others_g[at(j)] : v - q * sum[at(j)];
-    });
-  } else {
-    // An infinite g[k] stays in the sum, and one so large that a difference may overflow.
-    for (std::size_t j = 0; j < lines; ++j) {
-      const bool is_safe = std::abs(dominant[j]) < std::numeric_limits<T>::max() / 4;
-      shift[j] = is_safe ? static_cast<T>(dominant[j]) : T{0};
-    }
-    const PerLine<double> products = sums([](T v, T q, T own) { return q * (v - own); });
-    for (std::size_t j = 0; j < lines; ++j) sum[j] = static_cast<T>(products[j]);
-    for_each_element<T>(out, p, [&](T v, T q, std::int64_t j) {
-      const T distance = v - shift[at(j)] - sum[at(j)];
-      return kProduct == Product::softmax_vjp ? q * distance : distance;
-    });
-  }
+  });
 }
 
 /// [kept dimensions..., elements of the reduced ones]

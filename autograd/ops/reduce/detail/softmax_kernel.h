@@ -132,43 +132,49 @@ struct CompensatedSum {
   double total() const { return sum + lost; }
 };
 
-/// Sum of term(0), ..., term(length - 1), in parts that are put together in T.
+/// Sum of term(0), ..., term(length - 1), in parts that are put together in T. Belongs into vectorize().
 template <class T, class Term>
-double blocked_sum(std::int64_t length, const Term& term) {
+[[gnu::always_inline]] inline double sum_of_parts(std::int64_t length, const Term& term) {
   CompensatedSum parts;
-  vectorize([&] {
-    for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
-      const auto from_here = [&](std::int64_t i) { return term(begin + i); };
-      parts.add(static_cast<double>(detail::fold_line<Plus, T>(std::min(kBlockPart, length - begin), from_here)));
-    }
-  });
+  for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
+    const auto from_here = [&](std::int64_t i) { return term(begin + i); };
+    parts.add(static_cast<double>(detail::fold_line<Plus, T>(std::min(kBlockPart, length - begin), from_here)));
+  }
   return parts.total();
 }
 
-/// sums[j] = sum over i of f(x(i, j), p(i, j), number[j]), as good as ExpSums'.
+template <class T, class Term>
+double blocked_sum(std::int64_t length, const Term& term) {
+  double sum = 0;
+  vectorize([&] { sum = sum_of_parts<T>(length, term); });
+  return sum;
+}
+
+/// sums[j] = sum over i of f(x(i, j), p(i, j), number[j]), as good as ExpSums'. Belongs into vectorize().
 template <class T, class F>
-void sum_lines(const LineBlock<const T>& x, const LineBlock<const T>& p, const T* number, double* sums, const F& f) {
+[[gnu::always_inline]] inline void sum_lines(const LineBlock<const T>& x, const LineBlock<const T>& p, const T* number,
+                                             T* sums, const F& f) {
   if (x.is_along) {
-    sums[0] = blocked_sum<T>(x.length, [from = x.data, weight = p.data, own = *number, f](std::int64_t i) {
-      return f(from[i], weight[i], own);
-    });
+    const T *const from = x.data, *const weight = p.data, own = *number;
+    sums[0] = static_cast<T>(sum_of_parts<T>(x.length, [=](std::int64_t i) { return f(from[i], weight[i], own); }));
     return;
   }
-  vectorize([=] {
-    std::array<CompensatedSum, static_cast<std::size_t>(kBlockLines)> totals;
-    alignas(64) std::array<double, static_cast<std::size_t>(kBlockLines)> part;
-    for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
-      double* const own = part.data();
-      for (std::int64_t j = 0; j < x.lines; ++j) own[j] = 0;
-      for (std::int64_t i = begin; i < std::min(begin + kAddedRows, x.length); ++i) {
-        const T *from = x.data + i * x.step, *weight = p.data + i * p.step;
-        DYGRAD_IVDEP
-        for (std::int64_t j = 0; j < x.lines; ++j) own[j] += static_cast<double>(f(from[j], weight[j], number[j]));
-      }
-      for (std::int64_t j = 0; j < x.lines; ++j) totals[static_cast<std::size_t>(j)].add(own[j]);
+  std::array<CompensatedSum, static_cast<std::size_t>(kBlockLines)> totals;
+  alignas(64) std::array<double, static_cast<std::size_t>(kBlockLines)> part;
+  double* const own = part.data();
+  const std::int64_t lines = x.lines;
+  for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
+    for (std::int64_t j = 0; j < lines; ++j) own[j] = 0;
+    for (std::int64_t i = begin; i < std::min(begin + kAddedRows, x.length); ++i) {
+      const T *const from = x.data + i * x.step, *const weight = p.data + i * p.step;
+      DYGRAD_IVDEP
+      for (std::int64_t j = 0; j < lines; ++j) own[j] += static_cast<double>(f(from[j], weight[j], number[j]));
     }
-    for (std::int64_t j = 0; j < x.lines; ++j) sums[j] = totals[static_cast<std::size_t>(j)].total();
-  });
+    for (std::int64_t j = 0; x.length > kAddedRows && j < lines; ++j) totals[static_cast<std::size_t>(j)].add(own[j]);
+  }
+  for (std::int64_t j = 0; j < lines; ++j) {
+    sums[j] = static_cast<T>(x.length > kAddedRows ? totals[static_cast<std::size_t>(j)].total() : own[j]);
+  }
 }
 
 /// The largest element of each line of a block, and the sum of exp(x - largest), in float64 and blocked: its error is

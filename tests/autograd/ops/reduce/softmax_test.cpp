@@ -170,8 +170,8 @@ TEST_CASE("derivatives of softmax and its relatives keep their digits where one 
             CHECK(agrees(value(along(losses(x), 0)), -others / s));
             CHECK(agrees(value(along(along(losses(x), 0), 0)), spread));
             const auto soft = [&](const Tensor& t) {
-              const Tensor is_first = (arange(classes, dtype) == 0).to(dtype).reshape(
-                  by_columns ? Shape(classes, 1) : Shape(1, classes));
+              const Tensor is_first =
+                  (arange(classes, dtype) == 0).to(dtype).reshape(by_columns ? Shape(classes, 1) : Shape(1, classes));
               return softmax_with_cross_entropy(t, is_first + zeros_like(t),
                                                 {.axis = axis, .soft_label = true, .reduction = Reduction::none});
             };
