@@ -126,7 +126,7 @@ struct Quotient {
   Quotient(T g, T a, T b) {
     const T product = g * a, square = b * b;
     value = product / square;
-    is_lost = !(is_normal(square) & (is_normal(product) | (g == 0) | (a == 0)));
+    is_lost = !(int{is_normal(square)} & (int{is_normal(product)} | int{g == 0} | int{a == 0}));  // without branches
   }
 };
 
