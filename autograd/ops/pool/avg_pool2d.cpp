@@ -18,7 +18,6 @@ namespace {
 
 using detail::contiguous_or_packed;
 using detail::PoolGeometry;
-using detail::PoolWindow;
 using detail::sum_covering_windows;
 using detail::sum_windows;
 

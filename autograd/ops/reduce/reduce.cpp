@@ -282,9 +282,8 @@ namespace {
 /// How many elements are true.
 std::int64_t count_true(std::string_view op, const Tensor& x) {
   check_bool(x, op);
-  return detail::with_out_of_memory(op, [&] {
-    return kernel::reduce_sum(x, normalize_axes({}, x.rank(), op)).item<std::int64_t>();
-  });
+  return detail::with_out_of_memory(
+      op, [&] { return kernel::reduce_sum(x, normalize_axes({}, x.rank(), op)).item<std::int64_t>(); });
 }
 }  // namespace
 

@@ -176,6 +176,7 @@ class HeaderParser final : public nlohmann::json_sax<nlohmann::json> {
 void check_coverage(const FileContext& context, const std::vector<SafetensorsEntry>& entries,
                     std::uint64_t num_data_bytes) {
   std::vector<const SafetensorsEntry*> by_position;
+  by_position.reserve(entries.size());
   for (const SafetensorsEntry& entry : entries) by_position.push_back(&entry);
   std::sort(by_position.begin(), by_position.end(), [](const SafetensorsEntry* a, const SafetensorsEntry* b) {
     return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);

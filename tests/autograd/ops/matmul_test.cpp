@@ -76,8 +76,7 @@ TEST_CASE("matmul names what would make the operands fit") {
   const auto says = [](const Shape& a, const Shape& b, const char* words) {
     CHECK_THROWS_MATCHES(matmul(zeros(a), zeros(b)), ShapeError, Says("matmul", words));
   };
-  says({2, 2, 3}, {3, 3, 4},
-       "a [2, 2, 3], b [3, 3, 4]\n  expected equal extents, or 1, at dimension -3, got 2 and 3");
+  says({2, 2, 3}, {3, 3, 4}, "a [2, 2, 3], b [3, 3, 4]\n  expected equal extents, or 1, at dimension -3, got 2 and 3");
   says({3}, {2}, "fix: give vectors of one length");
   says({3}, {4, 3}, "fix: transpose b");
   says({3, 4}, {3}, "fix: transpose a");
