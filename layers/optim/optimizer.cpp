@@ -249,6 +249,7 @@ std::vector<ParameterGradient> Optimizer::minimize(const Tensor& loss) {
   return detail::with_out_of_memory(name_, [&] {
     std::vector<PendingUpdate> pending = prepare();
     std::vector<ParameterGradient> updated;
+    updated.reserve(pending.size());
     for (const PendingUpdate& one : pending) updated.push_back({parameters_[one.index], parameters_[one.index].grad()});
     commit(pending);
     return updated;
