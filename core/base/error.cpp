@@ -8,15 +8,13 @@
 
 namespace dygrad {
 
-Error::Error(const std::string& text) try : std
-  ::runtime_error(text) {}
-catch (const std::bad_alloc&) {
+Error::Error(const std::string& text) try : runtime_error(text) {
+} catch (const std::bad_alloc&) {
   detail::fail_without_memory();
 }
 
-Error::Error(const char* text) try : std
-  ::runtime_error(text) {}
-catch (const std::bad_alloc&) {
+Error::Error(const char* text) try : runtime_error(text) {
+} catch (const std::bad_alloc&) {
   detail::fail_without_memory();
 }
 

@@ -1,6 +1,6 @@
 // What the linker and the compiler were asked to do against attacks, as the shared library shows it.
-#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/command.h>
 
 using namespace dygrad::testing;
 

@@ -5,9 +5,9 @@
 #include <mutex>
 #include <thread>
 
-#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/architecture/include_graph.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/command.h>
 
 using namespace dygrad::testing;
 

@@ -1,8 +1,8 @@
 // What a shared dygrad shows to the linker: names of ours, and nothing of the libraries inside.
 #include <sstream>
 
-#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/support/catch.h>
+#include <dygrad/tests/support/command.h>
 
 using namespace dygrad::testing;
 

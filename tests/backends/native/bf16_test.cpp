@@ -1,6 +1,4 @@
 // MathMode::bfloat16: what rounding the operands may cost, who follows it, and who does not.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 
@@ -8,8 +6,8 @@
 #include <dygrad/autograd/ops/conv2d/conv2d.h>
 #include <dygrad/core/base/verbose.h>
 #include <dygrad/core/dispatch/execution.h>
-#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/backends/conv_support.h>
+#include <dygrad/tests/support/command.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -210,12 +208,8 @@ TEST_CASE("where nothing multiplies bfloat16, one verbose line says that it is i
     CHECK_THAT(lines[0], ContainsSubstring("bfloat16 is ignored"));
     return;
   }
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  REQUIRE(length > 0);
   const CommandResult result =
-      run_command("DYGRAD_BACKEND=reference '" + std::string(path, static_cast<std::size_t>(length)) +
-                  "' 'where nothing multiplies bfloat16*'");
+      run_test_in_new_process("where nothing multiplies bfloat16*", "DYGRAD_BACKEND=reference");
   INFO(result.output);
   CHECK(result.status == 0);
 }

@@ -1,6 +1,4 @@
 // Winograd: which problems take it, what rounding costs then, and how to do without.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 
@@ -9,8 +7,8 @@
 #include <dygrad/autograd/ops/conv2d/conv2d.h>
 #include <dygrad/backends/common/conv2d_sizes.h>
 #include <dygrad/core/dispatch/execution.h>
-#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/backends/conv_support.h>
+#include <dygrad/tests/support/command.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -117,13 +115,9 @@ TEST_CASE("DYGRAD_MATH_MODE names the way to compute that threads start with") {
     return;
   }
   CHECK(execution_context().math_mode == MathMode::standard);
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  REQUIRE(length > 0);
   for (const char* value : {"strict", "bfloat16", "standard"}) {
-    const CommandResult result = run_command("DYGRAD_MATH_MODE=" + std::string(value) + " '" +
-                                             std::string(path, static_cast<std::size_t>(length)) +
-                                             "' 'DYGRAD_MATH_MODE names the way to compute that threads start with'");
+    const CommandResult result = run_test_in_new_process(
+        "DYGRAD_MATH_MODE names the way to compute that threads start with", std::string("DYGRAD_MATH_MODE=") + value);
     INFO(result.output);
     CHECK(result.status == 0);
   }

@@ -1,12 +1,10 @@
 // Which backend computes: preference, BackendGuard, DYGRAD_BACKEND, and what is said when a choice is impossible.
-#include <unistd.h>
-
 #include <cstdlib>
 #include <thread>
 
 #include <dygrad/core/base/error.h>
-#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/backends/conv_support.h>
+#include <dygrad/tests/support/command.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
@@ -40,11 +38,7 @@ bool is_compiled_in(std::string_view name) {
 
 /// Runs one test case of this executable in a process with that DYGRAD_BACKEND.
 CommandResult run_with_environment(const std::string& value, const std::string& test) {
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  REQUIRE(length > 0);
-  return run_command("DYGRAD_BACKEND=" + value + " '" + std::string(path, static_cast<std::size_t>(length)) + "' '" +
-                     test + "'");
+  return run_test_in_new_process(test, "DYGRAD_BACKEND=" + value);
 }
 
 }  // namespace

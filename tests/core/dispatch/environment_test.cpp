@@ -5,9 +5,8 @@
 #include <dygrad/core/dispatch/backend.h>
 #include <dygrad/core/dispatch/execution.h>
 #include <dygrad/core/simd/instruction_set.h>
-#include <dygrad/tests/architecture/command.h>
 #include <dygrad/tests/support/catch.h>
-#include <unistd.h>
+#include <dygrad/tests/support/command.h>
 
 #include <cstdlib>
 #include <functional>
@@ -22,13 +21,6 @@ namespace {
 constexpr const char* kTest = "an unknown value of a variable is an error at first use that lists the known ones";
 
 constexpr const char* kForced = "DYGRAD_INSTRUCTION_SET holds for every backend that asks for instructions";
-
-std::string own_path() {
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  if (length <= 0) throw std::runtime_error("no path of this program");
-  return {path, static_cast<std::size_t>(length)};
-}
 
 struct Variable {
   const char* name;
@@ -56,8 +48,7 @@ TEST_CASE(kTest) {
   }
   for (const Variable& variable : variables) {
     const std::string name = variable.name;
-    const CommandResult result =
-        run_command("DYGRAD_TEST_VARIABLE=" + name + " " + name + "=bogus '" + own_path() + "' '" + kTest + "'");
+    const CommandResult result = run_test_in_new_process(kTest, "DYGRAD_TEST_VARIABLE=" + name + " " + name + "=bogus");
     INFO(name << "\n" << result.output);
     CHECK(result.status == 0);
     CHECK_THAT(result.output, ContainsSubstring("in 1 test case"));
@@ -74,8 +65,7 @@ TEST_CASE(kForced) {
     }
     return;
   }
-  const CommandResult result =
-      run_command("DYGRAD_TEST_FORCED=1 DYGRAD_INSTRUCTION_SET=baseline '" + own_path() + "' '" + kForced + "'");
+  const CommandResult result = run_test_in_new_process(kForced, "DYGRAD_TEST_FORCED=1 DYGRAD_INSTRUCTION_SET=baseline");
   INFO(result.output);
   CHECK(result.status == 0);
   CHECK_THAT(result.output, ContainsSubstring("in 1 test case"));
