@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
@@ -303,10 +304,12 @@ Tensor div(const Tensor& a, const Tensor& b) { return apply_broadcast(Div{}, a, 
 Tensor neg(const Tensor& x) { return apply(Neg{}, x); }
 
 Tensor add(const Tensor& a, double b) {
+  detail::check_defined("add", "a", a);
   check_number("add", a, b);
   return apply(AddNumber{b}, a);
 }
 Tensor mul(const Tensor& a, double b) {
+  detail::check_defined("mul", "a", a);
   check_number("mul", a, b);
   return apply(MulNumber{b}, a);
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <functional>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
@@ -34,6 +35,7 @@ Tensor compare(std::string_view op, Compare compare_values, const Tensor& a, con
 // tensors in double, so that x < 2.5 means what it says.
 template <class Compare>
 Tensor compare(Compare compare_values, const Tensor& a, double b) {
+  detail::check_defined("compare", "a", a);
   return kernel::map_to_bool(
       [=]<class T>(T v) {
         using Common = std::conditional_t<std::is_floating_point_v<T>, T, double>;
@@ -43,6 +45,7 @@ Tensor compare(Compare compare_values, const Tensor& a, double b) {
 }
 
 void check_bool(std::string_view op, const Tensor& x) {
+  detail::check_defined(op, "x", x);
   if (x.dtype() == DType::boolean) return;
   throw DtypeError(Message(op, "the operand is not a bool tensor.")
                        .line("x {} {}", name_of(x.dtype()), x.shape())
@@ -85,10 +88,12 @@ Tensor logical_not(const Tensor& x) {
 }
 
 Tensor isnan(const Tensor& x) {
+  detail::check_defined("isnan", "x", x);
   return kernel::map_to_bool([](auto v) { return v != v; }, x);
 }
 
 Tensor isfinite(const Tensor& x) {
+  detail::check_defined("isfinite", "x", x);
   return kernel::map_to_bool(
       []<class T>(T v) {
         if constexpr (std::is_floating_point_v<T>) return std::isfinite(v);

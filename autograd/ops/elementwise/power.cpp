@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
 #include <dygrad/autograd/ops/elementwise/detail/unary.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
@@ -156,6 +157,7 @@ struct Pow {
 Tensor pow(const Tensor& a, const Tensor& b) { return detail::apply_broadcast(Pow{}, a, b); }
 
 Tensor pow(const Tensor& a, double exponent) {
+  detail::check_defined("pow", "a", a);
   if (!is_floating(a.dtype())) detail::fail_not_floating("pow", a.dtype());
   if (exponent == 1) return a * 1;
   if (exponent == 2) return square(a);

@@ -208,6 +208,8 @@ Tensor soft_cross_entropy(const Tensor& logits, const Tensor& label, int axis) {
 }  // namespace
 
 Tensor softmax_with_cross_entropy(const Tensor& logits, const Tensor& label, const CrossEntropyOptions& options) {
+  detail::check_defined(kOp, "logits", logits);
+  detail::check_defined(kOp, "label", label);
   if (!is_floating(logits.dtype())) detail::fail_not_floating(kOp, logits.dtype());
   if (logits.rank() == 0) {
     throw ShapeError(Message(kOp, "the logits have no class dimension.")

@@ -290,6 +290,7 @@ Tensor channel_values_or(std::string_view op, std::string_view role, const Tenso
 
 Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double epsilon,
                   BatchStatistics* statistics, const FusedActivation& activation) {
+  detail::check_defined(BatchNorm::name, "x", x);
   check_image(BatchNorm::name, x, epsilon);
   detail::check_activation(BatchNorm::name, activation, x.dtype());
   const Tensor factor = channel_values_or(BatchNorm::name, "scale", scale, x, 1);
@@ -300,6 +301,9 @@ Tensor batch_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, dou
 Tensor batch_norm_inference(const Tensor& x, const Tensor& mean, const Tensor& variance, const Tensor& scale,
                             const Tensor& shift, double epsilon, const FusedActivation& activation) {
   constexpr std::string_view op = BatchNormInference::name;
+  detail::check_defined(op, "x", x);
+  detail::check_defined(op, "mean", mean);
+  detail::check_defined(op, "variance", variance);
   check_image(op, x, epsilon);
   detail::check_activation(op, activation, x.dtype());
   check_channel_values(op, "mean", mean, x);

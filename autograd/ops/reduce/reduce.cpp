@@ -94,6 +94,7 @@ struct MinMax {
 template <bool kLargest>
 Tensor extremum(const Tensor& x, const Axes& axes, bool keepdim) {
   using Op = MinMax<kLargest>;
+  detail::check_defined(Op::name, "x", x);
   if (!is_floating(x.dtype())) detail::fail_not_floating(Op::name, x.dtype());
   const ReducedAxes reduction(x, axes, keepdim, Op::name);
   if (reduction.count() == 0) {
@@ -108,6 +109,7 @@ Tensor extremum(const Tensor& x, const Axes& axes, bool keepdim) {
 
 template <bool kLargest>
 Tensor arg_extremum(std::string_view op, const Tensor& x, int axis, bool keepdim) {
+  detail::check_defined(op, "x", x);
   axis = normalize_axis(axis, x.rank(), op);
   Shape shape = x.shape();
   Strides strides = x.strides();
@@ -236,10 +238,12 @@ struct LogSumExp {
 };
 
 void check_floating(const Tensor& x, std::string_view op) {
+  detail::check_defined(op, "x", x);
   if (!is_floating(x.dtype())) detail::fail_not_floating(op, x.dtype());
 }
 
 void check_bool(const Tensor& x, std::string_view op) {
+  detail::check_defined(op, "x", x);
   if (x.dtype() != boolean) {
     throw DtypeError(Message(op, "needs a bool tensor.")
                          .expected("bool")
@@ -251,6 +255,7 @@ void check_bool(const Tensor& x, std::string_view op) {
 }  // namespace
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdim) {
+  detail::check_defined(Sum::name, "x", x);
   return apply(Sum{ReducedAxes(x, axes, keepdim, Sum::name)}, x);
 }
 

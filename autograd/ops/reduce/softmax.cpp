@@ -63,6 +63,7 @@ struct LogSoftmax {
 /// A number counts as a line of one element.
 template <class Op>
 Tensor along(const Tensor& x, int axis) {
+  detail::check_defined(Op::name, "x", x);
   if (!is_floating(x.dtype())) detail::fail_not_floating(Op::name, x.dtype());
   axis = normalize_axis(axis, x.rank(), Op::name);
   if (x.rank() == 0) return along<Op>(x.reshape(Shape(1)), 0).reshape({});

@@ -71,6 +71,7 @@ void check_value(const Tensor& x, double value) {
 }  // namespace
 
 Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value) {
+  detail::check_defined("pad", "x", x);
   if (amounts.size() > x.shape().size()) {
     throw ShapeError(Message("pad", "there are more amounts than dimensions.")
                          .line("x {}", x.shape())

@@ -1,6 +1,12 @@
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/ops/elementwise/activation.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/matmul.h>
+#include <dygrad/autograd/ops/reduce/loss.h>
+#include <dygrad/autograd/ops/reduce/norm.h>
+#include <dygrad/autograd/ops/reduce/reduce.h>
+#include <dygrad/autograd/ops/reduce/softmax.h>
 #include <dygrad/autograd/ops/shape/shape.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/tests/autograd/ops/unary_cases.h>
@@ -115,6 +121,55 @@ TEST_CASE("ops name themselves and the input that is undefined") {
   CHECK_THROWS_MATCHES(x < none, InvalidArgument, says("less: b "));
   CHECK_THROWS_MATCHES(where(none, x, x), InvalidArgument, says("where: condition "));
   CHECK_THROWS_MATCHES(where(x > 0, x, none), InvalidArgument, says("where: b "));
+  CHECK_THROWS_MATCHES(none + 1, InvalidArgument, says("add: a "));
+  CHECK_THROWS_MATCHES(none * 2, InvalidArgument, says("mul: a "));
+  CHECK_THROWS_MATCHES(pow(none, 3), InvalidArgument, says("pow: a "));
+  CHECK_THROWS_MATCHES(none < 1., InvalidArgument, says("compare: a "));
+  CHECK_THROWS_MATCHES(isnan(none), InvalidArgument, says("isnan: x "));
+  CHECK_THROWS_MATCHES(isfinite(none), InvalidArgument, says("isfinite: x "));
+  CHECK_THROWS_MATCHES(logical_not(none), InvalidArgument, says("logical_not: x "));
+  CHECK_THROWS_MATCHES(logical_and(none, x > 0), InvalidArgument, says("logical_and: "));
+  CHECK_THROWS_MATCHES(matmul(none, x), InvalidArgument, says("matmul: a "));
+  CHECK_THROWS_MATCHES(matmul(x, none), InvalidArgument, says("matmul: b "));
+  CHECK_THROWS_MATCHES(pad(none, {{1, 1}}), InvalidArgument, says("pad: x "));
+}
+
+TEST_CASE("reductions, normalisation and losses name the input that is undefined") {
+  const Tensor none, x = ones({2, 3}), image = ones({2, 3, 4, 4});
+  const auto says = [](const char* words) { return Says(words, "used before it was given a value", "fix: assign"); };
+  CHECK_THROWS_MATCHES(sum(none), InvalidArgument, says("sum: x "));
+  CHECK_THROWS_MATCHES(mean(none), InvalidArgument, says("mean: x "));
+  CHECK_THROWS_MATCHES(max(none), InvalidArgument, says("max: x "));
+  CHECK_THROWS_MATCHES(min(none), InvalidArgument, says("min: x "));
+  CHECK_THROWS_MATCHES(argmax(none, 0), InvalidArgument, says("argmax: x "));
+  CHECK_THROWS_MATCHES(var(none), InvalidArgument, says("var: x "));
+  CHECK_THROWS_MATCHES(logsumexp(none), InvalidArgument, says("logsumexp: x "));
+  CHECK_THROWS_MATCHES(any(none), InvalidArgument, says("any: x "));
+  CHECK_THROWS_MATCHES(softmax(none, 0), InvalidArgument, says("softmax: x "));
+  CHECK_THROWS_MATCHES(log_softmax(none, 0), InvalidArgument, says("log_softmax: x "));
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(none, x), InvalidArgument,
+                       says("softmax_with_cross_entropy: logits "));
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(x, none), InvalidArgument,
+                       says("softmax_with_cross_entropy: label "));
+  CHECK_THROWS_MATCHES(batch_norm(none, Tensor(), Tensor()), InvalidArgument, says("batch_norm: x "));
+  CHECK_THROWS_MATCHES(batch_norm_inference(image, none, ones({3}), none, none), InvalidArgument, says("mean "));
+  CHECK_THROWS_MATCHES(batch_norm_inference(image, ones({3}), none, none, none), InvalidArgument, says("variance "));
+}
+
+TEST_CASE("every activation names itself and its input where that is undefined") {
+  for (const std::string_view name : activation_names()) {
+    const ActivationFunction f = activation(name);
+    if (!f) continue;
+    INFO(name);
+    std::string text;
+    try {
+      (void)f(Tensor());
+    } catch (const InvalidArgument& error) {
+      text = error.what();
+    }
+    CHECK(text.find("used before it was given a value") != std::string::npos);
+    CHECK_FALSE(text.starts_with("tensor:"));
+  }
 }
 
 namespace {
