@@ -43,6 +43,16 @@ TEST_CASE("losses are averaged, summed, or left as they are") {
   CHECK(mse_loss(zeros({0}), zeros({0}), Reduction::sum).item() == 0);
 }
 
+TEST_CASE("losses of as many elements as fill the blocks of a sum, or one more or less, count each once") {
+  for (const DType dtype : {float32, float64}) {
+    for (const std::int64_t n : {1, 2047, 2048, 2049, 4095, 4096, 4097, 6143}) {
+      INFO(n);
+      CHECK(mse_loss(full({n}, 3, dtype), full({n}, 1, dtype)).item() == 4);
+      CHECK(mse_loss(full({n}, 3, dtype), full({n}, 1, dtype), Reduction::sum).item() == 4. * static_cast<double>(n));
+    }
+  }
+}
+
 TEST_CASE("elementwise losses have right derivatives in both arguments, to second order") {
   for (const Reduction reduction : kReductions) {
     const CheckGradsOptions second{.order = 2};
