@@ -6,6 +6,7 @@
 ARGS ?=
 CMAKE_ARGS ?=
 PREFIX ?= /usr/local
+CLANG_TIDY ?= clang-tidy
 
 help: ## list these targets
 	@echo 'make demo and make test install what is missing (Debian packages), build, and run.'
@@ -68,7 +69,7 @@ lint: fuzz-packages build/fuzz/build.ninja ## look for habits that .clang-tidy n
 	@ninja -C build/fuzz --quiet $$(ninja -C build/fuzz -t targets all | sed -n 's/\(.*\.pch\): .*/\1/p')
 	@git ls-files 'core/*.cpp' 'autograd/*.cpp' 'layers/*.cpp' 'backends/*.cpp' \
 	  | grep -vE '^backends/(onednn|gemm)/|microkernels/kernels_' \
-	  | xargs -P "$$(nproc)" -n 4 clang-tidy -p build/fuzz --quiet
+	  | xargs -P "$$(nproc)" -n 4 $(CLANG_TIDY) -p build/fuzz --quiet
 
 clean: ## delete build/ (out/ stays)
 	@rm -rf build
