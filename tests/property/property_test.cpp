@@ -1,4 +1,5 @@
 // Calls of every op with generated arguments; see README.md for how to run more of them, and one again.
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -7,6 +8,7 @@
 #include <exception>
 #include <fstream>
 #include <string>
+#include <string_view>
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -106,6 +108,12 @@ TEST_CASE("every op agrees with plain loops, or throws an Error, whatever its ar
   const std::uint64_t first = number_from("DYGRAD_PROPERTY_FIRST", 0);
   const std::uint64_t calls = number_from("DYGRAD_PROPERTY_CALLS", kCalls);
   const char* only = std::getenv("DYGRAD_PROPERTY_FAMILY");
+  if (only) {
+    std::string known;
+    for (const Family& family : kFamilies) known += fmt::format("{} ", family.name);
+    INFO("DYGRAD_PROPERTY_FAMILY is one of " << known);
+    REQUIRE(std::ranges::find(kFamilies, std::string_view(only), &Family::name) != std::end(kFamilies));
+  }
   limit_memory();
   for (const int signal : {SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGBUS, SIGALRM}) std::signal(signal, tell_and_die);
 

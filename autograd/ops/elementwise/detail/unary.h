@@ -8,7 +8,7 @@
 //
 //   struct Tanh : SavesOutput {
 //     static constexpr std::string_view name = "tanh";
-//     static auto forward(auto x) { return std::tanh(x); }
+//     static auto forward(auto x) { return vec::tanh(x); }
 //     static auto vjp(auto g, auto y) { return g * (1 - y * y); }
 //     static Tensor vjp_grad(const Tensor& p, const Tensor& y) { return p * y * -2; }
 //   };
