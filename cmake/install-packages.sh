@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that what the build needs is installed. With apt: names the missing packages, then installs them (sudo if not
 # root). DYGRAD_NO_INSTALL=1 only prints the line to run. Without apt: names what is missing and stops.
-#   install-packages.sh [fuzz|ci]  with fuzz: also clang and the library of its fuzzer; with ci: also clang's OpenMP, and
-#                                  clang-format and clang-tidy where they are
+#   install-packages.sh [fuzz|ci]  with fuzz: also clang and the library of its fuzzer; with ci: also clang-format and
+#                                  clang-tidy, where they are
 set -euo pipefail
 
 required=(g++ cmake ninja-build libdnnl-dev libopenblas-openmp-dev libfmt-dev catch2 nlohmann-json3-dev zlib1g-dev
@@ -77,10 +77,7 @@ fuzz_packages() {
   done
   printf 'clang\n'
 }
-if [[ ${1:-} == ci ]]; then
-  required+=(libomp-dev)
-  optional+=(clang-format-14 clang-tidy-14)
-fi
+if [[ ${1:-} == ci ]]; then optional+=(clang-format-14 clang-tidy-14); fi
 if [[ ${1:-} == fuzz || ${1:-} == ci ]]; then
   mapfile -t fuzz < <(fuzz_packages)
   required+=("${fuzz[@]}")
