@@ -65,6 +65,7 @@ packages: ## install missing packages (apt); does nothing when all are there
 format: ## lay out the code with clang-format
 	@git ls-files '*.h' '*.cpp' | xargs clang-format -i
 
+# Without what the fuzz build lacks (oneDNN, BLAS), and the files that compile the microkernels for each instruction set.
 lint: fuzz-packages build/fuzz/build.ninja ## look for habits that .clang-tidy names, as clang compiles the library
 	@ninja -C build/fuzz --quiet $$(ninja -C build/fuzz -t targets all | sed -n 's/\(.*\.pch\): .*/\1/p')
 	@git ls-files 'core/*.cpp' 'autograd/*.cpp' 'layers/*.cpp' 'backends/*.cpp' \
