@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
@@ -25,24 +28,25 @@ bool dominates(T p) {
   return p > T{0.5};
 }
 
-/// out(i, j) = f(out(i, j), p(i, j), a[j], b[j], c[j]). Belongs into vectorize().
+/// out(i, j) = f(g(i, j), p(i, j), a[j], b[j], c[j]). Belongs into vectorize().
 template <class T, class F>
-[[gnu::always_inline]] inline void map_block(const kernel::LineBlock<T>& out, const kernel::LineBlock<const T>& p,
-                                             const T* a, const T* b, const T* c, const F& f) {
+[[gnu::always_inline]] inline void map_block(const kernel::LineBlock<T>& out, const kernel::LineBlock<const T>& g,
+                                             const kernel::LineBlock<const T>& p, const T* a, const T* b, const T* c,
+                                             const F& f) {
   if (out.is_along) {
     T* const to = out.data;
-    const T *const weight = p.data, own_a = *a, own_b = *b, own_c = *c;
+    const T *const from = g.data, *const weight = p.data, own_a = *a, own_b = *b, own_c = *c;
     const std::int64_t length = out.length;
     DYGRAD_IVDEP
-    for (std::int64_t i = 0; i < length; ++i) to[i] = f(to[i], weight[i], own_a, own_b, own_c);
+    for (std::int64_t i = 0; i < length; ++i) to[i] = f(from[i], weight[i], own_a, own_b, own_c);
     return;
   }
   const std::int64_t lines = out.lines;
   for (std::int64_t i = 0; i < out.length; ++i) {
     T* const to = out.data + i * out.step;
-    const T* const weight = p.data + i * p.step;
+    const T *const from = g.data + i * g.step, *const weight = p.data + i * p.step;
     DYGRAD_IVDEP
-    for (std::int64_t j = 0; j < lines; ++j) to[j] = f(to[j], weight[j], a[j], b[j], c[j]);
+    for (std::int64_t j = 0; j < lines; ++j) to[j] = f(from[j], weight[j], a[j], b[j], c[j]);
   }
 }
 
@@ -51,8 +55,16 @@ template <class T>
 [[gnu::always_inline]] inline void find_dominant(const kernel::LineBlock<const T>& g,
                                                  const kernel::LineBlock<const T>& p, T* to) {
   const std::int64_t lines = g.lines;
+  if (g.is_along) {
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    const T *const from = g.data, *const weight = p.data;
+    const std::int64_t length = g.length;
+    Bits bits = 0;  // of the only one, if any: so there is no order of additions to keep
+    for (std::int64_t i = 0; i < length; ++i) bits |= dominates(weight[i]) ? std::bit_cast<Bits>(from[i]) : Bits{0};
+    to[0] = std::bit_cast<T>(bits);
+    return;
+  }
   for (std::int64_t j = 0; j < lines; ++j) to[j] = 0;
-  if (g.is_along) return kernel::sum_lines<T>(g, p, to, to, [](T v, T q, T) { return dominates(q) ? v : T{0}; });
   for (std::int64_t i = 0; i < g.length; ++i) {
     const T *const from = g.data + i * g.step, *const weight = p.data + i * p.step;
     DYGRAD_IVDEP
@@ -60,11 +72,10 @@ template <class T>
   }
 }
 
-/// Replaces g, in the block `out`, by the product.
 template <Product kProduct, class T>
-void multiply_block(const kernel::LineBlock<const T>& p, const kernel::LineBlock<T>& out) {
-  kernel::vectorize([p, out] {
-    const kernel::LineBlock<const T> g{out.data, out.length, out.lines, out.step, out.is_along};
+void multiply_block(const kernel::LineBlock<const T>& g, const kernel::LineBlock<const T>& p,
+                    const kernel::LineBlock<T>& out) {
+  kernel::vectorize([g, p, out] {
     alignas(64) PerLine<T> shift, sum{}, others_p, others_g;
     const auto lines = static_cast<std::size_t>(out.lines);
     find_dominant<T>(g, p, shift.data());
@@ -72,16 +83,17 @@ void multiply_block(const kernel::LineBlock<const T>& p, const kernel::LineBlock
       kernel::sum_lines<T>(g, p, shift.data(), others_g.data(), [](T v, T q, T) { return dominates(q) ? T{0} : v; });
       kernel::sum_lines<T>(g, p, shift.data(), others_p.data(), [](T, T q, T) { return dominates(q) ? T{0} : q; });
       for (std::size_t j = 0; j < lines; ++j) sum[j] = shift[j] + others_g[j];
-      map_block<T>(out, p, sum.data(), others_p.data(), others_g.data(), [](T v, T q, T total, T other_p, T other_g) {
-        const T of_rest = v - q * total, of_largest = v * other_p - q * other_g;
-        return dominates(q) ? of_largest : of_rest;
-      });
+      map_block<T>(out, g, p, sum.data(), others_p.data(), others_g.data(),
+                   [](T v, T q, T total, T other_p, T other_g) {
+                     const T of_rest = v - q * total, of_largest = v * other_p - q * other_g;
+                     return dominates(q) ? of_largest : of_rest;
+                   });
     } else {
       // An infinite g[k] stays in the sum, and one so large that a difference may overflow.
       for (std::size_t j = 0; j < lines; ++j)
         shift[j] = std::abs(shift[j]) < std::numeric_limits<T>::max() / 4 ? shift[j] : T{0};
       kernel::sum_lines<T>(g, p, shift.data(), sum.data(), [](T v, T q, T own) { return q * (v - own); });
-      map_block<T>(out, p, shift.data(), sum.data(), sum.data(), [](T v, T q, T own, T products, T) {
+      map_block<T>(out, g, p, shift.data(), sum.data(), sum.data(), [](T v, T q, T own, T products, T) {
         const T distance = v - own - products;
         return kProduct == Product::softmax_vjp ? q * distance : distance;
       });
@@ -98,12 +110,11 @@ Tensor as_lines(const Tensor& x, const Axes& order, std::int64_t length) {
 template <Product kProduct>
 Tensor product_along(const Tensor& g, const Tensor& p, int axis) {
   const Tensor result = kernel::empty_like(p, p.dtype());
-  kernel::copy(g, result);
   dispatch_float(p.dtype(), "softmax_grad", [&]<class T>() {
-    kernel::for_each_block<T, /*kReadsResult=*/true>(
-        axis, p, &result, {}, [](const auto& probabilities, const auto& out, const auto&, const auto&) {
-          multiply_block<kProduct, T>(probabilities, out);
-        });
+    kernel::for_each_block<T>(axis, std::array{&p, &g}, &result, {},
+                              [](const auto& in, const auto& out, const auto&, const auto&) {
+                                multiply_block<kProduct, T>(in[1], in[0], out);
+                              });
   });
   return result;
 }

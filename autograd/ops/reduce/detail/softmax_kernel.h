@@ -47,52 +47,77 @@ inline Tensor first_slice(const Tensor& x, int axis) {
   return view::strided(x, shape, x.strides(), x.impl()->offset);
 }
 
-/// Calls f(block of x, block of y, at, loop) for blocks of corresponding lines along the axis; f writes the second, and
-/// with kReadsResult may read it before. y may be null, and then so is its block. `per_line` are tensors with extent 1 at the axis: the first of the block's
-/// lines has its number at offset at[2 + k] in per_line[k], the next ones loop.inner_stride(2 + k) further.
-template <class T, bool kReadsResult = false, class F>
-void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer_list<const Tensor*> per_line,
-                    const F& f) {
-  if (x.num_elements() == 0) return;
-  const Tensor x_first = first_slice(x, axis), y_first = y ? first_slice(*y, axis) : x_first;
-  std::array<const Tensor*, StridedLoop::kMaxOperands> starts{&x_first, &y_first};
-  std::ranges::copy(per_line, starts.begin() + 2);
-  const StridedLoop loop(std::span<const Tensor* const>(starts).first(2 + per_line.size()));
+/// Calls f(blocks of x, block of y, at, loop) for blocks of corresponding lines along the axis; f writes the one of y. y
+/// may be null, and then so is its block. `per_line` are tensors with extent 1 at the axis: the first of the block's
+/// lines has its number at offset at[N + 1 + k] in per_line[k], the next ones loop.inner_stride(N + 1 + k) further.
+template <class T, std::size_t N, class F>
+void for_each_block(int axis, const std::array<const Tensor*, N>& x, const Tensor* y,
+                    std::initializer_list<const Tensor*> per_line, const F& f) {
+  if (x[0]->num_elements() == 0) return;
+  const std::array<const Tensor*, N + 1> tensors = [&] {
+    std::array<const Tensor*, N + 1> all{};
+    std::ranges::copy(x, all.begin());
+    all[N] = y ? y : x[0];
+    return all;
+  }();
+  std::array<Tensor, N + 1> firsts;
+  std::array<const Tensor*, StridedLoop::kMaxOperands> starts{};
+  bool is_along = x[0]->shape()[axis] >= kLongLine;
+  for (std::size_t k = 0; k <= N; ++k) {
+    firsts[k] = first_slice(*tensors[k], axis);
+    starts[k] = &firsts[k];
+    is_along = is_along && tensors[k]->strides()[axis] == 1;
+  }
+  std::ranges::copy(per_line, starts.begin() + N + 1);
+  const StridedLoop loop(std::span<const Tensor* const>(starts).first(N + 1 + per_line.size()));
 
-  const std::int64_t length = x.shape()[axis], x_step = x.strides()[axis], y_step = y ? y->strides()[axis] : 1;
-  const bool is_across = loop.inner_stride(0) == 1 && (!y || loop.inner_stride(1) == 1);
-  const bool is_along = length >= kLongLine && x_step == 1 && y_step == 1;
-  const bool is_single_line = x.num_elements() == length;
+  const std::int64_t length = x[0]->shape()[axis];
+  bool is_across = true;
+  for (int k = 0; k <= static_cast<int>(N); ++k) is_across = is_across && loop.inner_stride(k) == 1;
+  const bool is_single_line = x[0]->num_elements() == length;
   const std::int64_t at_once = is_along ? 1 : std::clamp<std::int64_t>(kBlockElements / length, 1, kBlockLines);
   loop.run(
       [&](const StridedLoop::Offsets& start, std::int64_t lines) {
         const bool is_dense = is_along || (is_across && (lines >= 8 || length == 1));
         const auto room = static_cast<std::size_t>(is_dense ? 0 : length * std::min(at_once, lines));
-        std::vector<T> x_copy(room), y_copy(y ? room : 0);
+        std::array<std::vector<T>, N + 1> copies;
+        for (std::size_t k = 0; k < N + (y ? 1 : 0); ++k) copies[k].resize(room);
         StridedLoop::Offsets at = start;
         for (std::int64_t line = 0; line < lines; line += at_once) {
           const std::int64_t count = std::min(at_once, lines - line);
-          T* from = const_cast<T*>(x.data<T>()) + at[0];
-          T* to = y ? y->mutable_data<T>() + at[1] : nullptr;
-          if (is_dense) {
-            f(LineBlock<const T>{from, length, count, x_step, is_along},
-              LineBlock<T>{to, length, count, y_step, is_along}, at, loop);
-          } else {
-            const auto strided = [&](T* data, std::int64_t step, int k) {
-              return StridedBlock{
-                  reinterpret_cast<std::byte*>(data), sizeof(T), length, count, step, loop.inner_stride(k)};
-            };
-            pack(strided(from, x_step, 0), reinterpret_cast<std::byte*>(x_copy.data()));
-            if constexpr (kReadsResult) pack(strided(to, y_step, 1), reinterpret_cast<std::byte*>(y_copy.data()));
-            f(LineBlock<const T>{x_copy.data(), length, count, count, is_single_line},
-              LineBlock<T>{y_copy.data(), length, count, count, is_single_line}, at, loop);
-            if (y) unpack(reinterpret_cast<const std::byte*>(y_copy.data()), strided(to, y_step, 1));
+          const auto strided = [&](std::size_t k) {
+            return StridedBlock{reinterpret_cast<std::byte*>(const_cast<T*>(tensors[k]->template data<T>()) + at[k]),
+                                sizeof(T),
+                                length,
+                                count,
+                                tensors[k]->strides()[axis],
+                                loop.inner_stride(static_cast<int>(k))};
+          };
+          const auto block = [&]<class U>(std::size_t k, U* own) {
+            return is_dense ? LineBlock<U>{own, length, count, tensors[k]->strides()[axis], is_along}
+                            : LineBlock<U>{copies[k].data(), length, count, count, is_single_line};
+          };
+          std::array<LineBlock<const T>, N> in;
+          for (std::size_t k = 0; k < N; ++k) {
+            if (!is_dense) pack(strided(k), reinterpret_cast<std::byte*>(copies[k].data()));
+            in[k] = block(k, tensors[k]->template data<T>() + at[k]);
           }
-          for (int k = 0; k < 2 + static_cast<int>(per_line.size()); ++k)
-            at[static_cast<std::size_t>(k)] += count * loop.inner_stride(k);
+          f(in, block(N, y ? y->mutable_data<T>() + at[N] : nullptr), at, loop);
+          if (y && !is_dense) unpack(reinterpret_cast<const std::byte*>(copies[N].data()), strided(N));
+          for (std::size_t k = 0; k < N + 1 + per_line.size(); ++k)
+            at[k] += count * loop.inner_stride(static_cast<int>(k));
         }
       },
       std::max<std::int64_t>(kElementwiseGrain / 8 / length, 1));
+}
+
+/// The same with one x, whose block f gets.
+template <class T, class F>
+void for_each_block(int axis, const Tensor& x, const Tensor* y, std::initializer_list<const Tensor*> per_line,
+                    const F& f) {
+  for_each_block<T>(
+      axis, std::array{&x}, y, per_line,
+      [&f](const auto& in, const auto& out, const auto& at, const auto& loop) { f(in[0], out, at, loop); });
 }
 
 /// y(i, j) = f(x(i, j), number[j]).
@@ -160,15 +185,15 @@ template <class T, class F>
     return;
   }
   std::array<CompensatedSum, static_cast<std::size_t>(kBlockLines)> totals;
-  alignas(64) std::array<double, static_cast<std::size_t>(kBlockLines)> part;
-  double* const own = part.data();
+  alignas(64) std::array<T, static_cast<std::size_t>(kBlockLines)> part;
+  T* const own = part.data();
   const std::int64_t lines = x.lines;
   for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
     for (std::int64_t j = 0; j < lines; ++j) own[j] = 0;
     for (std::int64_t i = begin; i < std::min(begin + kAddedRows, x.length); ++i) {
       const T *const from = x.data + i * x.step, *const weight = p.data + i * p.step;
       DYGRAD_IVDEP
-      for (std::int64_t j = 0; j < lines; ++j) own[j] += static_cast<double>(f(from[j], weight[j], number[j]));
+      for (std::int64_t j = 0; j < lines; ++j) own[j] += f(from[j], weight[j], number[j]);
     }
     for (std::int64_t j = 0; x.length > kAddedRows && j < lines; ++j) totals[static_cast<std::size_t>(j)].add(own[j]);
   }
