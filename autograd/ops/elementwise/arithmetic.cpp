@@ -1,12 +1,11 @@
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <concepts>
 #include <limits>
-#include <type_traits>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
+#include <dygrad/autograd/ops/elementwise/detail/checked_map.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
@@ -14,7 +13,6 @@
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/core/kernels/copy.h>
 #include <dygrad/core/kernels/elementwise.h>
-#include <dygrad/core/simd/vectorize.h>
 
 namespace dygrad {
 
@@ -119,52 +117,24 @@ T scaled_quotient(double factor, const std::array<T, N>& numerators, T b) {
   return std::ldexp(static_cast<T>(result), exponent);
 }
 
-/// g a / b^2, and whether one of its products was not a normal number.
+/// out = g a / b^2. Returns whether the products were normal numbers; without branches, for vectors.
 template <class T>
-struct Quotient {
-  T value;
-  bool is_lost;
-  Quotient(T g, T a, T b) {
-    const T product = g * a, square = b * b;
-    value = product / square;
-    is_lost = !(int{is_normal(square)} & (int{is_normal(product)} | int{g == 0} | int{a == 0}));  // without branches
-  }
-};
-
-/// out[i] = -g[i] a[i] / b[i]^2. `out` must not be one of the others.
-template <class T>
-void divide_block(std::int64_t n, T* out, const T* g, const T* a, const T* b) {
-  using Flags = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  Flags is_lost = 0;
-  kernel::vectorize([=, &is_lost] {
-    Flags lost = 0;
-    DYGRAD_IVDEP
-    for (std::int64_t i = 0; i < n; ++i) {
-      const Quotient<T> quotient(-g[i], a[i], b[i]);
-      out[i] = quotient.value;
-      lost |= static_cast<Flags>(quotient.is_lost);
-    }
-    is_lost = lost;
-  });
-  if (!is_lost) return;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const bool is_finite = std::isfinite(g[i]) && std::isfinite(a[i]) && std::isfinite(b[i]) && b[i] != 0;
-    if (is_finite && Quotient<T>(-g[i], a[i], b[i]).is_lost) out[i] = scaled_quotient<T, 2>(-1, {g[i], a[i]}, b[i]);
-  }
+bool divide_by_square(T& out, T g, T a, T b) {
+  const T product = g * a, square = b * b;
+  out = product / square;
+  return (int{is_normal(square)} & (int{is_normal(product)} | int{g == 0} | int{a == 0})) != 0;
 }
 
 /// 2 h g a / b^3
 template <class T>
 T cubed_quotient(T h, T g, T a, T b) {
-  const Quotient<T> quotient(g, a, b);
-  const T once = quotient.value / b;
-  const bool is_normal_throughout = !quotient.is_lost && is_normal(quotient.value) && is_normal(once);
+  T twice;
+  const bool is_in_range = divide_by_square(twice, g, a, b);
+  const T thrice = twice / b;
   const bool is_finite = std::isfinite(h) && std::isfinite(g) && std::isfinite(a) && std::isfinite(b) && b != 0;
-  if (is_normal_throughout || !is_finite) return 2 * h * once;
+  if ((is_in_range && is_normal(twice) && is_normal(thrice)) || !is_finite) return 2 * h * thrice;
   return scaled_quotient<T, 3>(2, {h, g, a}, b);
 }
-
-inline constexpr std::int64_t kQuotientBlock = 512;  // elements
 
 /// 2 h g a / b^3. All four are dense alike, since elementwise loops have three inputs at most.
 struct DivisorGradGrad {
@@ -205,16 +175,17 @@ struct DivisorGradGrad {
 struct DivisorGrad {
   static constexpr std::string_view name = "div_grad";
   static Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) {
-    const Tensor* const inputs[] = {&g, &a, &b};
     return dispatch_float(b.dtype(), name, [&]<class T>() {
-      const auto divide = [](const void*, std::int64_t n, void* const* at) {
-        const auto from = [at](int k, std::int64_t i) { return static_cast<const T*>(at[k]) + i; };
-        for (std::int64_t i = 0; i < n; i += kQuotientBlock) {
-          divide_block<T>(std::min(kQuotientBlock, n - i), static_cast<T*>(at[0]) + i, from(1, i), from(2, i),
-                          from(3, i));
+      const auto divide = [](T& out, T gg, T u, T v) { return divide_by_square(out, -gg, u, v); };
+      const auto repair = [](std::int64_t n, T* out, const T* gg, const T* u, const T* v) {
+        for (std::int64_t i = 0; i < n; ++i) {
+          const bool is_finite = std::isfinite(gg[i]) && std::isfinite(u[i]) && std::isfinite(v[i]) && v[i] != 0;
+          T quick;
+          if (is_finite && !divide_by_square(quick, gg[i], u[i], v[i]))
+            out[i] = scaled_quotient<T, 2>(-1, {gg[i], u[i]}, v[i]);
         }
       };
-      return kernel::run_elementwise(divide, nullptr, inputs, b.dtype());
+      return detail::checked_map<T>(divide, repair, g, a, b);
     });
   }
   static SaveForBackward save_for_backward(NeedsGrad need) {

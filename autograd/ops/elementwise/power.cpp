@@ -2,10 +2,12 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/detail/broadcast.h>
+#include <dygrad/autograd/ops/elementwise/detail/checked_map.h>
 #include <dygrad/autograd/ops/elementwise/detail/unary.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
 #include <dygrad/core/kernels/elementwise.h>
@@ -70,8 +72,7 @@ struct PowTerm {
     const T exponent = b - static_cast<T>(m), power = std::pow(a, exponent), factor = polynomial(a, b);
     if (factor == 0) return g * 0;
     const T size = std::abs(a);
-    const bool is_lost = !(std::abs(power) >= std::numeric_limits<T>::min() && std::abs(power) <= kMax);
-    if (is_lost && size > 0 && size <= kMax && std::abs(exponent) <= kMax) {
+    if (!is_normal(power) && size > 0 && size <= kMax && std::abs(exponent) <= kMax) {
       const T half = std::pow(size, exponent / 2);  // the power alone is out of range, not yet the product
       return g * factor * half * std::copysign(half, power);
     }
@@ -79,12 +80,27 @@ struct PowTerm {
   }
 
   static constexpr T kMax = std::numeric_limits<T>::max();
+  static bool is_normal(T v) { return std::abs(v) >= std::numeric_limits<T>::min() && std::abs(v) <= kMax; }
 };
 
 struct PowDerivative {
   static constexpr std::string_view name = "pow_grad";
   int m, n;
+  Tensor power = {};  // a^b, detached, if it is at hand
+
   Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) const {
+    if (m == 1 && n == 0) {
+      return kernel::map(
+          name,
+          []<class T>(T gg, T u, T v) {
+            const T raised = std::pow(u, v - 1);
+            return v != 0 && PowTerm<T>::is_normal(raised) ? gg * v * raised : PowTerm<T>{1, 0}(gg, u, v);
+          },
+          g, a, b);
+    }
+    if (m == 0 && n == 1 && power.defined()) {
+      if (std::optional<Tensor> result = from_power(g, a)) return *std::move(result);
+    }
     return kernel::map(
         name,
         [m = m, n = n]<class T>(T gg, T u, T v) {
@@ -92,6 +108,22 @@ struct PowDerivative {
         },
         g, a, b);
   }
+  /// g a^b log a, from a^b; nothing if that is out of range.
+  std::optional<Tensor> from_power(const Tensor& g, const Tensor& a) const {
+    std::atomic<bool> is_known = true;
+    const Tensor result = dispatch_float(a.dtype(), name, [&]<class T>() {
+      const auto product = [](T& out, T gg, T y, T u) {
+        constexpr T kMin = std::numeric_limits<T>::min(), kMax = std::numeric_limits<T>::max();
+        const int is_zero = (int{u == 0} & int{y <= kMax}) | (int{u > kMax} & int{y == 0});
+        out = gg * y * (is_zero ? T{0} : vec::log(u));
+        return (is_zero | (int{y >= kMin} & int{y <= kMax})) != 0;
+      };
+      const auto give_up = [&](std::int64_t, const auto*...) { is_known.store(false, std::memory_order_relaxed); };
+      return detail::checked_map<T>(product, give_up, g, power, a);
+    });
+    return is_known ? std::optional(result) : std::nullopt;
+  }
+
   static SaveForBackward save_for_backward(NeedsGrad need) {
     return save_input(0, need[1] || need[2]) | save_input(1) | save_input(2);
   }
@@ -103,34 +135,6 @@ struct PowDerivative {
     const Tensor hg = h * saved[0];
     if (need[1]) grads[1] = apply(PowDerivative{m + 1, n}, hg, a, b);
     if (need[2]) grads[2] = apply(PowDerivative{m, n + 1}, hg, a, b);
-    return grads;
-  }
-};
-
-/// g y log a, PowDerivative{0, 1} without computing the power again, unless y is out of range.
-struct PowExponentGrad {
-  static constexpr std::string_view name = "pow_grad";
-  Tensor y;  // a^b, detached
-  Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) const {
-    std::atomic<bool> is_lost = false;
-    const auto from_power = [&is_lost]<class T>(T gg, T power, T u) {
-      constexpr T kMax = std::numeric_limits<T>::max();
-      if ((u == 0 && power <= kMax) || (u > kMax && power == 0)) return gg * power * 0;
-      if (!(power >= std::numeric_limits<T>::min() && power <= kMax)) is_lost.store(true, std::memory_order_relaxed);
-      return gg * power * vec::log(u);
-    };
-    const Tensor result = kernel::map(name, from_power, g, y, a);
-    return is_lost ? PowDerivative{0, 1}.forward(g, a, b) : result;
-  }
-  static SaveForBackward save_for_backward(NeedsGrad need) { return PowDerivative::save_for_backward(need); }
-  Grads<3> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
-    const Tensor &a = saved[1], &b = saved[2];
-    Grads<3> grads;
-    if (need[0]) grads[0] = apply(*this, h, a, b);
-    if (!need[1] && !need[2]) return grads;
-    const Tensor hg = h * saved[0];
-    if (need[1]) grads[1] = apply(PowDerivative{1, 1}, hg, a, b);
-    if (need[2]) grads[2] = apply(PowDerivative{0, 2}, hg, a, b);
     return grads;
   }
 };
@@ -147,7 +151,7 @@ struct Pow {
   static Grads<2> vjp(const Tensor& g, const Saved& saved, NeedsGrad need) {
     Grads<2> grads;
     if (need[0]) grads[0] = apply(PowDerivative{1, 0}, g, saved[0], saved[1]);
-    if (need[1]) grads[1] = apply(PowExponentGrad{saved.output().detach()}, g, saved[0], saved[1]);
+    if (need[1]) grads[1] = apply(PowDerivative{0, 1, saved.output().detach()}, g, saved[0], saved[1]);
     return grads;
   }
 };
