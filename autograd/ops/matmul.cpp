@@ -80,8 +80,6 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  detail::check_defined(MatMul::name, "a", a);
-  detail::check_defined(MatMul::name, "b", b);
   detail::check_same_dtype(MatMul::name, a, b);
   if (!is_floating(a.dtype())) detail::fail_not_floating(MatMul::name, a.dtype());
   if (a.rank() == 0 || b.rank() == 0) {

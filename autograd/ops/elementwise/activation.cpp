@@ -3,7 +3,6 @@
 #include <limits>
 #include <numbers>
 
-#include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/ops/elementwise/activation.h>
 #include <dygrad/autograd/ops/elementwise/detail/number_check.h>
 #include <dygrad/autograd/ops/elementwise/detail/unary.h>
@@ -283,43 +282,37 @@ Tensor relu6(const Tensor& x, double threshold) {
   return apply_unary(Relu6{{}, threshold}, x);
 }
 Tensor elu(const Tensor& x, double alpha) {
-  detail::check_defined("elu", "x", x);
-  check_finite("elu", "alpha", alpha, x.dtype());
+  check_finite("elu", "alpha", alpha, x);
   return apply_unary(Elu{{}, 1, alpha}, x);
 }
 Tensor selu(const Tensor& x, double scale, double alpha) {
-  detail::check_defined("selu", "x", x);
-  check_finite("selu", "scale", scale, x.dtype());
-  check_finite("selu", "alpha", alpha, x.dtype());
+  check_finite("selu", "scale", scale, x);
+  check_finite("selu", "alpha", alpha, x);
   return apply_unary(Elu{{}, scale, alpha}, x);
 }
 Tensor logsigmoid(const Tensor& x) { return apply_unary(LogSigmoid{}, x); }
 Tensor tanh_shrink(const Tensor& x) { return apply_unary(TanhShrink{}, x); }
 Tensor stanh(const Tensor& x, double scale_a, double scale_b) {
-  detail::check_defined("stanh", "x", x);
-  check_finite("stanh", "scale_a", scale_a, x.dtype());
-  check_finite("stanh", "scale_b", scale_b, x.dtype());
-  check_finite("stanh", "4 scale_a scale_b", 4 * scale_a * scale_b, x.dtype());
+  check_finite("stanh", "scale_a", scale_a, x);
+  check_finite("stanh", "scale_b", scale_b, x);
+  check_finite("stanh", "4 scale_a scale_b", 4 * scale_a * scale_b, x);
   return apply_unary(Stanh{{}, scale_a, scale_b}, x);
 }
 Tensor hard_sigmoid(const Tensor& x, double slope, double offset) {
-  detail::check_defined("hard_sigmoid", "x", x);
-  check_finite("hard_sigmoid", "slope", slope, x.dtype());
-  check_finite("hard_sigmoid", "offset", offset, x.dtype());
+  check_finite("hard_sigmoid", "slope", slope, x);
+  check_finite("hard_sigmoid", "offset", offset, x);
   return apply_unary(HardSigmoid{{}, slope, offset}, x);
 }
 Tensor swish(const Tensor& x, double beta) {
-  detail::check_defined("swish", "x", x);
-  check_finite("swish", "beta", beta, x.dtype());
+  check_finite("swish", "beta", beta, x);
   if (detail::rounded_to(x.dtype(), beta) == 0) return x * 0.5;  // infinity too
   return apply_unary(Swish{{}, beta}, x);
 }
 Tensor silu(const Tensor& x) { return swish(x, 1); }
 Tensor hard_swish(const Tensor& x, double threshold, double scale, double offset) {
-  detail::check_defined("hard_swish", "x", x);
+  check_divisor("hard_swish", "scale", scale, x);
+  check_finite("hard_swish", "offset", offset, x);
   check_not_negative("hard_swish", "threshold", threshold);
-  check_divisor("hard_swish", "scale", scale, x.dtype());
-  check_finite("hard_swish", "offset", offset, x.dtype());
   return apply_unary(HardSwish{{}, threshold, scale, offset}, x);
 }
 Tensor mish(const Tensor& x) { return apply_unary(Mish{}, x); }
@@ -338,9 +331,8 @@ Tensor thresholded_relu(const Tensor& x, double threshold) {
   return apply_unary(ThresholdedRelu{{}, threshold}, x);
 }
 Tensor softshrink(const Tensor& x, double lambda) {
-  detail::check_defined("softshrink", "x", x);
+  check_finite("softshrink", "lambda", lambda, x);
   check_not_negative("softshrink", "lambda", lambda);
-  check_finite("softshrink", "lambda", lambda, x.dtype());
   return apply_unary(Softshrink{{}, lambda}, x);
 }
 Tensor hard_shrink(const Tensor& x, double threshold) {

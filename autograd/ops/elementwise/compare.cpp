@@ -34,8 +34,8 @@ Tensor compare(std::string_view op, Compare compare_values, const Tensor& a, con
 // Floating-point tensors compare in their own precision, so that full({}, 0.1) == 0.1 also for float32; whole-number
 // tensors in double, so that x < 2.5 means what it says.
 template <class Compare>
-Tensor compare(Compare compare_values, const Tensor& a, double b) {
-  detail::check_defined("compare", "a", a);
+Tensor compare(std::string_view op, Compare compare_values, const Tensor& a, double b) {
+  detail::check_defined(op, "a", a);
   return kernel::map_to_bool(
       [=]<class T>(T v) {
         using Common = std::conditional_t<std::is_floating_point_v<T>, T, double>;
@@ -73,12 +73,12 @@ Tensor greater_equal(const Tensor& a, const Tensor& b) {
   return compare("greater_equal", std::greater_equal<>(), a, b);
 }
 
-Tensor operator==(const Tensor& a, double b) { return compare(std::equal_to<>(), a, b); }
-Tensor operator!=(const Tensor& a, double b) { return compare(std::not_equal_to<>(), a, b); }
-Tensor operator<(const Tensor& a, double b) { return compare(std::less<>(), a, b); }
-Tensor operator<=(const Tensor& a, double b) { return compare(std::less_equal<>(), a, b); }
-Tensor operator>(const Tensor& a, double b) { return compare(std::greater<>(), a, b); }
-Tensor operator>=(const Tensor& a, double b) { return compare(std::greater_equal<>(), a, b); }
+Tensor operator==(const Tensor& a, double b) { return compare("equal", std::equal_to<>(), a, b); }
+Tensor operator!=(const Tensor& a, double b) { return compare("not_equal", std::not_equal_to<>(), a, b); }
+Tensor operator<(const Tensor& a, double b) { return compare("less", std::less<>(), a, b); }
+Tensor operator<=(const Tensor& a, double b) { return compare("less_equal", std::less_equal<>(), a, b); }
+Tensor operator>(const Tensor& a, double b) { return compare("greater", std::greater<>(), a, b); }
+Tensor operator>=(const Tensor& a, double b) { return compare("greater_equal", std::greater_equal<>(), a, b); }
 
 Tensor logical_and(const Tensor& a, const Tensor& b) { return logical("logical_and", std::logical_and<>(), a, b); }
 Tensor logical_or(const Tensor& a, const Tensor& b) { return logical("logical_or", std::logical_or<>(), a, b); }

@@ -39,8 +39,10 @@ struct Concat {
   }
 };
 
-void check_given(std::string_view op, std::span<const Tensor> tensors, std::size_t i) {
-  if (!tensors[i].defined()) detail::fail_undefined_operand(op, fmt::format("tensors[{}]", i));
+void check_all_defined(std::string_view op, std::span<const Tensor> tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (!tensors[i].defined()) detail::fail_undefined_operand(op, fmt::format("tensors[{}]", i));
+  }
 }
 
 /// Throws unless the tensors agree in everything but `axis`. Returns the joined shape.
@@ -76,7 +78,7 @@ Shape joined_shape(std::span<const Tensor> tensors, int axis) {
 
 std::vector<Tensor> raise(std::span<const Tensor> tensors, int axis) {
   std::vector<Tensor> raised;
-  for (std::size_t i = 0; i < tensors.size(); ++i) check_given("stack", tensors, i);
+  check_all_defined("stack", tensors);
   for (const Tensor& x : tensors) {
     if (x.shape() != tensors[0].shape()) {
       throw ShapeError(Message("stack", "the tensors have different shapes.")
@@ -99,7 +101,7 @@ Tensor concat(std::span<const Tensor> tensors, int axis) {
                               .got("none")
                               .fix("give at least one tensor, which may be empty"));
   }
-  for (std::size_t i = 0; i < tensors.size(); ++i) check_given("concat", tensors, i);
+  check_all_defined("concat", tensors);
   if (tensors[0].rank() == 0) {
     throw ShapeError(Message("concat", "tensors of rank 0 have no dimension to join.").fix("use stack"));
   }

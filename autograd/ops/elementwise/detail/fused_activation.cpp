@@ -46,8 +46,7 @@ struct Tanh : SavesOutput, kernel::Tanh {
 
 Tensor relu(const Tensor& x) { return apply_unary(Relu{}, x); }
 Tensor leaky_relu(const Tensor& x, double alpha) {
-  detail::check_defined("leaky_relu", "x", x);
-  detail::check_finite("leaky_relu", "alpha", alpha, x.dtype());
+  detail::check_finite("leaky_relu", "alpha", alpha, x);
   if (!is_floating(x.dtype())) detail::fail_not_floating("leaky_relu", x.dtype());
   if (detail::rounded_to(x.dtype(), alpha) == 0) return relu(x);  // 0 times -infinity is none of its values
   if (alpha < 0) return apply_unary(LeakyRelu<SavesInput>{{}, {alpha}}, x);

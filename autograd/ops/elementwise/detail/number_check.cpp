@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include <dygrad/autograd/apply.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
 
@@ -38,6 +39,16 @@ void check_divisor(std::string_view op, std::string_view argument, double number
                             .expected("a number for {} that is not 0 in {}", argument, dtype)
                             .got("{}", number)
                             .fix("let {} be further from 0", argument));
+}
+
+void check_finite(std::string_view op, std::string_view argument, double number, const Tensor& x) {
+  check_defined(op, "x", x);
+  check_finite(op, argument, number, x.dtype());
+}
+
+void check_divisor(std::string_view op, std::string_view argument, double number, const Tensor& x) {
+  check_defined(op, "x", x);
+  check_divisor(op, argument, number, x.dtype());
 }
 
 void check_ordered(std::string_view op, std::string_view bounds, double low, double high) {

@@ -124,7 +124,7 @@ TEST_CASE("ops name themselves and the input that is undefined") {
   CHECK_THROWS_MATCHES(none + 1, InvalidArgument, says("add: a "));
   CHECK_THROWS_MATCHES(none * 2, InvalidArgument, says("mul: a "));
   CHECK_THROWS_MATCHES(pow(none, 3), InvalidArgument, says("pow: a "));
-  CHECK_THROWS_MATCHES(none < 1., InvalidArgument, says("compare: a "));
+  CHECK_THROWS_MATCHES(none < 1., InvalidArgument, says("less: a "));
   CHECK_THROWS_MATCHES(isnan(none), InvalidArgument, says("isnan: x "));
   CHECK_THROWS_MATCHES(isfinite(none), InvalidArgument, says("isfinite: x "));
   CHECK_THROWS_MATCHES(logical_not(none), InvalidArgument, says("logical_not: x "));
