@@ -132,16 +132,14 @@ std::uint64_t stored_bytes_of(const FileContext& context, const Shape& shape, En
   return bytes_of_elements(context, shape, size_of(encoding));
 }
 
-Tensor read_tensor(ByteSource& source, LoadBudget& budget, const Shape& shape, Encoding encoding, std::endian order,
-                   const Shape* stated) {
-  const Shape& told = stated ? *stated : shape;
-  const std::uint64_t stored_bytes = stored_bytes_of(source.context(), told, encoding);
+Tensor read_tensor(ByteSource& source, LoadBudget& budget, const Shape& shape, Encoding encoding, std::endian order) {
+  const std::uint64_t stored_bytes = stored_bytes_of(source.context(), shape, encoding);
   if (stored_bytes > source.most_left()) {
-    fail(source.context(), "the file is too short: shape {} needs {} bytes, at most {} are there.", told, stored_bytes,
+    fail(source.context(), "the file is too short: shape {} needs {} bytes, at most {} are there.", shape, stored_bytes,
          source.most_left());
   }
   const DType dtype = dtype_of(encoding);
-  budget.take(source.context(), bytes_of_elements(source.context(), told, dygrad::size_of(dtype)));
+  budget.take(source.context(), bytes_of_elements(source.context(), shape, dygrad::size_of(dtype)));
   const Tensor result = Tensor::empty(shape, dtype);
   switch (encoding) {
     case Encoding::f16: read_widened<Half, float>(source, result, order); break;

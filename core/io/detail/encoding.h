@@ -25,10 +25,9 @@ Encoding encoding_of(DType dtype);
 std::uint64_t stored_bytes_of(const FileContext& context, const Shape& shape, Encoding encoding);
 
 /// Reads a row-major tensor. Throws IoError if the source cannot hold as many bytes or the budget does not allow them
-/// (both before memory is asked for), if it ends early, or if a bool is neither 0 nor 1; they tell `stated`, the shape
-/// that the file gives, if it is not null.
+/// (both before memory is asked for), if it ends early, or if a bool is neither 0 nor 1.
 Tensor read_tensor(ByteSource& source, LoadBudget& budget, const Shape& shape, Encoding encoding,
-                   std::endian order = std::endian::little, const Shape* stated = nullptr);
+                   std::endian order = std::endian::little);
 
 /// The tensor itself if it is dense in row-major order, else such a copy.
 Tensor dense_form(const Tensor& tensor);

@@ -185,11 +185,12 @@ std::string make_npy_header(const Tensor& tensor) {
 Tensor read_npy(ByteSource& source, LoadBudget& budget) {
   const std::string text = read_header_text(source);
   const Header header = HeaderParser(source.context(), text).parse();
-  if (!header.fortran_order) return read_tensor(source, budget, header.shape, header.encoding, header.order);
+  const Tensor elements = read_tensor(source, budget, header.shape, header.encoding, header.order);
+  if (!header.fortran_order) return elements;
   // The first dimension is the innermost: the same bytes are a row-major array of the reversed shape.
   Shape reversed = header.shape;
   std::reverse(reversed.begin(), reversed.end());
-  const Tensor x = read_tensor(source, budget, reversed, header.encoding, header.order, &header.shape);
+  const Tensor x = *view::reshape(elements, reversed);
   Axes order;
   for (int i = x.rank() - 1; i >= 0; --i) order.push_back(i);
   return dense_form(view::permute(x, order));
