@@ -56,11 +56,11 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor
 
 // Note [Variances out of range]
 // Squares of distances may overflow, or vanish beside an epsilon as small, where 1 / deviation is in range. Channels
-// whose variance + epsilon is not a normal number get their deviation from distances times a power of two. A recorded
+// whose variance + epsilon is not a normal number get their deviation from distances scaled by a power of two. A recorded
 // pass does so with all channels, if one of them has a 1 / deviation whose cube, as in second derivatives, may overflow.
 
-/// [C], of x's shape: the power of two that brings `sizes` [C] into [1, 2); 1 where none does.
-Tensor units_of(const Tensor& sizes) {
+/// [C]: the power of two that scales `sizes` [C] into [1, 2); 1 where none does.
+Tensor power_of_two_scale(const Tensor& sizes) {
   return kernel::map(
       "batch_norm",
       []<class T>(T size) {
@@ -123,22 +123,22 @@ struct BatchNorm {
         name, [](auto v, auto m, auto r) { return v - m - r; }, x, spread(mean), spread(rest));
     const Tensor sizes = kernel::map(
         name, [](auto v) { return std::abs(v); }, distances);
-    const Tensor units = units_of(channels(kernel::reduce_max(sizes, axes)));
+    const Tensor scales = power_of_two_scale(channels(kernel::reduce_max(sizes, axes)));
     const Tensor squares = kernel::map(
-        name, [](auto v, auto unit) { return (v * unit) * (v * unit); }, distances, spread(units));
+        name, [](auto v, auto scale) { return (v * scale) * (v * scale); }, distances, spread(scales));
     const Tensor scaled = channels(kernel::reduce_sum(squares, axes));
     divide(scaled, count(x));
     const Tensor deviations = kernel::map(
         name,
-        [eps = std::sqrt(epsilon)](auto v, auto unit) {
-          return std::hypot(std::sqrt(v), static_cast<decltype(v)>(eps) * unit);
+        [eps = std::sqrt(epsilon)](auto v, auto scale) {
+          return std::hypot(std::sqrt(v), static_cast<decltype(v)>(eps) * scale);
         },
-        scaled, units);
+        scaled, scales);
     dispatch_float(x.dtype(), name, [&]<class T>() {
       T* const inverse = inverse_deviation.mutable_data<T>();
       for (std::int64_t c = 0; c < mean.num_elements(); ++c) {
         if (std::isnormal(variance.data<T>()[c] + static_cast<T>(epsilon))) continue;
-        inverse[c] = units.data<T>()[c] / deviations.data<T>()[c];
+        inverse[c] = scales.data<T>()[c] / deviations.data<T>()[c];
       }
     });
   }
@@ -165,11 +165,11 @@ struct BatchNorm {
       return v < std::ldexp(T{1}, -kFifth) || v > std::ldexp(T{1}, kFifth);
     });
     if (is_extreme) {
-      const Tensor units = per_channel(units_of(reciprocal(inverse_deviation)), x);
-      distance = distance * units;
+      const Tensor scales = per_channel(power_of_two_scale(reciprocal(inverse_deviation)), x);
+      distance = distance * scales;
       const Tensor variance = dygrad::mean(square(distance), axes, true);
-      const Tensor scaled_inverse = rsqrt(variance + units * epsilon * units);
-      inverse = scaled_inverse * units;
+      const Tensor scaled_inverse = rsqrt(variance + scales * epsilon * scales);
+      inverse = scaled_inverse * scales;
       h = distance * scaled_inverse;
     } else {
       inverse = rsqrt(dygrad::mean(square(distance), axes, true) + epsilon);
