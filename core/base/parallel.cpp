@@ -31,9 +31,7 @@ bool has_other_threads() noexcept {
 
 void before_fork() noexcept { had_other_threads = has_other_threads(); }
 void in_child() noexcept {
-  if (!had_other_threads && !lost_pool) return;
-  lost_pool = true;
-  omp_set_num_threads(1);
+  lost_pool = lost_pool || had_other_threads;  // no call of the runtime: its own handler comes after this one
 }
 
 // Before any pool: threads may also be started by oneDNN, the BLAS or the program itself. In the file of num_threads(),
@@ -75,6 +73,7 @@ void detail::use_one_thread() noexcept { computes_alone = true; }
 
 int num_threads() {
 #if defined(_OPENMP)
+  if (lost_pool && omp_get_max_threads() != 1) omp_set_num_threads(1);  // for libraries under us, too
   if (computes_alone || omp_in_parallel()) return 1;
   return std::min({omp_get_max_threads(), omp_get_thread_limit(), kMaxThreads});
 #else
