@@ -81,10 +81,10 @@ Tensor batched_matmul(const Tensor& a, const Tensor& b, const Multiply& multiply
   T* result = c.mutable_data<T>();
 
   const double work = static_cast<double>(s.batch) * static_cast<double>(s.m * s.n) * static_cast<double>(s.k);
-  const std::int64_t pieces = num_chunks(work, s.batch * std::max(s.m, s.n));
-  const std::int64_t parts = std::min(ceil_div(pieces, s.batch), std::max(s.m, s.n));  // of each matrix of the batch
+  const std::int64_t chunks = num_chunks(work, s.batch * std::max(s.m, s.n));
+  const std::int64_t parts = std::min(ceil_div(chunks, s.batch), std::max(s.m, s.n));  // of each matrix of the batch
   const std::int64_t blocks = s.batch * parts;
-  parallel_for(blocks, ceil_div(blocks, pieces), [&](std::int64_t first, std::int64_t last) {
+  parallel_for(blocks, ceil_div(blocks, chunks), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t block = first; block < last; ++block) {
       const std::int64_t batch = block / parts;
       Range rows{0, s.m}, columns{0, s.n};

@@ -39,8 +39,8 @@ void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<double> a,
 }
 
 void use_one_blas_thread() {
-  // The OpenMP build keeps to one thread inside our parallel regions by itself, and must not be told: its setter would
-  // change the number of threads of the whole program.
+  // The OpenMP build keeps to one thread inside our parallel regions by itself, and must not be asked to: its setter
+  // would change the number of threads of the whole program.
   if (openblas_get_parallel && openblas_set_num_threads && openblas_get_parallel() == kOpenBlasWithPthreads) {
     openblas_set_num_threads(1);
   }

@@ -23,7 +23,7 @@ void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<double> a,
 /// Keeps the BLAS from starting threads of its own beside ours. Called once.
 void use_one_blas_thread();
 
-/// Name, version and processor kernels, as far as the BLAS tells.
+/// Name, version and processor kernels, as far as the BLAS reports them.
 std::string blas_description();
 
 /// Lets the BLAS make the buffers that threads need for so many multiplications, once. Throws OutOfMemory where there

@@ -9,7 +9,7 @@
 namespace dygrad {
 
 /// Activations are channels-last inside and on return. Any strides are taken. Thread-safe.
-/// A BLAS that keeps its own pool of threads (OpenBLAS's pthread build) is told to use one: we split the work
+/// A BLAS that keeps its own pool of threads (OpenBLAS's pthread build) is set to use one: we split the work
 /// ourselves.
 std::unique_ptr<Backend> make_gemm_backend();
 

@@ -1,4 +1,4 @@
-// How the gemm backend cuts work: into pieces, one per thread, and each piece into tiles whose column matrix stays
+// How the gemm backend cuts work: into chunks, one per thread, and each chunk into tiles whose column matrix stays
 // small.
 #pragma once
 
@@ -12,17 +12,17 @@ namespace dygrad::gemm {
 /// Most bytes of one thread's column matrix: enough rows for an efficient product, few enough to stay near the cache.
 inline constexpr std::int64_t kTileBytes = 2 << 20;
 
-/// One column matrix of `width` columns per piece.
+/// One column matrix of `width` columns per chunk.
 template <class T>
 class ColumnTiles {
  public:
-  ColumnTiles(std::int64_t pieces, std::int64_t positions, std::int64_t width)
+  ColumnTiles(std::int64_t chunks, std::int64_t positions, std::int64_t width)
       : rows_(std::clamp<std::int64_t>(kTileBytes / (width * static_cast<std::int64_t>(sizeof(T))), 1, positions)),
         bytes_each_((rows_ * width * static_cast<std::int64_t>(sizeof(T)) + 63) / 64 * 64),
-        memory_(Tensor::empty({pieces, bytes_each_}, DType::uint8)) {}
+        memory_(Tensor::empty({chunks, bytes_each_}, DType::uint8)) {}
 
-  T* of_piece(std::int64_t piece) const {
-    return reinterpret_cast<T*>(memory_.mutable_data<std::uint8_t>() + piece * bytes_each_);
+  T* of_chunk(std::int64_t chunk) const {
+    return reinterpret_cast<T*>(memory_.mutable_data<std::uint8_t>() + chunk * bytes_each_);
   }
   /// Calls f(tile) for consecutive parts of `positions`, each with at most as many rows as a column matrix has.
   template <class F>

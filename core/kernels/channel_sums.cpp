@@ -17,12 +17,12 @@ namespace dygrad::kernel {
 namespace {
 
 // Note [Blocks of channels]
-// Channels-last, a piece is some rows of up to kTileColumns channels; where channels are few, several pixels count as
-// one wide row of more, which are combined in the end. Row-major, a piece is a stretch of one plane of one channel.
-// A piece fits the L1 cache, so it may be looked at twice. Pieces are combined pairwise, in chunks that are the unit
+// Channels-last, a block is some rows of up to kTileColumns channels; where channels are few, several pixels count as
+// one wide row of more, which are combined in the end. Row-major, a block is a stretch of one plane of one channel.
+// A block fits the L1 cache, so it may be looked at twice. Blocks are combined pairwise, in chunks that are the unit
 // of parallel work.
-constexpr std::int64_t kPieceElements = 4096;
-constexpr std::int64_t kPieceRows = 32;
+constexpr std::int64_t kBlockElements = 4096;
+constexpr std::int64_t kBlockRows = 32;
 constexpr std::int64_t kChunkElements = 65536;
 constexpr std::int64_t kWideRow = 64;
 
@@ -77,10 +77,10 @@ struct Moments {
     out.count = length;
     vectorize([from = x + offset, length, centre, &out] {
       const auto from_centre = [=](std::int64_t i) { return from[i] - centre; };
-      const T mean = detail::fold_line<Plus, T>(length, from_centre) / static_cast<T>(length);
+      const T mean = detail::fold_line<Add, T>(length, from_centre) / static_cast<T>(length);
       const auto square = [=](std::int64_t i) { return (from_centre(i) - mean) * (from_centre(i) - mean); };
       out.first[0] = mean;
-      out.second[0] = detail::fold_line<Plus, T>(length, square);
+      out.second[0] = detail::fold_line<Add, T>(length, square);
     });
   }
 
@@ -129,9 +129,9 @@ struct Products {
   void take_line(std::int64_t offset, std::int64_t length, T centre, Columns<T>& out) const {
     out.count = length;
     vectorize([g_from = g + offset, x_from = x + offset, length, centre, &out] {
-      out.first[0] = detail::fold_line<Plus, T>(length, [=](std::int64_t i) { return g_from[i]; });
+      out.first[0] = detail::fold_line<Add, T>(length, [=](std::int64_t i) { return g_from[i]; });
       out.second[0] =
-          detail::fold_line<Plus, T>(length, [=](std::int64_t i) { return g_from[i] * (x_from[i] - centre); });
+          detail::fold_line<Add, T>(length, [=](std::int64_t i) { return g_from[i] * (x_from[i] - centre); });
     });
   }
 
@@ -171,16 +171,16 @@ class ChannelReduction {
     if (channels_ == 0) return;
     const std::int64_t tile = is_planar_ ? 1 : std::min(channels_, kTileColumns);
     const std::int64_t tiles = (channels_ + tile - 1) / tile;
-    const Pieces pieces = is_planar_ ? pieces_of_planes() : pieces_of_rows(tile);
-    const std::int64_t chunk = std::max<std::int64_t>(kChunkElements / (pieces.extent * tile * pieces.together), 1);
-    const std::int64_t chunks = (pieces.count + chunk - 1) / chunk;
+    const Blocks blocks = is_planar_ ? blocks_of_planes() : blocks_of_rows(tile);
+    const std::int64_t chunk = std::max<std::int64_t>(kChunkElements / (blocks.extent * tile * blocks.together), 1);
+    const std::int64_t chunks = (blocks.count + chunk - 1) / chunk;
     const auto partial = std::make_unique_for_overwrite<Columns<T>[]>(static_cast<std::size_t>(tiles * chunks));
-    const std::int64_t work = std::min(chunk, pieces.count) * pieces.extent * tile * pieces.together;
+    const std::int64_t work = std::min(chunk, blocks.count) * blocks.extent * tile * blocks.together;
     const std::int64_t grain = std::max<std::int64_t>(kElementwiseGrain / work, 1);
     parallel_for(tiles * chunks, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t number = begin; number < end; ++number) {
-        const std::int64_t channel = number / chunks * tile, piece = number % chunks * chunk;
-        add_pieces(pieces, {channel, std::min(tile, channels_ - channel)}, piece, std::min(piece + chunk, pieces.count),
+        const std::int64_t channel = number / chunks * tile, block = number % chunks * chunk;
+        add_blocks(blocks, {channel, std::min(tile, channels_ - channel)}, block, std::min(block + chunk, blocks.count),
                    partial[static_cast<std::size_t>(number)]);
       }
     });
@@ -197,51 +197,51 @@ class ChannelReduction {
   }
 
  private:
-  struct Pieces {
+  struct Blocks {
     std::int64_t count;
-    std::int64_t extent;        // rows of a piece, or elements of a stretch
+    std::int64_t extent;        // rows of a block, or elements of a stretch
     std::int64_t together = 1;  // pixels in a row
   };
   struct Tile {
     std::int64_t channel, columns;
   };
 
-  Pieces pieces_of_rows(std::int64_t tile) const {
-    Pieces pieces{};
+  Blocks blocks_of_rows(std::int64_t tile) const {
+    Blocks blocks{};
     const std::int64_t rows = batch_ * pixels_;
-    if (tile == channels_) pieces.together = std::clamp<std::int64_t>(kWideRow / tile, 1, rows);
-    pieces.extent = std::clamp<std::int64_t>(kPieceElements / (tile * pieces.together), 8, kPieceRows);
-    const std::int64_t pixels = pieces.extent * pieces.together;
-    pieces.count = (rows + pixels - 1) / pixels;
-    return pieces;
+    if (tile == channels_) blocks.together = std::clamp<std::int64_t>(kWideRow / tile, 1, rows);
+    blocks.extent = std::clamp<std::int64_t>(kBlockElements / (tile * blocks.together), 8, kBlockRows);
+    const std::int64_t pixels = blocks.extent * blocks.together;
+    blocks.count = (rows + pixels - 1) / pixels;
+    return blocks;
   }
-  Pieces pieces_of_planes() const {
-    const std::int64_t extent = std::min(pixels_, kPieceElements);
+  Blocks blocks_of_planes() const {
+    const std::int64_t extent = std::min(pixels_, kBlockElements);
     return {batch_ * ((pixels_ + extent - 1) / extent), extent, 1};
   }
 
-  void add_pieces(const Pieces& pieces, const Tile& tile, std::int64_t begin, std::int64_t end, Columns<T>& out) const {
+  void add_blocks(const Blocks& blocks, const Tile& tile, std::int64_t begin, std::int64_t end, Columns<T>& out) const {
     if (end - begin == 1) {
-      return is_planar_ ? add_span(pieces, tile.channel, begin, out) : add_rows(pieces, tile, begin, out);
+      return is_planar_ ? add_span(blocks, tile.channel, begin, out) : add_rows(blocks, tile, begin, out);
     }
     const std::int64_t middle = begin + (end - begin) / 2;
     Columns<T> other;
-    add_pieces(pieces, tile, begin, middle, out);
-    add_pieces(pieces, tile, middle, end, other);
+    add_blocks(blocks, tile, begin, middle, out);
+    add_blocks(blocks, tile, middle, end, other);
     Sums::merge(out, other.from(), tile.columns);
   }
 
-  void add_span(const Pieces& pieces, std::int64_t channel, std::int64_t piece, Columns<T>& out) const {
-    const std::int64_t stretches = (pixels_ + pieces.extent - 1) / pieces.extent;
-    const std::int64_t begin = piece % stretches * pieces.extent;
-    const std::int64_t offset = (piece / stretches * channels_ + channel) * pixels_ + begin;
-    sums_.take_line(offset, std::min(pieces.extent, pixels_ - begin), centre_[channel], out);
+  void add_span(const Blocks& blocks, std::int64_t channel, std::int64_t block, Columns<T>& out) const {
+    const std::int64_t stretches = (pixels_ + blocks.extent - 1) / blocks.extent;
+    const std::int64_t begin = block % stretches * blocks.extent;
+    const std::int64_t offset = (block / stretches * channels_ + channel) * pixels_ + begin;
+    sums_.take_line(offset, std::min(blocks.extent, pixels_ - begin), centre_[channel], out);
   }
 
-  void add_rows(const Pieces& pieces, const Tile& tile, std::int64_t piece, Columns<T>& out) const {
-    const std::int64_t first = piece * pieces.extent * pieces.together;
-    const std::int64_t pixels = std::min(pieces.extent * pieces.together, batch_ * pixels_ - first);
-    const std::int64_t together = std::min(pieces.together, pixels);
+  void add_rows(const Blocks& blocks, const Tile& tile, std::int64_t block, Columns<T>& out) const {
+    const std::int64_t first = block * blocks.extent * blocks.together;
+    const std::int64_t pixels = std::min(blocks.extent * blocks.together, batch_ * pixels_ - first);
+    const std::int64_t together = std::min(blocks.together, pixels);
     const std::int64_t wide_rows = pixels / together;
     const std::int64_t offset = first * channels_ + tile.channel;
     const T* centre = centre_ + tile.channel;

@@ -11,8 +11,8 @@ struct ChannelPair {
 };
 
 /// Mean, and sum of squared distances from it. x is [N, C] or [N, C, H, W], float32 or float64, dense in either order
-/// (asserted); of no rows NaN and 0. Cut into the same pieces whatever the number of threads; distances are taken from
-/// the mean of a piece, so that nothing cancels. Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise
+/// (asserted); of no rows NaN and 0. Cut into the same blocks whatever the number of threads; distances are taken from
+/// the mean of a block, so that nothing cancels. Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise
 /// algorithm for computing sample variances", COMPSTAT 1982. `rest`, if given, receives what rounding the mean to the
 /// dtype left, [C]: as much as the distances where values are far from 0.
 DYGRAD_API ChannelPair channel_moments(const Tensor& x, Tensor* rest = nullptr);

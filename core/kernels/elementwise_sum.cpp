@@ -15,7 +15,7 @@ namespace dygrad::kernel {
 namespace {
 
 const ReductionKernels& sums_of(DType dtype) {
-  return dtype == DType::float32 ? kReductionKernels<Plus, float, float> : kReductionKernels<Plus, double, double>;
+  return dtype == DType::float32 ? kReductionKernels<Add, float, float> : kReductionKernels<Add, double, double>;
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace dygrad::kernel {
 
 /// The sum of the kernel's outputs, as a tensor of rank 0; `operands` are what it reads. Pairwise, and cut into the
-/// same pieces whatever the number of threads.
+/// same blocks whatever the number of threads.
 DYGRAD_API Tensor sum_elementwise(ElementwiseKernel kernel, const void* f, std::span<const ElementwiseOperand> operands,
                                   DType dtype);
 

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kWideRow = 128;        // elements that narrow rows are widened to
 constexpr std::int64_t kPackElements = 4096;  // strided elements that are made dense at a time
-constexpr std::int64_t kPieceElements = 16384;
+constexpr std::int64_t kBlockElements = 16384;
 constexpr std::int64_t kChunkElements = 65536;
 
 /// Results that are being put together, at most a tile of columns.
@@ -40,7 +40,7 @@ class Reduction {
   void run() const {
     const bool has_short_lines = plan_.columns.extent == 1 && plan_.outer.empty() && plan_.run.stride == 1;
     if (has_short_lines && plan_.run.extent <= kLeafLine) run_short_lines();
-    else run_pieces();
+    else run_blocks();
   }
 
  private:
@@ -49,7 +49,7 @@ class Reduction {
     ReductionDims outer = plan_.kept;
     const std::int64_t length = plan_.run.extent;
     const ReductionDim lines = outer.empty() ? ReductionDim{1, 0, 0} : outer.pop_innermost();
-    const std::int64_t together = std::clamp<std::int64_t>(kPieceElements / length, 1, lines.extent);
+    const std::int64_t together = std::clamp<std::int64_t>(kBlockElements / length, 1, lines.extent);
     const std::int64_t groups = (lines.extent + together - 1) / together;
     const std::int64_t grain = std::max<std::int64_t>(kElementwiseGrain / (together * length), 1);
     parallel_for(outer.count() * groups, grain, [&](std::int64_t begin, std::int64_t end) {
@@ -63,14 +63,14 @@ class Reduction {
     });
   }
 
-  void run_pieces() const {
+  void run_blocks() const {
     const std::int64_t columns = plan_.columns.extent;
     const std::int64_t tile = std::min(columns, kTileColumns);
     const std::int64_t tiles = (columns + tile - 1) / tile;
-    const std::int64_t piece_rows = std::min(plan_.run.extent, std::max<std::int64_t>(kPieceElements / tile, 8));
-    const std::int64_t pieces = plan_.outer.count() * ((plan_.run.extent + piece_rows - 1) / piece_rows);
-    const std::int64_t chunk = std::max<std::int64_t>(kChunkElements / (piece_rows * tile), 1);
-    const std::int64_t chunks = (pieces + chunk - 1) / chunk;
+    const std::int64_t block_rows = std::min(plan_.run.extent, std::max<std::int64_t>(kBlockElements / tile, 8));
+    const std::int64_t blocks = plan_.outer.count() * ((plan_.run.extent + block_rows - 1) / block_rows);
+    const std::int64_t chunk = std::max<std::int64_t>(kChunkElements / (block_rows * tile), 1);
+    const std::int64_t chunks = (blocks + chunk - 1) / chunk;
     const std::int64_t results = plan_.kept.count() * tiles;
     const std::int64_t tile_bytes = bytes(tile, kernels_.result_size);
     const std::int64_t num_partial = chunks > 1 ? results * chunks : 0;
@@ -82,15 +82,15 @@ class Reduction {
       const std::int64_t place = plan_.kept.locate(index / tiles).out + index % tiles * tile * plan_.columns.out_stride;
       unpack(sums, {result(place), kernels_.result_size, 1, columns_of(index), 0, plan_.columns.out_stride});
     };
-    const std::int64_t work = std::max<std::int64_t>(std::min(chunk, pieces) * piece_rows * tile, 1);
+    const std::int64_t work = std::max<std::int64_t>(std::min(chunk, blocks) * block_rows * tile, 1);
     const std::int64_t grain = std::max<std::int64_t>(kElementwiseGrain / work, 1);
     parallel_for(results * chunks, grain, [&](std::int64_t begin, std::int64_t end) {
       Tile sums;
       for (std::int64_t number = begin; number < end; ++number) {
-        const std::int64_t index = number / chunks, piece = number % chunks * chunk;
+        const std::int64_t index = number / chunks, block = number % chunks * chunk;
         const std::int64_t first = plan_.kept.locate(index / tiles).in + index % tiles * tile * plan_.columns.stride;
         std::byte* target = chunks > 1 ? partial.get() + number * tile_bytes : sums.bytes.data();
-        add_pieces({first, columns_of(index), piece_rows}, piece, std::min(piece + chunk, pieces), target);
+        add_blocks({first, columns_of(index), block_rows}, block, std::min(block + chunk, blocks), target);
         if (chunks == 1) store(index, target);
       }
     });
@@ -105,24 +105,24 @@ class Reduction {
     }
   }
 
-  struct Pieces {
-    std::int64_t first, columns, rows;  // where their columns begin; how many there are; rows of one piece
+  struct Blocks {
+    std::int64_t first, columns, rows;  // where their columns begin; how many there are; rows of one block
   };
 
-  /// Combines pieces [begin, end), pairwise. As all below, writes `out`.
-  void add_pieces(const Pieces& of, std::int64_t begin, std::int64_t end, void* out) const {
+  /// Combines blocks [begin, end), pairwise. As all below, writes `out`.
+  void add_blocks(const Blocks& of, std::int64_t begin, std::int64_t end, void* out) const {
     if (end - begin == 1) {
-      const std::int64_t pieces_per_run = (plan_.run.extent + of.rows - 1) / of.rows;
-      const std::int64_t row = begin % pieces_per_run * of.rows;
-      const std::int64_t offset = of.first + plan_.outer.locate(begin / pieces_per_run).in + row * plan_.run.stride;
+      const std::int64_t blocks_per_run = (plan_.run.extent + of.rows - 1) / of.rows;
+      const std::int64_t row = begin % blocks_per_run * of.rows;
+      const std::int64_t offset = of.first + plan_.outer.locate(begin / blocks_per_run).in + row * plan_.run.stride;
       return add_rows({element(offset), std::min(of.rows, plan_.run.extent - row), plan_.run.stride, of.columns,
                        plan_.columns.stride},
                       out);
     }
     const std::int64_t middle = begin + (end - begin) / 2;
     Tile other;
-    add_pieces(of, begin, middle, out);
-    add_pieces(of, middle, end, other.data());
+    add_blocks(of, begin, middle, out);
+    add_blocks(of, middle, end, other.data());
     kernels_.merge(out, other.data(), of.columns);
   }
 
@@ -226,10 +226,10 @@ Tensor reduce_extremum(std::string_view op, const Tensor& x, const Axes& axes) {
 
 const ReductionKernels& summing_kernels(DType dtype) {
   switch (dtype) {
-    case DType::float32: return kReductionKernels<Plus, float, float>;
-    case DType::float64: return kReductionKernels<Plus, double, double>;
-    case DType::int64: return kReductionKernels<Plus, std::int64_t, std::int64_t>;
-    default: return kReductionKernels<Plus, std::uint8_t, std::int64_t>;  // a bool is a byte of 0 or 1
+    case DType::float32: return kReductionKernels<Add, float, float>;
+    case DType::float64: return kReductionKernels<Add, double, double>;
+    case DType::int64: return kReductionKernels<Add, std::int64_t, std::int64_t>;
+    default: return kReductionKernels<Add, std::uint8_t, std::int64_t>;  // a bool is a byte of 0 or 1
   }
 }
 
@@ -252,7 +252,7 @@ Tensor reduce_sum(const Tensor& x, const Axes& axes) {
   return result;
 }
 
-Tensor reduce_max(const Tensor& x, const Axes& axes) { return reduce_extremum<Larger>("max", x, axes); }
-Tensor reduce_min(const Tensor& x, const Axes& axes) { return reduce_extremum<Smaller>("min", x, axes); }
+Tensor reduce_max(const Tensor& x, const Axes& axes) { return reduce_extremum<Max>("max", x, axes); }
+Tensor reduce_min(const Tensor& x, const Axes& axes) { return reduce_extremum<Min>("min", x, axes); }
 
 }  // namespace dygrad::kernel

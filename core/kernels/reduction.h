@@ -7,9 +7,9 @@
 namespace dygrad::kernel {
 
 /// Sum over `axes`, which are distinct and non-negative; a fresh row-major tensor with extents of 1 there. Integers and
-/// bool give int64. Sums are pairwise, and cut into the same pieces whatever the number of threads.
+/// bool give int64. Sums are pairwise, and cut into the same blocks whatever the number of threads.
 DYGRAD_API Tensor reduce_sum(const Tensor& x, const Axes& axes);
-/// Largest and smallest element, float32 or float64; NaN wins. The reduced extents must not be 0 (asserted).
+/// Largest and smallest element, float32 or float64; NaN propagates. The reduced extents must not be 0 (asserted).
 DYGRAD_API Tensor reduce_max(const Tensor& x, const Axes& axes);
 DYGRAD_API Tensor reduce_min(const Tensor& x, const Axes& axes);
 

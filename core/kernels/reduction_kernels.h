@@ -22,7 +22,7 @@ inline constexpr std::int64_t kLeafRows = 16;
 inline constexpr std::int64_t kLanes = 16;
 inline constexpr std::int64_t kLeafLine = 2048;  // elements
 
-struct Plus {
+struct Add {
   template <class T>
   static constexpr T kNeutral = -T{0};  // 0 + -0 would lose the sign of a sum of negative zeros
   template <class T>
@@ -38,8 +38,8 @@ T propagate_nan(T y, T b) {
   return std::bit_cast<T>(std::bit_cast<Bits>(y) | (Bits{0} - static_cast<Bits>(b != b)));
 }
 
-// NaN wins.
-struct Larger {
+// NaN propagates.
+struct Max {
   template <class T>
   static constexpr T kNeutral = -std::numeric_limits<T>::infinity();
   template <class T>
@@ -48,7 +48,7 @@ struct Larger {
   }
 };
 
-struct Smaller {
+struct Min {
   template <class T>
   static constexpr T kNeutral = std::numeric_limits<T>::infinity();
   template <class T>
@@ -131,7 +131,7 @@ void fold_rows(const DenseRows& rows, void* to) {
 template <class Combine, class Acc>
 [[gnu::always_inline]] inline Acc fold_lanes(Acc (&lanes)[kLanes]) {
   constexpr Combine combine;
-  if constexpr (std::is_same_v<Combine, Plus>) {
+  if constexpr (std::is_same_v<Combine, Add>) {
     for (std::int64_t j = 0; j < kLanes / 2; ++j) lanes[j] = combine(lanes[j], lanes[j + kLanes / 2]);
     for (std::int64_t j = 0; j < kLanes / 4; ++j) lanes[j] = combine(lanes[j], lanes[j + kLanes / 4]);
     for (std::int64_t j = 0; j < kLanes / 8; ++j) lanes[j] = combine(lanes[j], lanes[j + kLanes / 8]);

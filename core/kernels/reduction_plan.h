@@ -17,10 +17,10 @@ namespace dygrad::kernel {
 //   kept dimensions  x  columns  <-  outer reduced dimensions  x  a run of rows
 //
 // where `columns` is the innermost kept dimension if every reduced one has a larger stride (channels of a channels-last
-// image), else a single column. A piece is a stretch of one run; pieces are combined pairwise, neighbours first, and so
-// are the rows of a piece: see Note [Pairwise reduction]. Where a row is narrow and rows follow each other densely
+// image), else a single column. A block is a stretch of one run; blocks are combined pairwise, neighbours first, and so
+// are the rows of a block: see Note [Pairwise reduction]. Where a row is narrow and rows follow each other densely
 // (three channels), several rows are taken as one wide row, folded in the end, so that additions fill vectors.
-// Pieces are grouped into chunks, the unit of parallel work. Piece and chunk sizes depend on the problem alone, hence
+// Blocks are grouped into chunks, the unit of parallel work. Block and chunk sizes depend on the problem alone, hence
 // so does every rounding.
 
 inline constexpr std::int64_t kShortRun = 16;  // rows; shorter runs are reduced column by column, whatever the strides

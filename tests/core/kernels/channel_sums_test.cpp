@@ -15,7 +15,7 @@ using namespace dygrad;
 
 namespace {
 
-// One channel, wide rows of several pixels with a rest, more channels than a tile, planes longer than a piece.
+// One channel, wide rows of several pixels with a rest, more channels than a tile, planes longer than a block.
 const std::vector<Shape> kShapes{Shape(3, 1, 5, 7),   Shape(2, 3, 41, 37), Shape(5, 64, 4, 4), Shape(2, 600, 3, 3),
                                  Shape(2, 2, 70, 90), Shape(1, 5, 1, 1),   Shape(300, 7),      Shape(40, 1100)};
 
