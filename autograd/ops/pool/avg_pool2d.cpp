@@ -32,13 +32,13 @@ struct AvgPool2DAdjoint {
   Tensor of_large_windows(const Tensor& g) const;
 };
 
-/// What the windows of a row divide by: the cells that count along H, times those along W, the latter once per lane.
+/// What the windows of a row divide by: the cells that count along H, times those along W, the latter `inner` times.
 template <class T>
 class Divisors {
  public:
   explicit Divisors(const PoolGeometry& p) : geometry_(p) {
     for (std::int64_t ow = 0; ow < p.out_width(); ++ow)
-      along_w_.insert(along_w_.end(), static_cast<std::size_t>(p.lanes), static_cast<T>(p.divisor(ow, 1)));
+      along_w_.insert(along_w_.end(), static_cast<std::size_t>(p.inner), static_cast<T>(p.divisor(ow, 1)));
   }
   /// y[i] = x[i] / divisor[i] for the windows of row oh.
   void divide(const T* x, std::int64_t oh, T* y) const {
@@ -82,7 +82,7 @@ struct AvgPool2D {
       p.for_each_row([&](std::int64_t plane, std::int64_t oh) {
         std::vector<T> buffer;
         T* row = to + p.y_at(plane, oh, 0);
-        std::fill_n(row, p.out_width() * p.lanes, T(0));
+        std::fill_n(row, p.out_width() * p.inner, T(0));
         p.for_each_tap(plane, oh,
                        [&](std::int64_t, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {
                          kernel::vectorize([n, v = contiguous_or_packed(from + at, step, n, buffer), sum = to + y_at] {
@@ -132,7 +132,7 @@ Tensor AvgPool2DAdjoint::forward(const Tensor& g) const {
     p.for_each_row(
         [&](std::int64_t plane, std::int64_t oh) {
           const std::int64_t start = p.y_at(plane, oh, 0);
-          std::vector<T> shares(static_cast<std::size_t>(p.out_width() * p.lanes));
+          std::vector<T> shares(static_cast<std::size_t>(p.out_width() * p.inner));
           divisors.divide(from + start, oh, shares.data());
           p.zero_first_touched(plane, oh,
                                [=](std::int64_t at, std::int64_t count) { std::fill_n(to + at, count, T(0)); });

@@ -34,7 +34,7 @@ void dispatch_argmax(const Tensor& argmax, const F& f) {
 /// looked up.
 class ArgmaxOffsets {
  public:
-  explicit ArgmaxOffsets(const PoolGeometry& p) : kernel_width_(p.size[1]), row_(p.width() * p.lanes), lanes_(p.lanes) {
+  explicit ArgmaxOffsets(const PoolGeometry& p) : kernel_width_(p.size[1]), row_(p.width() * p.inner), inner_(p.inner) {
     for (std::int64_t i = 0; p.has_small_windows() && i < p.taps(); ++i) table_.push_back(offset(i));
   }
   std::int64_t of(std::uint8_t index) const { return table_[index]; }
@@ -42,14 +42,14 @@ class ArgmaxOffsets {
 
  private:
   std::int64_t offset(std::int64_t index) const {
-    return index / kernel_width_ * row_ + index % kernel_width_ * lanes_;
+    return index / kernel_width_ * row_ + index % kernel_width_ * inner_;
   }
 
-  std::int64_t kernel_width_, row_, lanes_;
+  std::int64_t kernel_width_, row_, inner_;
   std::vector<std::int64_t> table_;
 };
 
-/// Calls f(offset in x of the argmax, offset in y) for each window of a row, and each lane of it.
+/// Calls f(offset in x of the argmax, offset in y) for each window of a row, and each of its `inner` channels.
 template <class Index, class F>
 void for_each_argmax(const PoolGeometry& p, const Index* argmax, const ArgmaxOffsets& offsets, std::int64_t plane,
                      std::int64_t oh, const F& f) {
@@ -57,7 +57,7 @@ void for_each_argmax(const PoolGeometry& p, const Index* argmax, const ArgmaxOff
   std::int64_t y = p.y_at(plane, oh, 0);
   for (std::int64_t ow = 0; ow < p.out_width(); ++ow) {
     const std::int64_t x = p.x_at(plane, top, ow * p.stride[1] - p.padding[1]);
-    for (std::int64_t lane = 0; lane < p.lanes; ++lane, ++y) f(x + lane + offsets.of(argmax[y]), y);
+    for (std::int64_t i = 0; i < p.inner; ++i, ++y) f(x + i + offsets.of(argmax[y]), y);
   }
 }
 
@@ -178,7 +178,7 @@ struct MaxPool2D {
     const PoolGeometry& p = geometry;
     const T* from = x.data<T>();
     T* to = y.mutable_data<T>();
-    const std::int64_t row = p.out_width() * p.lanes;
+    const std::int64_t row = p.out_width() * p.inner;
     p.for_each_row([&](std::int64_t plane, std::int64_t oh) {
       const std::int64_t start = p.y_at(plane, oh, 0);
       std::vector<T> buffer;
@@ -189,7 +189,7 @@ struct MaxPool2D {
         const std::int64_t h = oh * p.stride[0] - p.padding[0];
         const std::int64_t w = ow * p.stride[1] - p.padding[1];
         const std::int64_t first = (window.h_begin - h) * p.size[1] + window.w_begin - w;
-        std::fill_n(best_index.data() + ow * p.lanes, p.lanes, static_cast<Wide>(first));
+        std::fill_n(best_index.data() + ow * p.inner, p.inner, static_cast<Wide>(first));
       }
       p.for_each_tap(plane, oh,
                      [&](std::int64_t tap, std::int64_t at, std::int64_t y_at, std::int64_t n, std::int64_t step) {

@@ -78,7 +78,7 @@ detail::PoolGeometry detail::make_pool_geometry(std::string_view op, const Tenso
   result.format = x.memory_format().value_or(MemoryFormat::row_major);
   const bool channels_last = result.format == MemoryFormat::channels_last;
   result.planes = channels_last ? x.shape()[0] : x.shape()[0] * x.shape()[1];
-  result.lanes = channels_last ? x.shape()[1] : 1;
+  result.inner = channels_last ? x.shape()[1] : 1;
   return result;
 }
 

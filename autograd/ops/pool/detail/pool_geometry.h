@@ -21,15 +21,15 @@ struct PoolWindow {
   std::int64_t h_begin, h_end, w_begin, w_end;
 };
 
-/// Both memory orders have one address: element (plane, h, w, lane) lies at ((plane * H + h) * W + w) * lanes + lane, where
-///   row-major      planes = N * C, lanes = 1;
-///   channels-last  planes = N,     lanes = C.
+/// Both memory orders have one address: element (plane, h, w, i) lies at ((plane * H + h) * W + w) * inner + i, where
+///   row-major      planes = N * C, inner = 1;
+///   channels-last  planes = N,     inner = C.
 struct PoolGeometry {
   std::array<std::int64_t, 2> size{}, stride{}, padding{};  // along H and W
   bool exclusive = true;
   Shape x_shape, y_shape;
   MemoryFormat format = MemoryFormat::row_major;
-  std::int64_t planes = 0, lanes = 1;
+  std::int64_t planes = 0, inner = 1;
 
   std::int64_t height() const { return x_shape[2]; }
   std::int64_t width() const { return x_shape[3]; }
@@ -70,11 +70,11 @@ struct PoolGeometry {
     return std::min(end, extent + padding[i]) - begin;
   }
 
-  /// Calls f(plane, oh) for every row of windows, on several threads; is_sequential keeps the rows of a plane on one thread,
-  /// in their order.
+  /// Calls f(plane, oh) for every row of windows, on several threads; is_sequential keeps the rows of a plane on one
+  /// thread, in their order.
   template <class F>
   void for_each_row(const F& f, bool is_sequential = false) const {
-    const std::int64_t row = std::max<std::int64_t>(out_width() * lanes, 1);
+    const std::int64_t row = std::max<std::int64_t>(out_width() * inner, 1);
     const std::int64_t rows_each = is_sequential ? out_height() : 1;
     const std::int64_t grain = std::max<std::int64_t>(kernel::kElementwiseGrain / (row * rows_each), 1);
     parallel_for(planes * out_height() / rows_each, grain, [&](std::int64_t begin, std::int64_t end) {
@@ -83,10 +83,10 @@ struct PoolGeometry {
   }
 
   std::int64_t x_at(std::int64_t plane, std::int64_t h, std::int64_t w) const {
-    return ((plane * height() + h) * width() + w) * lanes;
+    return ((plane * height() + h) * width() + w) * inner;
   }
   std::int64_t y_at(std::int64_t plane, std::int64_t oh, std::int64_t ow) const {
-    return ((plane * out_height() + oh) * out_width() + ow) * lanes;
+    return ((plane * out_height() + oh) * out_width() + ow) * inner;
   }
 
   // Note [Taps]
@@ -108,7 +108,7 @@ struct PoolGeometry {
         const PoolWindow window = this->window(oh, ow);
         for (std::int64_t h = h_begin; h < h_end; ++h) {
           for (std::int64_t w = window.w_begin; w < window.w_end; ++w)
-            f((h - top) * kw + w - (ow * sw - pw), x_at(plane, h, w), y_at(plane, oh, ow), lanes, std::int64_t{1});
+            f((h - top) * kw + w - (ow * sw - pw), x_at(plane, h, w), y_at(plane, oh, ow), inner, std::int64_t{1});
         }
       }
       return;
@@ -135,7 +135,7 @@ struct PoolGeometry {
       return row + 1 == out_height() ? height() : std::clamp<std::int64_t>(end, 0, height());
     };
     const std::int64_t begin = oh == 0 ? 0 : end_of(oh - 1);
-    zero(x_at(plane, begin, 0), (end_of(oh) - begin) * width() * lanes);
+    zero(x_at(plane, begin, 0), (end_of(oh) - begin) * width() * inner);
   }
 };
 
