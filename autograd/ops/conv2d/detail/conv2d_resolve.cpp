@@ -4,7 +4,7 @@
 #include <limits>
 #include <string>
 
-#include <dygrad/autograd/ops/conv2d/detail/conv2d_request.h>
+#include <dygrad/autograd/ops/conv2d/detail/conv2d_arguments.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
 
@@ -12,7 +12,7 @@ namespace dygrad {
 
 namespace {
 
-using detail::Conv2DRequest;
+using detail::Conv2DArguments;
 using detail::PaddingSides;
 
 // Products of two 64-bit extents are exact here, so a size is computed first and then compared with its limits.
@@ -22,7 +22,7 @@ constexpr Wide kLargest = std::numeric_limits<std::int64_t>::max();
 constexpr std::string_view kAxisNames[] = {"height", "width"};
 
 /// The SAME rule: as many output pixels as ceil(extent / stride), extra padding behind.
-PaddingSides same_sides(const Conv2DRequest& r) {
+PaddingSides same_sides(const Conv2DArguments& r) {
   PaddingSides sides{};
   for (int axis = 0; axis < 2; ++axis) {
     const auto a = static_cast<std::size_t>(axis);
@@ -35,7 +35,7 @@ PaddingSides same_sides(const Conv2DRequest& r) {
   return sides;
 }
 
-PaddingSides sides_of(const Padding2D& padding, Conv2DRequest& r) {
+PaddingSides sides_of(const Padding2D& padding, Conv2DArguments& r) {
   const auto& v = padding.values();
   PaddingSides sides{};
   switch (padding.form()) {
@@ -73,12 +73,13 @@ PaddingSides sides_of(const Padding2D& padding, Conv2DRequest& r) {
 }
 
 /// Throws if a size that the kernels compute with leaves 64 bits.
-std::int64_t checked(Wide size, const Conv2DRequest& r, std::string_view what, std::size_t axis) {
+std::int64_t checked(Wide size, const Conv2DArguments& r, std::string_view what, std::size_t axis) {
   if (size > kLargest) {
-    throw ShapeError(r.sizes_message(fmt::format("the {} {} does not fit into 64 bits.", what, kAxisNames[axis]))
-                         .expected("at most {}", static_cast<std::int64_t>(kLargest))
-                         .got("more")
-                         .fix("use a smaller stride, dilation, padding or kernel"));
+    throw ShapeError(
+        r.message_with_geometry(fmt::format("the {} {} does not fit into 64 bits.", what, kAxisNames[axis]))
+            .expected("at most {}", static_cast<std::int64_t>(kLargest))
+            .got("more")
+            .fix("use a smaller stride, dilation, padding or kernel"));
   }
   return static_cast<std::int64_t>(size);
 }
@@ -86,16 +87,16 @@ std::int64_t checked(Wide size, const Conv2DRequest& r, std::string_view what, s
 /// Number of pixels that the kernel covers along an axis: d * (k - 1) + 1.
 Wide kernel_reach(Wide kernel, Wide dilation) { return dilation * (kernel - 1) + 1; }
 
-[[noreturn]] void fail_output_below_one(const Conv2DRequest& r, std::string_view problem, std::size_t axis,
+[[noreturn]] void fail_output_below_one(const Conv2DArguments& r, std::string_view problem, std::size_t axis,
                                         Wide extent) {
-  throw ShapeError(r.sizes_message(problem)
+  throw ShapeError(r.message_with_geometry(problem)
                        .expected("an output {} of at least 1", kAxisNames[axis])
                        .got("{}", static_cast<std::int64_t>(std::max(extent, -kLargest)))
                        .fix("{}", r.is_transposed ? "use less padding, a larger kernel or a larger input"
                                                   : "use more padding, a smaller kernel or a larger input"));
 }
 
-[[noreturn]] void fail_groups(const Conv2DRequest& r, std::string_view rule) {
+[[noreturn]] void fail_groups(const Conv2DArguments& r, std::string_view rule) {
   throw ShapeError(r.message("groups do not divide the channels.")
                        .expected("{}", rule)
                        .got("groups {}", r.groups)
@@ -106,7 +107,7 @@ Wide kernel_reach(Wide kernel, Wide dilation) { return dilation * (kernel - 1) +
 using Extents = std::array<Wide, 2>;
 
 /// Throws unless both axes of output_size lie in their intervals.
-void check_output_size(const Conv2DRequest& r, const Pair& size, const Extents& natural) {
+void check_output_size(const Conv2DArguments& r, const Pair& size, const Extents& natural) {
   const std::array<std::int64_t, 2> given{size.h, size.w};
   std::string expected, got, fix, problem;
   for (std::size_t axis = 0; axis < 2; ++axis) {
@@ -122,14 +123,14 @@ void check_output_size(const Conv2DRequest& r, const Pair& size, const Extents& 
   }
   if (expected.empty()) return;
   throw ShapeError(
-      r.sizes_message(fmt::format("output_size is too {}.", problem))
+      r.message_with_geometry(fmt::format("output_size is too {}.", problem))
           .line("least is (extent - 1) * stride - padding + dilation * (kernel - 1) + 1, at most stride - 1 more")
           .expected("{}", expected)
           .got("{}", got)
           .fix("use {}, or change stride, padding or dilation", fix));
 }
 
-void check_transposed_channels(const Conv2DRequest& r) {
+void check_transposed_channels(const Conv2DArguments& r) {
   if (r.w[0] != r.x[1]) {
     throw ShapeError(r.message("weight does not fit the input.")
                          .expected("w.shape[0] == C == {}", r.x[1])
@@ -147,7 +148,7 @@ void check_transposed_channels(const Conv2DRequest& r) {
 }
 
 /// The extents without output_padding, unless they do not fit into 64 bits.
-Extents smallest_extents(const Conv2DRequest& r) {
+Extents smallest_extents(const Conv2DArguments& r) {
   Extents extents;
   for (std::size_t axis = 0; axis < 2; ++axis) {
     const int at = 2 + static_cast<int>(axis);
@@ -158,12 +159,12 @@ Extents smallest_extents(const Conv2DRequest& r) {
   return extents;
 }
 
-void check_output_padding(const Conv2DRequest& r, const std::array<std::int64_t, 2>& extra) {
+void check_output_padding(const Conv2DArguments& r, const std::array<std::int64_t, 2>& extra) {
   for (std::size_t axis = 0; axis < 2; ++axis) {
     const std::int64_t limit = std::max(r.stride[axis], r.dilation[axis]);
     if (extra[axis] >= 0 && extra[axis] < limit) continue;
     throw ShapeError(
-        r.sizes_message("output_padding is out of range.")
+        r.message_with_geometry("output_padding is out of range.")
             .expected("a value in [0, {}) = [0, max(stride, dilation)) for the {}", limit, kAxisNames[axis])
             .got("{}", extra[axis])
             .fix("use less, or a larger stride"));
@@ -171,7 +172,7 @@ void check_output_padding(const Conv2DRequest& r, const std::array<std::int64_t,
 }
 
 /// What output_size says, or else output_padding.
-Extents chosen_extents(const Conv2DRequest& r, const Conv2DTransposeOptions& options) {
+Extents chosen_extents(const Conv2DArguments& r, const Conv2DTransposeOptions& options) {
   const std::array<std::int64_t, 2> extra{options.output_padding.h, options.output_padding.w};
   const Extents least = smallest_extents(r);
   if (!options.output_size.has_value()) {
@@ -186,14 +187,14 @@ Extents chosen_extents(const Conv2DRequest& r, const Conv2DTransposeOptions& opt
 }  // namespace
 
 Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options, const Shape& x, const Shape& w) {
-  Conv2DRequest r{"conv2d_transpose",
-                  true,
-                  x,
-                  w,
-                  options.data_format,
-                  {options.stride.h, options.stride.w},
-                  {options.dilation.h, options.dilation.w},
-                  options.groups};
+  Conv2DArguments r{"conv2d_transpose",
+                    true,
+                    x,
+                    w,
+                    options.data_format,
+                    {options.stride.h, options.stride.w},
+                    {options.dilation.h, options.dilation.w},
+                    options.groups};
   r.check();
   r.sides = sides_of(options.padding, r);
   check_transposed_channels(r);
@@ -220,14 +221,14 @@ Conv2DParams infer_conv2d_transpose_params(const Conv2DTransposeOptions& options
 }
 
 Conv2DParams detail::infer_conv2d_params(const Conv2DOptions& options, const Shape& x, const Shape& w) {
-  Conv2DRequest r{"conv2d",
-                  false,
-                  x,
-                  w,
-                  options.data_format,
-                  {options.stride.h, options.stride.w},
-                  {options.dilation.h, options.dilation.w},
-                  options.groups};
+  Conv2DArguments r{"conv2d",
+                    false,
+                    x,
+                    w,
+                    options.data_format,
+                    {options.stride.h, options.stride.w},
+                    {options.dilation.h, options.dilation.w},
+                    options.groups};
   r.check();
   r.sides = sides_of(options.padding, r);
   const bool fits_64_bits = Wide{w[1]} * r.groups <= kLargest;

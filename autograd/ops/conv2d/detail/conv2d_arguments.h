@@ -1,5 +1,4 @@
-// The arguments of a 2-D convolution before they are numbers, and the words about them in errors. For
-// conv2d_resolve.cpp.
+// Unresolved arguments of a 2-D convolution, and the error messages about them. For conv2d_resolve.cpp.
 #pragma once
 
 #include <array>
@@ -18,7 +17,7 @@ struct PaddingSides {
 };
 
 /// What transposed and ordinary convolution share of their arguments.
-struct Conv2DRequest {
+struct Conv2DArguments {
   std::string_view op;
   bool is_transposed;
   const Shape& x;  // NCHW
@@ -42,7 +41,7 @@ struct Conv2DRequest {
   /// With x and w in lines of their own.
   Message message(std::string_view problem) const;
   /// The same, with what sizes follow from.
-  Message sizes_message(std::string_view problem) const;
+  Message message_with_geometry(std::string_view problem) const;
   /// For an input with another number of channels than `wanted`: what else it may be, or nothing.
   std::string format_hint(std::int64_t wanted) const;
 };

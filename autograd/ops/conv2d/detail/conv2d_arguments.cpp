@@ -1,4 +1,4 @@
-#include <dygrad/autograd/ops/conv2d/detail/conv2d_request.h>
+#include <dygrad/autograd/ops/conv2d/detail/conv2d_arguments.h>
 
 #include <dygrad/core/base/error.h>
 
@@ -23,7 +23,7 @@ std::string_view role(std::string_view roles, int axis) {
 
 }  // namespace
 
-void Conv2DRequest::check() const {
+void Conv2DArguments::check() const {
   if (x.rank() != 4) {
     throw ShapeError(Message(op, "the input is not a batch of images.")
                          .expected("x of rank 4 ({})", x_roles())
@@ -63,19 +63,21 @@ void Conv2DRequest::check() const {
   }
 }
 
-std::string Conv2DRequest::geometry() const {
+std::string Conv2DArguments::geometry() const {
   return fmt::format("stride ({}, {}), padding top {}, bottom {}, left {}, right {}, dilation ({}, {})", stride[0],
                      stride[1], sides.before[0], sides.after[0], sides.before[1], sides.after[1], dilation[0],
                      dilation[1]);
 }
 
-Message Conv2DRequest::message(std::string_view problem) const {
+Message Conv2DArguments::message(std::string_view problem) const {
   return Message(op, problem).line("x {}  ({})", shown_x(), x_roles()).line("w {}  ({})", w, w_roles());
 }
 
-Message Conv2DRequest::sizes_message(std::string_view problem) const { return message(problem).line("{}", geometry()); }
+Message Conv2DArguments::message_with_geometry(std::string_view problem) const {
+  return message(problem).line("{}", geometry());
+}
 
-std::string Conv2DRequest::format_hint(std::int64_t wanted) const {
+std::string Conv2DArguments::format_hint(std::int64_t wanted) const {
   const Shape shown = shown_x();
   const int other = is_channel_last() ? 1 : 3;
   if (shown[other] != wanted) return "";
