@@ -212,20 +212,20 @@ Call split_call(Random& random) {
   const int given = random.axis(shape.rank()), axis = plain_axis(given, shape.rank());
   const std::int64_t extent = axis < 0 ? 0 : shape[axis];
   std::vector<std::int64_t> sizes;
-  const std::int64_t pieces = random.wild(1, std::max<std::int64_t>(extent, 1));
+  const std::int64_t sections = random.wild(1, std::max<std::int64_t>(extent, 1));
   const bool is_even = random.one_in(2);
   if (is_even) {
-    if (pieces > 0 && pieces <= 100 && extent % pieces == 0)
-      sizes.assign(static_cast<std::size_t>(pieces), extent / pieces);
+    if (sections > 0 && sections <= 100 && extent % sections == 0)
+      sizes.assign(static_cast<std::size_t>(sections), extent / sections);
   } else {
     for (std::int64_t rest = extent; rest > 0; rest -= sizes.back()) sizes.push_back(random.between(0, rest));
     if (random.one_in(16)) sizes.push_back(random.extreme());
   }
   const std::size_t wanted = sizes.empty() ? 0 : static_cast<std::size_t>(random.below(std::ssize(sizes)));
-  call.text = fmt::format("split axis {} {} {} piece {}", given, is_even ? "pieces" : "sizes",
-                          is_even ? pieces : std::ssize(sizes), wanted);
+  call.text = fmt::format("split axis {} {} {} section {}", given, is_even ? "sections" : "sizes",
+                          is_even ? sections : std::ssize(sizes), wanted);
   call.run = [=](auto in) {
-    const std::vector<Tensor> all = is_even ? split(in[0], pieces, given) : split(in[0], sizes, given);
+    const std::vector<Tensor> all = is_even ? split(in[0], sections, given) : split(in[0], sizes, given);
     return all.at(wanted);
   };
   std::int64_t total = 0, first = 0;

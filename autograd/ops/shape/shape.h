@@ -41,13 +41,13 @@ DYGRAD_API Tensor stack(std::span<const Tensor> tensors, int axis = 0);
 inline Tensor stack(std::initializer_list<Tensor> tensors, int axis = 0) {
   return stack(std::span<const Tensor>(tensors.begin(), tensors.size()), axis);
 }
-/// Cuts one dimension into pieces of the given sizes, which must add up to its extent. Views.
+/// Cuts one dimension into sections of the given sizes, which must add up to its extent. Views.
 DYGRAD_API std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, int axis = 0);
 inline std::vector<Tensor> split(const Tensor& x, std::initializer_list<std::int64_t> sizes, int axis = 0) {
   return split(x, std::span<const std::int64_t>(sizes.begin(), sizes.size()), axis);
 }
-/// Cuts one dimension into `pieces` equal pieces. Views.
-DYGRAD_API std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis = 0);
+/// Cuts one dimension into `sections` equal sections. Views.
+DYGRAD_API std::vector<Tensor> split(const Tensor& x, std::int64_t sections, int axis = 0);
 
 /// Extra elements before and after each dimension, first dimension first. Negative amounts crop.
 struct PadAmount {
@@ -55,8 +55,8 @@ struct PadAmount {
   std::int64_t after = 0;
 };
 /// Surrounds x with `value`. One amount per dimension; fewer apply to the last dimensions. Where nothing is added, the
-/// result is a view of x. Throws DtypeError if x's dtype does not hold the value: a fraction or a number out of range for
-/// whole numbers, one that float32 would make infinite; ShapeError.
+/// result is a view of x. Throws DtypeError if x's dtype does not hold the value: a fraction or a number out of range
+/// for whole numbers, one that float32 would make infinite; ShapeError.
 DYGRAD_API Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value = 0);
 inline Tensor pad(const Tensor& x, std::initializer_list<PadAmount> amounts, double value = 0) {
   return pad(x, std::span<const PadAmount>(amounts.begin(), amounts.size()), value);

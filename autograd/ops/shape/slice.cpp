@@ -74,11 +74,11 @@ struct Select {
   }
 };
 
-/// Appends the pieces of `x` that end at `ends`; `x` itself begins at `start` of the same count.
+/// Appends the sections of `x` that end at `ends`; `x` itself begins at `start` of the same count.
 void cut(const Tensor& x, int axis, std::int64_t start, std::span<const std::int64_t> ends,
-         std::vector<Tensor>& pieces) {
-  // The gradient of a slice is as large as what it was cut from, so that all pieces of one x would take time in
-  // proportion to its square. Many pieces are a tree of slices.
+         std::vector<Tensor>& sections) {
+  // The gradient of a slice is as large as what it was cut from, so that all sections of one x would take time in
+  // proportion to its square. Many sections are a tree of slices.
   constexpr std::size_t kFanOut = 8;
   std::int64_t begin = start;
   const std::size_t branches = std::min(ends.size(), kFanOut);
@@ -86,8 +86,8 @@ void cut(const Tensor& x, int axis, std::int64_t start, std::span<const std::int
     const std::size_t last = (b + 1) * ends.size() / branches;
     const auto group = ends.subspan(first, last - first);
     const Tensor part = slice(x, axis, begin - start, group.back() - start);
-    if (group.size() == 1) pieces.push_back(part);
-    else cut(part, axis, begin, group, pieces);
+    if (group.size() == 1) sections.push_back(part);
+    else cut(part, axis, begin, group, sections);
     begin = group.back();
     first = last;
   }
@@ -133,29 +133,29 @@ std::vector<Tensor> split(const Tensor& x, std::span<const std::int64_t> sizes, 
     std::vector<std::int64_t> ends;
     std::int64_t end = 0;
     for (std::int64_t size : sizes) ends.push_back(end += size);
-    std::vector<Tensor> pieces;
-    cut(x, axis, 0, ends, pieces);
-    return pieces;
+    std::vector<Tensor> sections;
+    cut(x, axis, 0, ends, sections);
+    return sections;
   });
 }
 
-std::vector<Tensor> split(const Tensor& x, std::int64_t pieces, int axis) {
+std::vector<Tensor> split(const Tensor& x, std::int64_t sections, int axis) {
   detail::check_defined("split", "x", x);
   axis = normalize_axis(axis, x.rank(), "split");
   check_has_dimension(x);
   const std::int64_t extent = x.shape()[axis];
   const std::int64_t most = std::max(extent, kMaxEmptyPieces);
-  if (pieces < 1 || pieces > most || extent % pieces != 0) {
-    throw ShapeError(Message("split", "the dimension cannot be cut into equal pieces.")
+  if (sections < 1 || sections > most || extent % sections != 0) {
+    throw ShapeError(Message("split", "the dimension cannot be cut into equal sections.")
                          .line("x {}, axis {}", x.shape(), axis)
-                         .expected("a number of pieces in [1, {}] that divides {}", most, extent)
-                         .got("{}", pieces)
+                         .expected("a number of sections in [1, {}] that divides {}", most, extent)
+                         .got("{}", sections)
                          .fix("give the sizes one by one"));
   }
-  const std::int64_t size = extent / pieces;
+  const std::int64_t size = extent / sections;
   return detail::with_out_of_memory("split", [&] {
     std::vector<std::int64_t> ends;
-    for (std::int64_t i = 1; i <= pieces; ++i) ends.push_back(i * size);
+    for (std::int64_t i = 1; i <= sections; ++i) ends.push_back(i * size);
     std::vector<Tensor> result;
     cut(x, axis, 0, ends, result);
     return result;

@@ -60,8 +60,8 @@ struct IndexedSource {
 };
 
 // Note [Sums over equal indices]
-// Up to kMaxPlainTerms terms are added where the result is. Places that get more are summed as AccurateSums, which take memory
-// of their own: index_add has a row of them for each such index, scatter_add one for each element of the result.
+// Up to kMaxPlainTerms terms are added where the result is. Places that get more are summed as AccurateSums, which take
+// memory of their own: index_add has a row of them for each such index, scatter_add one for each element of the result.
 template <class T>
 kernel::AccurateSum<T>* long_sums(const Tensor& workspace) {
   return reinterpret_cast<kernel::AccurateSum<T>*>(workspace.mutable_data<double>());

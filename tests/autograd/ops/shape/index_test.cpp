@@ -91,14 +91,15 @@ TEST_CASE("one_hot puts a one at each index") {
 TEST_CASE("Indices and shapes that do not fit are refused") {
   const Tensor x = ones({2, 3});
   CHECK_THROWS_MATCHES(index_select(x, 0, tensor({0, 2})), ShapeError,
-                       Says("index_select", "-2 <= index < 2", "got 2"));
-  CHECK_THROWS_MATCHES(index_select(x, 2, tensor({0})), ShapeError, Says("index_select", "2"));
-  CHECK_THROWS_MATCHES(index_select(x, 0, tensor({0.})), DtypeError, Says("index", "int64", "float32"));
-  CHECK_THROWS_MATCHES(index_select(x, 0, tensor({{0}})), ShapeError, Says("rank 1", "gather"));
-  CHECK_THROWS_MATCHES(index_add(x, 0, tensor({0}), 2), ShapeError, Says("index_add", "2 indices", "got 1"));
-  CHECK_THROWS_MATCHES(gather(x, 1, tensor({{0}})), ShapeError, Says("gather", "[2, 3]", "[1, 1]"));
-  CHECK_THROWS_MATCHES(scatter_add(x, 1, tensor({{0}}), 3), ShapeError, Says("scatter_add", "[2, 3]", "[1, 1]"));
-  CHECK_THROWS_MATCHES(one_hot(tensor({3}), 3), ShapeError, Says("one_hot", "got 3"));
+                       MessageContains("index_select", "-2 <= index < 2", "got 2"));
+  CHECK_THROWS_MATCHES(index_select(x, 2, tensor({0})), ShapeError, MessageContains("index_select", "2"));
+  CHECK_THROWS_MATCHES(index_select(x, 0, tensor({0.})), DtypeError, MessageContains("index", "int64", "float32"));
+  CHECK_THROWS_MATCHES(index_select(x, 0, tensor({{0}})), ShapeError, MessageContains("rank 1", "gather"));
+  CHECK_THROWS_MATCHES(index_add(x, 0, tensor({0}), 2), ShapeError, MessageContains("index_add", "2 indices", "got 1"));
+  CHECK_THROWS_MATCHES(gather(x, 1, tensor({{0}})), ShapeError, MessageContains("gather", "[2, 3]", "[1, 1]"));
+  CHECK_THROWS_MATCHES(scatter_add(x, 1, tensor({{0}}), 3), ShapeError,
+                       MessageContains("scatter_add", "[2, 3]", "[1, 1]"));
+  CHECK_THROWS_MATCHES(one_hot(tensor({3}), 3), ShapeError, MessageContains("one_hot", "got 3"));
 }
 
 TEST_CASE("index_select and gather read an expanded view where it lies") {
@@ -116,20 +117,23 @@ TEST_CASE("index_select and gather read an expanded view where it lies") {
 TEST_CASE("an index out of range is shown with its place, and with what there is to count") {
   const Tensor index = tensor({{0, 1}, {-4, 2}});
   CHECK_THROWS_MATCHES(one_hot(index, 3), ShapeError,
-                       Says("one_hot: ", "index [2, 2], at [1, 0]", "-3 <= index < 3, got -4"));
-  CHECK_THROWS_MATCHES(gather(ones({2, 2}), 1, index), ShapeError, Says("gather: ", "at [1, 0]", "got -4"));
-  CHECK_THROWS_MATCHES(one_hot(tensor({2}), 0), ShapeError, Says("at [0]", "extent 0, got 2", "extent of at least 3"));
+                       MessageContains("one_hot: ", "index [2, 2], at [1, 0]", "-3 <= index < 3, got -4"));
+  CHECK_THROWS_MATCHES(gather(ones({2, 2}), 1, index), ShapeError, MessageContains("gather: ", "at [1, 0]", "got -4"));
+  CHECK_THROWS_MATCHES(one_hot(tensor({2}), 0), ShapeError,
+                       MessageContains("at [0]", "extent 0, got 2", "extent of at least 3"));
   CHECK_THROWS_MATCHES(index_add(ones({1, 2}), 0, tensor({-1}), 0), ShapeError,
-                       Says("index_add: ", "extent 0, got -1", "extent of at least 1"));
+                       MessageContains("index_add: ", "extent 0, got -1", "extent of at least 1"));
 }
 
 TEST_CASE("ops on indices name the operand that is undefined") {
   const Tensor none, x = ones({2}), index = tensor({0, 1});
-  CHECK_THROWS_MATCHES(index_select(none, 0, index), InvalidArgument, Says("index_select: x was used before"));
-  CHECK_THROWS_MATCHES(index_add(x, 0, none, 2), InvalidArgument, Says("index_add: index was used before"));
-  CHECK_THROWS_MATCHES(gather(x, 0, none), InvalidArgument, Says("gather: index was used before"));
-  CHECK_THROWS_MATCHES(scatter_add(none, 0, index, 2), InvalidArgument, Says("scatter_add: source was used before"));
-  CHECK_THROWS_MATCHES(one_hot(none, 2), InvalidArgument, Says("one_hot: index was used before"));
+  CHECK_THROWS_MATCHES(index_select(none, 0, index), InvalidArgument,
+                       MessageContains("index_select: x was used before"));
+  CHECK_THROWS_MATCHES(index_add(x, 0, none, 2), InvalidArgument, MessageContains("index_add: index was used before"));
+  CHECK_THROWS_MATCHES(gather(x, 0, none), InvalidArgument, MessageContains("gather: index was used before"));
+  CHECK_THROWS_MATCHES(scatter_add(none, 0, index, 2), InvalidArgument,
+                       MessageContains("scatter_add: source was used before"));
+  CHECK_THROWS_MATCHES(one_hot(none, 2), InvalidArgument, MessageContains("one_hot: index was used before"));
 }
 
 }  // namespace dygrad::testing
