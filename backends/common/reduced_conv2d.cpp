@@ -21,7 +21,7 @@ constexpr std::int64_t kMaxLookedAt = std::int64_t{1} << 24;  // inputs or kerne
 
 Wide floor_of(Wide a, Wide b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
-/// The first and the last of the indices that meet.
+/// The first and the last of the indices that contribute.
 struct Hull {
   std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = -1;
   void add(std::int64_t from, std::int64_t to) { first = std::min(first, from), last = std::max(last, to); }
@@ -52,7 +52,7 @@ void keep_targets(ReducedAxis& axis, std::int64_t count_a, std::int64_t step_a, 
   for (std::int64_t a = 0; a < count_a; ++a) {
     for (std::int64_t b = 0; b < count_b; ++b) {
       const Wide place = Wide{a} * step_a + Wide{b} * step_b - axis.padding;
-      axis.places.push_back(place >= 0 && place < axis.outputs ? static_cast<std::int64_t>(place) : -1);
+      axis.output_index.push_back(place >= 0 && place < axis.outputs ? static_cast<std::int64_t>(place) : -1);
     }
   }
 }
@@ -70,7 +70,7 @@ bool is_ordinary(std::int64_t inputs, std::int64_t outputs, std::int64_t kernel,
 
 /// The place of a reduced output.
 std::int64_t place_of(const ReducedAxis& axis, std::int64_t output) {
-  return axis.places.empty() ? output : axis.places[static_cast<std::size_t>(output)];
+  return axis.output_index.empty() ? output : axis.output_index[static_cast<std::size_t>(output)];
 }
 
 /// Calls f(number of `reduced`, the one of `all` in its place, or null) for all elements of `reduced`, which has the
@@ -78,7 +78,7 @@ std::int64_t place_of(const ReducedAxis& axis, std::int64_t output) {
 template <class Number, class F>
 void for_each_place(const ReducedAxis& rows, const ReducedAxis& columns, const Tensor& reduced, const Tensor& all,
                     const F& f) {
-  auto *const targets = reduced.mutable_data<Number>(), *const places = all.mutable_data<Number>();
+  auto *const targets = reduced.mutable_data<Number>(), *const whole = all.mutable_data<Number>();
   const Strides &a = reduced.strides(), &b = all.strides();
   const std::int64_t channels = reduced.dim(1), height = reduced.dim(2), width = reduced.dim(3);
   const std::int64_t grain = kernel::kElementwiseGrain / (width * channels) + 1;
@@ -88,7 +88,7 @@ void for_each_place(const ReducedAxis& rows, const ReducedAxis& columns, const T
       for (std::int64_t column = 0; column < width; ++column) {
         const std::int64_t right = place_of(columns, column);
         Number* const target = targets + n * a[0] + row * a[2] + column * a[3];
-        Number* const place = down < 0 || right < 0 ? nullptr : places + n * b[0] + down * b[2] + right * b[3];
+        Number* const place = down < 0 || right < 0 ? nullptr : whole + n * b[0] + down * b[2] + right * b[3];
         for (std::int64_t c = 0; c < channels; ++c) f(target[c * a[1]], place ? place + c * b[1] : nullptr);
       }
     }
@@ -162,17 +162,17 @@ Problem ReducedConv2D::problem() const {
   return reduced;
 }
 
-Tensor ReducedConv2D::inputs_of(const Tensor& x) const {
+Tensor ReducedConv2D::gather_inputs(const Tensor& x) const {
   return view::slice(view::slice(x, 2, rows_.first_input, rows_.first_input + rows_.inputs), 3, columns_.first_input,
                      columns_.first_input + columns_.inputs);
 }
 
-Tensor ReducedConv2D::taps_of(const Tensor& w) const {
+Tensor ReducedConv2D::gather_taps(const Tensor& w) const {
   return view::slice(view::slice(w, 2, rows_.first_tap, rows_.first_tap + rows_.taps), 3, columns_.first_tap,
                      columns_.first_tap + columns_.taps);
 }
 
-Tensor ReducedConv2D::strided_outputs_of(const Tensor& y) const {
+Tensor ReducedConv2D::gather_strided_outputs(const Tensor& y) const {
   const auto slice = [](const Tensor& from, int dim, const ReducedAxis& axis) {
     return view::slice(from, dim, axis.first_output, axis.first_output + (axis.outputs - 1) * axis.output_step + 1,
                        axis.output_step);
@@ -180,9 +180,9 @@ Tensor ReducedConv2D::strided_outputs_of(const Tensor& y) const {
   return slice(slice(y, 2, rows_), 3, columns_);
 }
 
-Tensor ReducedConv2D::outputs_of(const Tensor& y) const {
-  const Tensor all = strided_outputs_of(y);
-  if (rows_.places.empty() && columns_.places.empty()) return all;
+Tensor ReducedConv2D::gather_outputs(const Tensor& y) const {
+  const Tensor all = gather_strided_outputs(y);
+  if (rows_.output_index.empty() && columns_.output_index.empty()) return all;
   const Tensor targets = Tensor::empty(problem().y, y.dtype(), MemoryFormat::channels_last);
   with_number_of_size(y.dtype(), [&]<class Number>(Number) {
     for_each_place<Number>(rows_, columns_, targets, all,
@@ -191,11 +191,11 @@ Tensor ReducedConv2D::outputs_of(const Tensor& y) const {
   return targets;
 }
 
-void ReducedConv2D::put(const Tensor& reduced, const Tensor& result) const {
-  if (whole_.kind == Problem::Kind::conv2d) return kernel::copy(reduced, inputs_of(result));
-  if (whole_.kind == Problem::Kind::conv2d_weights) return kernel::copy(reduced, taps_of(result));
-  const Tensor all = strided_outputs_of(result);
-  if (rows_.places.empty() && columns_.places.empty()) return kernel::copy(reduced, all);
+void ReducedConv2D::scatter(const Tensor& reduced, const Tensor& result) const {
+  if (whole_.kind == Problem::Kind::conv2d) return kernel::copy(reduced, gather_inputs(result));
+  if (whole_.kind == Problem::Kind::conv2d_weights) return kernel::copy(reduced, gather_taps(result));
+  const Tensor all = gather_strided_outputs(result);
+  if (rows_.output_index.empty() && columns_.output_index.empty()) return kernel::copy(reduced, all);
   with_number_of_size(result.dtype(), [&]<class Number>(Number) {
     for_each_place<Number>(rows_, columns_, reduced, all, [](const Number& number, Number* place) {
       if (place) *place = number;

@@ -162,11 +162,11 @@ Tensor run_reduced(const ReducedConv2D& reduced, const Problem& problem, const T
   if (reduced.has_no_terms()) return empty_sums(problem, epilogue);
   const bool reads_x = problem.kind != Problem::Kind::conv2d, reads_w = problem.kind != Problem::Kind::conv2d_weights;
   const Problem smaller = reduced.problem();
-  const Tensor sums = run(smaller, reads_x ? reduced.inputs_of(a) : reduced.outputs_of(a),
-                          reads_w ? reduced.taps_of(b) : reduced.outputs_of(b));
+  const Tensor sums = run(smaller, reads_x ? reduced.gather_inputs(a) : reduced.gather_outputs(a),
+                          reads_w ? reduced.gather_taps(b) : reduced.gather_outputs(b));
   if (sums.shape() == result_shape(problem)) return sums;
   Tensor result = empty_sums(problem, epilogue);
-  reduced.put(sums, result);
+  reduced.scatter(sums, result);
   return result;
 }
 

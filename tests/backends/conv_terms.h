@@ -1,5 +1,5 @@
-// Convolutions by their definition, with the work of what meets alone: strides, paddings and dilations may be as large
-// as 64 bits allow.
+// Convolutions by their definition, with the work of what contributes alone: strides, paddings and dilations may be as
+// large as 64 bits allow.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace dygrad::testing {
 
-/// Input h and kernel index i meet in output o.
+/// Input h and kernel index i contribute to output o.
 struct ConvTerm {
   std::int64_t h, i, o;
 };

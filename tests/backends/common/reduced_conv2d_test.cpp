@@ -26,9 +26,9 @@ constexpr Axis kExtremeAxes[] = {
     {1, 8, 3, kHuge, 1, 1},                          // the stride of a single input
     {2, 8, 3, 1000000000, 1000000001, 1},            // padding hides the first input
     {3, 8, 3, 1000000000, 1000000001, 1},            // and the last one lies beyond the output
-    {8, 8, 3, 30000000, 100000000, 1},               // padding between two inputs: nothing meets
+    {8, 8, 3, 30000000, 100000000, 1},               // padding between two inputs: nothing contributes
     {8, 9, 3, 25000000, 100000001, 1},               // one input, cut at the start
-    {6, 8, 6, 1000000000, 4999999995, 999999999},    // both are large, and their multiples meet
+    {6, 8, 6, 1000000000, 4999999995, 999999999},    // both are large, and their multiples coincide
     {4, 5, 4, kHuge / 8, kHuge / 4 - 2, kHuge / 8},  // a common divisor
     {5, 9, 1, 3000000, 6000004, 1},                  // one tap
     {2, 3003, 3, 3000, 0, 1},                        // far apart, all of them inside
@@ -132,7 +132,7 @@ TEST_CASE("a reduced axis has the same terms", "[smoke]") {
   }
 }
 
-TEST_CASE("a reduced axis is as small as what meets") {
+TEST_CASE("a reduced axis has only what contributes") {
   const auto size = [](const ReducedAxis& axis) { return axis.inputs + axis.taps + axis.reduced_outputs(); };
   CHECK(size(reduce_axis(2, 1000003, 3, 1000000, 0, 1)) == 2 + 3 + 6);
   CHECK(size(reduce_axis(3, 2000005, 5, 1, 0, 1000000)) == 3 + 3 + 9);  // two of the taps lie beyond the output
