@@ -14,7 +14,7 @@ namespace {
 constexpr double kUnits = 8;
 
 /// The derivatives of sigmoid and tanh follow from their outputs (ops that end in them keep nothing else), so where the
-/// slope vanishes the rounding of outputs near 1 remains: their error is told in units of 1.
+/// slope vanishes the rounding of outputs near 1 remains: their error is given in units of 1.
 bool follows_from_output(std::string_view name, int order) {
   return order > 0 && (name == "sigmoid" || name == "tanh");
 }

@@ -1,4 +1,5 @@
-// Each subfolder says in a short README what it is for, what it may include and where to start, and names files that exist.
+// Each subfolder says in a short README what it is for, what it may include and where to start, and names files that
+// exist.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -52,7 +53,7 @@ std::vector<std::string> named_files(const std::string& markdown) {
 TEST_CASE("each subfolder has a short README that says what it may include and where to start") {
   for (const std::filesystem::path& subfolder : subfolders()) {
     const std::string path = subfolder.string();
-    // Subfolders of ops, and of one backend beside native, are told of in the folder above.
+    // Subfolders of ops, and of one backend beside native, are described in the folder above.
     if (path.find("autograd/ops/") != std::string::npos || path.find("backends/gemm") != std::string::npos ||
         path.find("backends/onednn") != std::string::npos || path.find("backends/reference") != std::string::npos)
       continue;

@@ -21,7 +21,7 @@ std::vector<std::string> includes_of(const std::string& text, const std::filesys
 std::vector<std::string> wrong_arrows(const IncludeGraph& graph);
 std::vector<std::string> wrong_rooms(const IncludeGraph& graph);
 std::vector<std::string> unknown_rooms(const IncludeGraph& graph);
-/// Private headers, told by their place, behind the umbrella; and public ones that it does not reach.
+/// Private headers, recognised by their place, behind the umbrella; and public ones that it does not reach.
 std::vector<std::string> private_headers_of_users(const IncludeGraph& graph);
 std::vector<std::string> headers_out_of_reach(const IncludeGraph& graph);
 std::vector<std::string> misplaced_vendors(const IncludeGraph& graph);

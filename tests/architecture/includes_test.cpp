@@ -71,7 +71,7 @@ TEST_CASE("an include against the order of subfolders is reported") {
   CHECK(unknown_rooms({{"core/attic/a.h", {}}, {"layers/a.h", {}}, {"core/base/detail/a.h", {}}}).size() == 1);
 }
 
-TEST_CASE("public headers are told from private ones by their place") {
+TEST_CASE("the place of a header says whether it is public") {
   INFO(joined(private_headers_of_users(sources())));
   CHECK(private_headers_of_users(sources()).empty());
   INFO(joined(headers_out_of_reach(sources())));

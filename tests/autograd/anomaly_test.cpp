@@ -26,7 +26,7 @@ TEST_CASE("anomaly mode names the op whose gradient first became infinite, and w
     y = root_of_zero_recorded_here(x) * 2.;
   }
   CHECK_THROWS_MATCHES(y.backward(), GraphError,
-                       Says("NaN or infinite", "sqrt", "in decoder > conv_7", "root_of_zero_recorded_here"));
+                       MessageContains("NaN or infinite", "sqrt", "in decoder > conv_7", "root_of_zero_recorded_here"));
   CHECK_FALSE(x.grad().defined());
 }
 
@@ -53,11 +53,11 @@ TEST_CASE("anomaly mode checks sums of gradients, what hooks return, and what a 
   const Tensor x = ones({1}).set_stop_gradient(false);
   const double large = 3e38;  // twice that overflows float32
   CHECK_THROWS_MATCHES((x * large + x * large).backward(full({1}, 1, float32)), GraphError,
-                       Says("NaN or infinite", "adds up", "leaf"));
-  CHECK_THROWS_MATCHES(x.backward(full({1}, NAN)), GraphError, Says("NaN or infinite", "starts", "leaf"));
+                       MessageContains("NaN or infinite", "adds up", "leaf"));
+  CHECK_THROWS_MATCHES(x.backward(full({1}, NAN)), GraphError, MessageContains("NaN or infinite", "starts", "leaf"));
   const Tensor h = x * 2.;
   (void)h.register_hook([](const Tensor& g) { return g * NAN; });
-  CHECK_THROWS_MATCHES(h.backward(), GraphError, Says("NaN or infinite", "hook", "mul"));
+  CHECK_THROWS_MATCHES(h.backward(), GraphError, MessageContains("NaN or infinite", "hook", "mul"));
   CHECK_FALSE(x.grad().defined());
 }
 
@@ -66,13 +66,13 @@ TEST_CASE("anomaly mode names the recorded op whose output is the first NaN, and
   const AnomalyMode anomaly;
   const RecordScope scope("encoder");
   CHECK_THROWS_MATCHES(root_of_zero_recorded_here(x), GraphError,
-                       Says("sqrt: ", "the output has a NaN", "in encoder", "root_of_zero_recorded_here"));
+                       MessageContains("sqrt: ", "the output has a NaN", "in encoder", "root_of_zero_recorded_here"));
   CHECK_NOTHROW(log(x + 1.));  // an infinite output is no error
   CHECK_NOTHROW(sqrt(x.detach()));
 }
 
-TEST_CASE("anomaly mode tells where an input was NaN already") {
+TEST_CASE("anomaly mode reports an input that was NaN already") {
   const Tensor x = full({1}, NAN, float64).set_stop_gradient(false), y = ones({1}, float64);
   const AnomalyMode anomaly;
-  CHECK_THROWS_MATCHES(y * x, GraphError, Says("mul: ", "inputs[1] has one already"));
+  CHECK_THROWS_MATCHES(y * x, GraphError, MessageContains("mul: ", "inputs[1] has one already"));
 }

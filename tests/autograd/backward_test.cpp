@@ -97,11 +97,11 @@ TEST_CASE("a retained graph can be run again, and its gradients add up") {
   }
 }
 
-TEST_CASE("a second backward without retain_graph is an error that tells what to do") {
+TEST_CASE("a second backward without retain_graph is an error that says what to do") {
   const Tensor x = variable({3.});
   const Tensor y = x * x;
   y.backward();
-  CHECK_THROWS_MATCHES(y.backward(), GraphError, Says("already freed", "mul", "retain_graph = true"));
+  CHECK_THROWS_MATCHES(y.backward(), GraphError, MessageContains("already freed", "mul", "retain_graph = true"));
   CHECK(x.grad().item() == 6);
 }
 
@@ -116,8 +116,9 @@ TEST_CASE("backward from a tensor that stops gradients does nothing") {
 TEST_CASE("the starting gradient must have the root's shape and dtype, and nothing happens otherwise") {
   const Tensor x = variable({1., 2.});
   const Tensor y = x * x;
-  CHECK_THROWS_MATCHES(y.backward(ones({3}, float64)), ShapeError, Says("backward", "expected [2]", "got [3]"));
-  CHECK_THROWS_MATCHES(y.backward(ones({2}, float32)), DtypeError, Says("expected float64", "got float32"));
+  CHECK_THROWS_MATCHES(y.backward(ones({3}, float64)), ShapeError,
+                       MessageContains("backward", "expected [2]", "got [3]"));
+  CHECK_THROWS_MATCHES(y.backward(ones({2}, float32)), DtypeError, MessageContains("expected float64", "got float32"));
   CHECK_FALSE(x.grad().defined());
   y.backward();
   CHECK(x.grad().to_vector<double>() == std::vector<double>{2, 4});
@@ -149,7 +150,7 @@ TEST_CASE("a leaf frozen for a while keeps its stored gradient and gets none mea
 
 TEST_CASE("only floating-point tensors can ask for gradients") {
   Tensor labels = tensor({1, 2, 3});
-  CHECK_THROWS_MATCHES(labels.set_stop_gradient(false), DtypeError, Says("int64"));
+  CHECK_THROWS_MATCHES(labels.set_stop_gradient(false), DtypeError, MessageContains("int64"));
 }
 
 TEST_CASE("intermediates keep their gradient only on request") {
@@ -201,7 +202,7 @@ TEST_CASE("an in-place change of a saved value is noticed, and the op named") {
     const NoGrad no_grad;
     w.fill(9);
   }
-  CHECK_THROWS_MATCHES(y.backward(), GraphError, Says("changed in place", "mul", "clone()"));
+  CHECK_THROWS_MATCHES(y.backward(), GraphError, MessageContains("changed in place", "mul", "clone()"));
   CHECK_FALSE(x.grad().defined());
 }
 
@@ -302,10 +303,11 @@ TEST_CASE("an op that hands its input through gets a graph of its own") {
 
 TEST_CASE("a vjp that returns a wrong shape or dtype is named") {
   const Tensor x = variable({2.});
-  CHECK_THROWS_MATCHES(apply(Wrong{float64}, x).backward(), ShapeError, Says("wrong", "expected [1]", "got [7]"));
+  CHECK_THROWS_MATCHES(apply(Wrong{float64}, x).backward(), ShapeError,
+                       MessageContains("wrong", "expected [1]", "got [7]"));
   const Tensor seven = ones({7}, float64).set_stop_gradient(false);
   CHECK_THROWS_MATCHES(apply(Wrong{float32}, seven).backward(), DtypeError,
-                       Says("wrong", "expected float64", "got float32"));
+                       MessageContains("wrong", "expected float64", "got float32"));
 }
 
 TEST_CASE("an undefined gradient means zero and leaves unreached leaves alone") {
@@ -345,7 +347,7 @@ TEST_CASE("an input that no output depends on is noticed before the graph is fre
   const Tensor x = variable({2.}), other = variable({3.});
   const Tensor y = x * x;
   const Tensor outputs[] = {y}, inputs[] = {x, other};
-  CHECK_THROWS_MATCHES(grad(outputs, inputs), GraphError, Says("no output depends on inputs[1]"));
+  CHECK_THROWS_MATCHES(grad(outputs, inputs), GraphError, MessageContains("no output depends on inputs[1]"));
   CHECK(grad(y, x).item() == 4);
 }
 
@@ -358,7 +360,7 @@ TEST_CASE("a changed value is noticed before the node gives any away") {
     x.fill(9);
   }
   CHECK_THROWS_AS(y.backward({}, {.retain_graph = true}), GraphError);
-  CHECK_THROWS_MATCHES(y.backward({}, {.retain_graph = true}), GraphError, Says("changed in place"));
+  CHECK_THROWS_MATCHES(y.backward({}, {.retain_graph = true}), GraphError, MessageContains("changed in place"));
 }
 
 TEST_CASE("saved values go as soon as they were used") {
@@ -449,7 +451,7 @@ TEST_CASE("an op that gives another number of gradients than it has inputs is na
   const std::vector<Tensor> inputs{variable({1.}), variable({2.})};
   for (const std::size_t count : {0, 1, 3, 1000}) {
     CHECK_THROWS_MATCHES(apply(WrongCount{count}, std::span<const Tensor>(inputs)).backward(), InvalidArgument,
-                         Says("wrong_count", "expected 2", "got " + std::to_string(count)));
+                         MessageContains("wrong_count", "expected 2", "got " + std::to_string(count)));
     CHECK_FALSE(inputs[0].grad().defined());
   }
 }
@@ -458,9 +460,9 @@ TEST_CASE("an op that gives no output is named, recorded or not") {
   for (const bool recorded : {false, true}) {
     const SetGradEnabled mode(recorded);
     const Tensor inputs[] = {variable({1.})};
-    CHECK_THROWS_MATCHES(apply(NoOutput{}, inputs[0]), InvalidArgument, Says("no_output", "undefined"));
+    CHECK_THROWS_MATCHES(apply(NoOutput{}, inputs[0]), InvalidArgument, MessageContains("no_output", "undefined"));
     CHECK_THROWS_MATCHES(apply(NoOutputOfMany{}, std::span<const Tensor>(inputs)), InvalidArgument,
-                         Says("no_output_of_many", "undefined"));
+                         MessageContains("no_output_of_many", "undefined"));
   }
 }
 
@@ -531,15 +533,15 @@ TEST_CASE("an op whose vjp looks at an input that it has not, or did not save, i
   const Tensor x = variable({3.});
   Slipping::slip = Slipping::saves_another;
   CHECK_THROWS_MATCHES(apply(Slipping{}, x), InvalidArgument,
-                       Says("slipping", "save_for_backward", "below 1", "got 1"));
+                       MessageContains("slipping", "save_for_backward", "below 1", "got 1"));
   const auto check_vjp = [&](Slipping::Slip slip, const auto& says) {
     Slipping::slip = slip;
     CHECK_THROWS_MATCHES(apply(Slipping{}, x).backward(), InvalidArgument, says);
   };
-  check_vjp(Slipping::saved_beyond, Says("slipping", "saved[i]", "below 1", "got 1"));
-  check_vjp(Slipping::need_beyond, Says("slipping", "need[i]", "below 1", "got 1"));
-  check_vjp(Slipping::not_saved, Says("slipping", "saved[0]", "save_input(0)", "save_for_backward"));
-  check_vjp(Slipping::output_not_saved, Says("slipping", "saved.output()", "save_output()"));
+  check_vjp(Slipping::saved_beyond, MessageContains("slipping", "saved[i]", "below 1", "got 1"));
+  check_vjp(Slipping::need_beyond, MessageContains("slipping", "need[i]", "below 1", "got 1"));
+  check_vjp(Slipping::not_saved, MessageContains("slipping", "saved[0]", "save_input(0)", "save_for_backward"));
+  check_vjp(Slipping::output_not_saved, MessageContains("slipping", "saved.output()", "save_output()"));
   Slipping::slip = Slipping::none;
   apply(Slipping{}, x).backward();
   CHECK(x.grad().item() == 6);
@@ -605,10 +607,12 @@ TEST_CASE("errors of saved values name the leaf, the pass and the ways out") {
     const NoGrad no_grad;
     x.fill(9);
   }
-  CHECK_THROWS_MATCHES(y.backward({}, {.retain_graph = true}), GraphError,
-                       Says("backward: ", "op mul, its inputs[0] [1]", "leaf \"linear_0.w_0\"", "optimizer"));
-  CHECK_THROWS_MATCHES(grad(y, w), GraphError, Says("grad: ", "changed in place", "run grad before"));
+  CHECK_THROWS_MATCHES(
+      y.backward({}, {.retain_graph = true}), GraphError,
+      MessageContains("backward: ", "op mul, its inputs[0] [1]", "leaf \"linear_0.w_0\"", "optimizer"));
+  CHECK_THROWS_MATCHES(grad(y, w), GraphError, MessageContains("grad: ", "changed in place", "run grad before"));
   const Tensor z = w * w;
   z.backward();
-  CHECK_THROWS_MATCHES(grad(z, w), GraphError, Says("grad: ", "already freed", "retain_graph = true", "detach()"));
+  CHECK_THROWS_MATCHES(grad(z, w), GraphError,
+                       MessageContains("grad: ", "already freed", "retain_graph = true", "detach()"));
 }

@@ -47,8 +47,8 @@ TEST_CASE("an input that no output depends on is an error, or undefined on reque
   const Tensor x = variable({2.});
   const Tensor unused = variable({2.});
   const Tensor constant = tensor({2.}, float64);
-  CHECK_THROWS_MATCHES(grad({x * x}, {x, unused}), GraphError, Says("inputs[1]", "allow_unused"));
-  CHECK_THROWS_MATCHES(grad({x * x}, {constant}), GraphError, Says("inputs[0]", "stops gradients"));
+  CHECK_THROWS_MATCHES(grad({x * x}, {x, unused}), GraphError, MessageContains("inputs[1]", "allow_unused"));
+  CHECK_THROWS_MATCHES(grad({x * x}, {constant}), GraphError, MessageContains("inputs[0]", "stops gradients"));
   const std::vector<Tensor> g = grad({x * x}, {x, unused}, {.allow_unused = true});
   CHECK(g[0].item() == 4);
   CHECK_FALSE(g[1].defined());
@@ -57,12 +57,12 @@ TEST_CASE("an input that no output depends on is an error, or undefined on reque
 TEST_CASE("empty or undefined inputs and outputs are errors") {
   const Tensor x = variable({2.});
   const Tensor y = x * x;
-  CHECK_THROWS_MATCHES(grad({y}, {Tensor()}), InvalidArgument, Says("inputs[0] is undefined"));
-  CHECK_THROWS_MATCHES(grad({Tensor()}, {x}), InvalidArgument, Says("outputs[0] is undefined"));
+  CHECK_THROWS_MATCHES(grad({y}, {Tensor()}), InvalidArgument, MessageContains("inputs[0] is undefined"));
+  CHECK_THROWS_MATCHES(grad({Tensor()}, {x}), InvalidArgument, MessageContains("outputs[0] is undefined"));
   CHECK_THROWS_MATCHES(grad(std::span<const Tensor>(&y, 1), std::span<const Tensor>()), InvalidArgument,
-                       Says("expected at least one output and one input, got 1 and 0"));
+                       MessageContains("expected at least one output and one input, got 1 and 0"));
   CHECK_THROWS_MATCHES(grad({y}, {x}, {.grad_outputs = {ones({1}, float64), ones({1}, float64)}}), InvalidArgument,
-                       Says("one starting gradient per output"));
+                       MessageContains("one starting gradient per output"));
 }
 
 TEST_CASE("an output that is named twice counts twice, and each place of an input gets its gradient") {
@@ -106,10 +106,10 @@ TEST_CASE("grad of what stops gradients says which tensor, and what made it so")
   const Tensor x = variable({2.});
   const Tensor slope = grad(x * x, x);
   CHECK_THROWS_MATCHES(grad(slope, x), GraphError,
-                       Says("outputs[0] [1] stops gradients", "create_graph = true", "NoGrad", "detach()"));
+                       MessageContains("outputs[0] [1] stops gradients", "create_graph = true", "NoGrad", "detach()"));
   const Tensor constant = tensor({2.}, float64);
   CHECK_THROWS_MATCHES(grad(x * constant, constant), GraphError,
-                       Says("inputs[0] [1] stops gradients", "set_stop_gradient(false)", "before"));
+                       MessageContains("inputs[0] [1] stops gradients", "set_stop_gradient(false)", "before"));
 }
 
 TEST_CASE("create_graph gives derivatives of any order") {

@@ -67,14 +67,14 @@ TEST_CASE("a removed hook does not run; removing twice, or after the tensor is g
 TEST_CASE("a hook on a tensor that stops gradients is an error") {
   const Tensor x = ones({1});
   CHECK_THROWS_MATCHES(x.register_hook([](const Tensor&) { return Tensor(); }), GraphError,
-                       Says("register_hook", "stops gradients"));
+                       MessageContains("register_hook", "stops gradients"));
   CHECK_THROWS_AS(on_grad_ready(x, [](const Tensor&) {}), GraphError);
 }
 
 TEST_CASE("a hook may not change the shape") {
   const Tensor x = variable(2);
   (void)x.register_hook([](const Tensor&) { return ones({5}, float64); });
-  CHECK_THROWS_MATCHES((x * x).backward(), ShapeError, Says("expected [1]", "got [5]"));
+  CHECK_THROWS_MATCHES((x * x).backward(), ShapeError, MessageContains("expected [1]", "got [5]"));
   CHECK_FALSE(x.grad().defined());
 }
 
@@ -107,8 +107,8 @@ TEST_CASE("a hook may run a backward pass of its own") {
 
 TEST_CASE("a hook that is an empty function is refused when it is registered") {
   const Tensor x = variable(2);
-  CHECK_THROWS_MATCHES(x.register_hook({}), InvalidArgument, Says("register_hook", "empty"));
-  CHECK_THROWS_MATCHES(on_grad_ready(x, {}), InvalidArgument, Says("on_grad_ready", "empty"));
+  CHECK_THROWS_MATCHES(x.register_hook({}), InvalidArgument, MessageContains("register_hook", "empty"));
+  CHECK_THROWS_MATCHES(on_grad_ready(x, {}), InvalidArgument, MessageContains("on_grad_ready", "empty"));
   (x * x).backward();
   CHECK(x.grad().item() == 4);
 }
@@ -187,24 +187,28 @@ TEST_CASE("what a user's op throws leaves apply and a pass as it is, standard ex
   CHECK_THROWS_AS(dygrad::apply(ThrowingOnMany{false}, std::span(&x, 1)).backward(), std::length_error);
   // Tensors that it gets no memory for are OutOfMemory in its name.
   CHECK_THROWS_MATCHES(dygrad::apply(Throwing<OutOfMemory>{OutOfMemory("allocate: no."), true}, x), OutOfMemory,
-                       Says("throwing: no."));
+                       MessageContains("throwing: no."));
 }
 
 TEST_CASE("a hook that returns a wrong shape or dtype is named as a hook") {
   const Tensor x = variable(2);
   const Tensor h = x * 3.;
   HookHandle handle = h.register_hook([](const Tensor&) { return ones({2}, float64); });
-  CHECK_THROWS_MATCHES(h.backward(), ShapeError, Says("returned by a hook", "mul -> [1]", "expected [1], got [2]"));
+  CHECK_THROWS_MATCHES(h.backward(), ShapeError,
+                       MessageContains("returned by a hook", "mul -> [1]", "expected [1], got [2]"));
   handle.remove();
   (void)x.register_hook([](const Tensor&) { return ones({1}, float32); });
-  CHECK_THROWS_MATCHES((x * 3.).backward(), DtypeError, Says("returned by a hook", "leaf", "float64"));
+  CHECK_THROWS_MATCHES((x * 3.).backward(), DtypeError, MessageContains("returned by a hook", "leaf", "float64"));
 }
 
 TEST_CASE("on_grad_ready and set_grad of an intermediate point to register_hook") {
   const Tensor x = variable(2);
   Tensor h = x * 3.;
-  CHECK_THROWS_MATCHES(on_grad_ready(h, [](const Tensor&) {}), GraphError, Says("only leaves", "mul", "register_hook"));
-  CHECK_THROWS_MATCHES(h.set_grad(ones({1}, float64)), GraphError, Says("only leaves", "mul", "register_hook"));
+  CHECK_THROWS_MATCHES(on_grad_ready(h, [](const Tensor&) {}), GraphError,
+                       MessageContains("only leaves", "mul", "register_hook"));
+  CHECK_THROWS_MATCHES(h.set_grad(ones({1}, float64)), GraphError,
+                       MessageContains("only leaves", "mul", "register_hook"));
   Tensor constant = ones({1});
-  CHECK_THROWS_MATCHES(on_grad_ready(constant, [](const Tensor&) {}), GraphError, Says("set_stop_gradient(false)"));
+  CHECK_THROWS_MATCHES(on_grad_ready(constant, [](const Tensor&) {}), GraphError,
+                       MessageContains("set_stop_gradient(false)"));
 }

@@ -1,4 +1,4 @@
-// What DYGRAD_VERBOSE tells about a kernel call, and through it: which implementations are used.
+// What DYGRAD_VERBOSE prints about a kernel call, and through it: which implementations are used.
 #include <cstdlib>
 #include <regex>
 
@@ -74,7 +74,7 @@ TEST_CASE("products make a verbose line too") {
   }
 }
 
-TEST_CASE("nothing is told unless asked") {
+TEST_CASE("nothing is printed unless asked") {
   const ConvOperands in(kSmallShapes[0], float32, random_values);
   std::size_t lines = 0;
   set_verbose_sink([&](std::string_view) { ++lines; });

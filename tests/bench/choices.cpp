@@ -120,7 +120,7 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads);
   app.add_option("--dtype", options.dtype)->check(CLI::IsMember({"float32", "float64"}));
   app.add_option("--seconds", options.seconds, "for each algorithm");
-  app.add_flag("--choices-only", options.choices_only, "tell what is chosen, and time nothing");
+  app.add_flag("--choices-only", options.choices_only, "print what is chosen, and time nothing");
   app.add_flag("--all", options.all, "time hopeless algorithms too");
   CLI11_PARSE(app, argc, argv);
   set_num_threads(options.threads);

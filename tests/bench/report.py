@@ -149,7 +149,7 @@ def full_table(results):
     return markdown_table(HEADER, [*rows, *overhead_rows(results), *own_rows(results), *build_rows(results)])
 
 
-# What the page tells beside the summary.
+# What the page has beside the summary.
 
 
 def machine_text(results):

@@ -3,7 +3,7 @@
 
 A mutant has a changed sign, a bound that is off by one, or a dropped factor or term, in a forward function, a vjp or a
 kernel. Each is compiled, and the unit tests run until one fails; a hang, a crash and code that does not compile as
-mutated are told apart. Those that no test finds are printed with their place, to be judged one by one: a mutant that
+mutated are counted apart. Those that no test finds are printed with their place, to be judged one by one: a mutant that
 changes no result (a block size, a grain) cannot be found. Exits with 1 if more than --survivors remain.
 
     tests/mutation/run.py                        # 100 mutants, about half an hour on two cores

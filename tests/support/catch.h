@@ -58,11 +58,11 @@ using Catch::Matchers::WithinRel;
 using Catch::Matchers::WithinULP;
 
 /// An exception whose text contains every one of the given words:
-///   CHECK_THROWS_MATCHES(matmul(a, b), ShapeError, Says("matmul", "expected", "got 3"));
-class Says : public MatcherBase<std::exception> {
+///   CHECK_THROWS_MATCHES(matmul(a, b), ShapeError, MessageContains("matmul", "expected", "got 3"));
+class MessageContains : public MatcherBase<std::exception> {
  public:
   template <class... Words>
-  explicit Says(const Words&... words) : words_{std::string(words)...} {}
+  explicit MessageContains(const Words&... words) : words_{std::string(words)...} {}
 
   bool match(const std::exception& error) const override {
     const std::string_view text = error.what();

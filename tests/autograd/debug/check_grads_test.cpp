@@ -107,7 +107,7 @@ TEST_CASE("inputs are left as they were, and must be float64") {
   CHECK(x.version() == version);
   CHECK(x.stop_gradient());
   CHECK_THROWS_MATCHES(check_grads([](const Tensor& v) { return v * 2.; }, ones({2})), DtypeError,
-                       Says("check_grads", "float32"));
+                       MessageContains("check_grads", "float32"));
 }
 
 TEST_CASE("the matcher prints the report of a failing check") {
@@ -121,18 +121,19 @@ TEST_CASE("check_grads refuses options that check nothing, and empty functions")
   const auto f = [](const Tensor& t) { return t * t; };
   const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   for (const int order : {-3, 0, 17, 2147483646})
-    CHECK_THROWS_MATCHES(check_grads(f, x, {.order = order}), InvalidArgument, Says("order"));
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.order = order}), InvalidArgument, MessageContains("order"));
   for (const double step : {0., -1., inf, nan})
-    CHECK_THROWS_MATCHES(check_grads(f, x, {.step = step}), InvalidArgument, Says("step"));
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.step = step}), InvalidArgument, MessageContains("step"));
   for (const double tolerance : {-1., inf, nan}) {
-    CHECK_THROWS_MATCHES(check_grads(f, x, {.absolute = tolerance}), InvalidArgument, Says("tolerance"));
-    CHECK_THROWS_MATCHES(check_grads(f, x, {.relative = tolerance}), InvalidArgument, Says("tolerance"));
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.absolute = tolerance}), InvalidArgument, MessageContains("tolerance"));
+    CHECK_THROWS_MATCHES(check_grads(f, x, {.relative = tolerance}), InvalidArgument, MessageContains("tolerance"));
   }
   CHECK_THROWS_MATCHES(check_grads(DifferentiableFunction{}, std::span<const Tensor>(&x, 1)), InvalidArgument,
-                       Says("empty"));
-  CHECK_THROWS_MATCHES(check_grads(std::function<Tensor(const Tensor&)>{}, x), InvalidArgument, Says("empty"));
+                       MessageContains("empty"));
+  CHECK_THROWS_MATCHES(check_grads(std::function<Tensor(const Tensor&)>{}, x), InvalidArgument,
+                       MessageContains("empty"));
   CHECK_THROWS_MATCHES(check_grads(std::function<Tensor(const Tensor&, const Tensor&)>{}, x, x), InvalidArgument,
-                       Says("empty"));
+                       MessageContains("empty"));
 }
 
 TEST_CASE("check_grads' worst error is NaN once one is") {

@@ -62,19 +62,21 @@ TEST_CASE("matmul in float32 agrees with float64") {
 }
 
 TEST_CASE("matmul says what does not fit") {
-  CHECK_THROWS_MATCHES(
-      matmul(zeros({2, 3}), zeros({2, 3})), ShapeError,
-      Says("matmul: inner sizes differ.", "a [2, 3], b [2, 3]", "a.shape[-1] == b.shape[-2]", "got 3 and 2"));
-  CHECK_THROWS_MATCHES(matmul(zeros({2, 3}), zeros({2})), ShapeError, Says("b.shape[-1]"));
-  CHECK_THROWS_MATCHES(matmul(tensor(1.), zeros({2})), ShapeError, Says("no dimensions"));
-  CHECK_THROWS_MATCHES(matmul(zeros({2, 2, 2}), zeros({3, 2, 2})), ShapeError, Says("matmul", "broadcast", "2 and 3"));
-  CHECK_THROWS_MATCHES(matmul(zeros({2, 2}), zeros({2, 2}, float64)), DtypeError, Says("matmul", "float32", "float64"));
-  CHECK_THROWS_MATCHES(matmul(arange(2), arange(2)), DtypeError, Says("int64"));
+  CHECK_THROWS_MATCHES(matmul(zeros({2, 3}), zeros({2, 3})), ShapeError,
+                       MessageContains("matmul: inner sizes differ.", "a [2, 3], b [2, 3]",
+                                       "a.shape[-1] == b.shape[-2]", "got 3 and 2"));
+  CHECK_THROWS_MATCHES(matmul(zeros({2, 3}), zeros({2})), ShapeError, MessageContains("b.shape[-1]"));
+  CHECK_THROWS_MATCHES(matmul(tensor(1.), zeros({2})), ShapeError, MessageContains("no dimensions"));
+  CHECK_THROWS_MATCHES(matmul(zeros({2, 2, 2}), zeros({3, 2, 2})), ShapeError,
+                       MessageContains("matmul", "broadcast", "2 and 3"));
+  CHECK_THROWS_MATCHES(matmul(zeros({2, 2}), zeros({2, 2}, float64)), DtypeError,
+                       MessageContains("matmul", "float32", "float64"));
+  CHECK_THROWS_MATCHES(matmul(arange(2), arange(2)), DtypeError, MessageContains("int64"));
 }
 
 TEST_CASE("matmul names what would make the operands fit") {
   const auto says = [](const Shape& a, const Shape& b, const char* words) {
-    CHECK_THROWS_MATCHES(matmul(zeros(a), zeros(b)), ShapeError, Says("matmul", words));
+    CHECK_THROWS_MATCHES(matmul(zeros(a), zeros(b)), ShapeError, MessageContains("matmul", words));
   };
   says({2, 2, 3}, {3, 3, 4}, "a [2, 2, 3], b [3, 3, 4]\n  expected equal extents, or 1, at dimension -3, got 2 and 3");
   says({3}, {2}, "fix: give vectors of one length");

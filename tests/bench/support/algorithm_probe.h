@@ -7,7 +7,7 @@
 
 namespace dygrad::bench {
 
-/// "backend:algorithm" of each kernel that `call` runs, in order, as the verbose lines tell it.
+/// "backend:algorithm" of each kernel that `call` runs, in order, as the verbose lines have it.
 std::vector<std::string> kernels_of(const std::function<void()>& call);
 
 }  // namespace dygrad::bench

@@ -1,5 +1,5 @@
-// One transposed convolution to be timed, as a line of a shapes file tells it. Knows no tensor library: peers read it
-// too.
+// One transposed convolution to be timed, as a line of a shapes file describes it. Knows no tensor library: peers read
+// it too.
 #pragma once
 
 #include <cstdint>

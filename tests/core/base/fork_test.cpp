@@ -35,7 +35,7 @@ TEST_CASE("a forked child computes, on the one thread that it has") {
   set_num_threads(before);
 }
 
-TEST_CASE("a forked child is told that it cannot have more threads, and so is its child") {
+TEST_CASE("a forked child gets an error if it asks for more threads, and so is its child") {
   const int before = num_threads();
   set_num_threads(2);
   REQUIRE(count_in_parallel() == 100);

@@ -13,9 +13,9 @@
 #include <vector>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
-TEST_CASE("pieces cover the range once, for any number of threads and grain") {
+TEST_CASE("chunks cover the range once, for any number of threads and grain") {
   const int before = num_threads();
   for (int threads : {1, 2, 5}) {
     set_num_threads(threads);
@@ -49,8 +49,9 @@ constexpr int kMaxThreads = 1024;
 TEST_CASE("counts of threads from 1 to 1024 are taken") {
   const int before = num_threads();
   for (const int count : {0, -1, kMaxThreads + 1, 65536, std::numeric_limits<int>::max()}) {
-    CHECK_THROWS_MATCHES(set_num_threads(count), InvalidArgument,
-                         Says("set_num_threads", "1 <= count <= 1024", "got " + std::to_string(count), "fix:"));
+    CHECK_THROWS_MATCHES(
+        set_num_threads(count), InvalidArgument,
+        MessageContains("set_num_threads", "1 <= count <= 1024", "got " + std::to_string(count), "fix:"));
   }
   CHECK(num_threads() == before);
 #if defined(_OPENMP)
@@ -78,7 +79,7 @@ TEST_CASE("a thread that uses one thread does so until it is given more", "[thre
   set_num_threads(before);
 }
 
-TEST_CASE("an exception of any piece leaves the loop, and the next loop runs as ever") {
+TEST_CASE("an exception of any chunk leaves the loop, and the next loop runs as ever") {
   const int before = num_threads();
   for (int threads : {1, 2, 5}) {
     set_num_threads(threads);
@@ -87,9 +88,9 @@ TEST_CASE("an exception of any piece leaves the loop, and the next loop runs as 
       const auto throw_at = [&](std::int64_t begin, std::int64_t end) {
         if (thrower < begin || thrower >= end) return;
         ++thrown;
-        throw InvalidArgument("piece with " + std::to_string(thrower));
+        throw InvalidArgument("chunk with " + std::to_string(thrower));
       };
-      CHECK_THROWS_MATCHES(parallel_for(10, 1, throw_at), InvalidArgument, Says("piece with"));
+      CHECK_THROWS_MATCHES(parallel_for(10, 1, throw_at), InvalidArgument, MessageContains("chunk with"));
       CHECK(thrown == 1);
     }
     CHECK_THROWS_AS(parallel_for(10, 1, [](std::int64_t, std::int64_t) { throw std::bad_alloc(); }), std::bad_alloc);

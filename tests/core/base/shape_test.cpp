@@ -8,7 +8,7 @@
 #include <vector>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
 namespace {
 constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
@@ -31,7 +31,7 @@ TEST_CASE("dims hold up to six numbers inline") {
 
 TEST_CASE("more than six dimensions are refused") {
   const std::vector<std::int64_t> seven(7, 1);
-  CHECK_THROWS_MATCHES(Dims(seven), ShapeError, Says("rank at most 6", "got 7"));
+  CHECK_THROWS_MATCHES(Dims(seven), ShapeError, MessageContains("rank at most 6", "got 7"));
   CHECK_THROWS_AS(Dims::filled(7, 1), ShapeError);
   Dims full = Dims::filled(6, 1);
   CHECK_THROWS_AS(full.push_back(1), ShapeError);
@@ -46,8 +46,9 @@ TEST_CASE("the number of elements is the product of the extents") {
 }
 
 TEST_CASE("sizes that are negative or overflow are refused, even beside an extent of zero") {
-  CHECK_THROWS_MATCHES(num_elements(Shape{2, -1}), ShapeError, Says("shape: negative extent", "[2, -1]"));
-  CHECK_THROWS_MATCHES(num_bytes(Shape{2, -1}, 4, "expand"), ShapeError, Says("expand: negative extent", "[2, -1]"));
+  CHECK_THROWS_MATCHES(num_elements(Shape{2, -1}), ShapeError, MessageContains("shape: negative extent", "[2, -1]"));
+  CHECK_THROWS_MATCHES(num_bytes(Shape{2, -1}, 4, "expand"), ShapeError,
+                       MessageContains("expand: negative extent", "[2, -1]"));
   CHECK_THROWS_AS(num_elements(Shape{kHuge, 2}), ShapeError);
   CHECK_THROWS_AS(num_elements(Shape{0, kHuge, kHuge}), ShapeError);
   CHECK_THROWS_AS(num_elements(Shape{0, -1}), ShapeError);
@@ -59,19 +60,20 @@ TEST_CASE("axes count from either end") {
   CHECK(normalize_axis(-1, 3, "op") == 2);
   CHECK(normalize_axis(2, 3, "op") == 2);
   CHECK(normalize_axis(-1, 0, "op") == 0);
-  CHECK_THROWS_MATCHES(normalize_axis(3, 3, "myop"), ShapeError, Says("myop", "[-3, 3)", "got 3"));
+  CHECK_THROWS_MATCHES(normalize_axis(3, 3, "myop"), ShapeError, MessageContains("myop", "[-3, 3)", "got 3"));
   CHECK_THROWS_AS(normalize_axis(-4, 3, "op"), ShapeError);
   CHECK_THROWS_AS(normalize_axis(kHuge, 3, "op"), ShapeError);
   CHECK(normalize_axes({-1, 0}, 3, "op") == Axes{0, 2});
   CHECK(normalize_axes({}, 3, "op") == Axes{0, 1, 2});
-  CHECK_THROWS_MATCHES(normalize_axes({1, -2}, 3, "op"), ShapeError, Says("twice"));
+  CHECK_THROWS_MATCHES(normalize_axes({1, -2}, 3, "op"), ShapeError, MessageContains("twice"));
 }
 
 TEST_CASE("shapes broadcast by numpy's rule") {
   CHECK(broadcast_shapes({3, 1, 5}, {4, 5}, "add") == Shape{3, 4, 5});
   CHECK(broadcast_shapes({}, {2}, "add") == Shape{2});
   CHECK(broadcast_shapes({0}, {1}, "add") == Shape{0});
-  CHECK_THROWS_MATCHES(broadcast_shapes({2, 3}, {2, 4}, "add"), ShapeError, Says("add", "[2, 3]", "3 and 4"));
+  CHECK_THROWS_MATCHES(broadcast_shapes({2, 3}, {2, 4}, "add"), ShapeError,
+                       MessageContains("add", "[2, 3]", "3 and 4"));
   CHECK_THROWS_AS(broadcast_shapes({0}, {2}, "add"), ShapeError);
   CHECK(is_expandable({3, 1}, {2, 3, 4}));
   CHECK_FALSE(is_expandable({2, 3}, {3}));
@@ -111,7 +113,8 @@ TEST_CASE("dims are made of lists with a name") {
 
 TEST_CASE("dims are made of numbers that int64 holds") {
   constexpr std::uint64_t kLarge = std::uint64_t{1} << 63;
-  CHECK_THROWS_MATCHES(Dims(kLarge), ShapeError, Says("shape", "too large", "got 9223372036854775808", "fix"));
+  CHECK_THROWS_MATCHES(Dims(kLarge), ShapeError,
+                       MessageContains("shape", "too large", "got 9223372036854775808", "fix"));
   CHECK_THROWS_AS((Dims{std::uint64_t{1}, ~std::uint64_t{0}}), ShapeError);
   CHECK(Dims(kLarge - 1)[0] == INT64_MAX);
 }

@@ -14,7 +14,7 @@
 #include <limits>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
 TEST_CASE("nested lists give shape and dtype") {
   CHECK(tensor({{1, 2}, {3, 4}}).shape() == Shape{2, 2});
@@ -32,7 +32,7 @@ TEST_CASE("nested lists give shape and dtype") {
 }
 
 TEST_CASE("ragged and too deep lists are refused") {
-  CHECK_THROWS_MATCHES(tensor({{1, 2}, {3}}), ShapeError, Says("ragged", "[2, 2]"));
+  CHECK_THROWS_MATCHES(tensor({{1, 2}, {3}}), ShapeError, MessageContains("ragged", "[2, 2]"));
   CHECK_THROWS_AS(tensor({{1, 2}, 3}), ShapeError);
   CHECK_THROWS_AS(tensor({1, {2, 3}}), ShapeError);
   CHECK_THROWS_AS(tensor({{1}, {{2}}}), ShapeError);
@@ -47,8 +47,9 @@ TEST_CASE("values are copied from spans and vectors of the right length") {
   values[0] = 9;
   CHECK(x.at({0, 0}) == 1);
   CHECK(from_vector(values).shape() == Shape{6});
-  CHECK_THROWS_MATCHES(from_vector(values, {2, 2}), ShapeError, Says("from_vector: ", "4 values", "[2, 2]", "got 6"));
-  CHECK_THROWS_MATCHES(from_span<float>({}, {1}), ShapeError, Says("from_span: "));
+  CHECK_THROWS_MATCHES(from_vector(values, {2, 2}), ShapeError,
+                       MessageContains("from_vector: ", "4 values", "[2, 2]", "got 6"));
+  CHECK_THROWS_MATCHES(from_span<float>({}, {1}), ShapeError, MessageContains("from_span: "));
   CHECK_THROWS_AS(from_vector(values, {-2, -3}), ShapeError);
   CHECK(from_vector(std::vector<std::int64_t>{}, {0, 4}).num_elements() == 0);
 }
@@ -71,15 +72,15 @@ TEST_CASE("borrowed memory is not copied and is given back exactly once") {
 
 TEST_CASE("borrowing refuses null and misaligned pointers") {
   alignas(8) char bytes[16] = {};
-  CHECK_THROWS_MATCHES(from_memory(bytes + 1, {1}, float32), InvalidArgument, Says("aligned", "4 bytes"));
-  CHECK_THROWS_MATCHES(from_memory(nullptr, {1}, float32), InvalidArgument, Says("null"));
+  CHECK_THROWS_MATCHES(from_memory(bytes + 1, {1}, float32), InvalidArgument, MessageContains("aligned", "4 bytes"));
+  CHECK_THROWS_MATCHES(from_memory(nullptr, {1}, float32), InvalidArgument, MessageContains("null"));
   CHECK_THROWS_AS(from_memory(bytes, {std::numeric_limits<std::int64_t>::max()}, float64), ShapeError);
   CHECK(from_memory(nullptr, {0}, float32).num_elements() == 0);
   CHECK(from_memory(bytes + 1, {3}, uint8).num_elements() == 3);
   std::array<std::uint8_t, 4> truths{0, 1, 2, 255};
   CHECK(from_memory(truths.data(), {2}, boolean).num_elements() == 2);
   CHECK_THROWS_MATCHES(from_memory(truths.data(), {4}, boolean), InvalidArgument,
-                       Says("from_memory: a byte is no bool.", "got 2 at position 2", "fix"));
+                       MessageContains("from_memory: a byte is no bool.", "got 2 at position 2", "fix"));
 }
 
 TEST_CASE("constant tensors and those like another") {
@@ -98,15 +99,16 @@ TEST_CASE("arange counts from start to before stop") {
   CHECK(arange(1, 2, 0.25, float64).to_vector<double>() == std::vector<double>{1, 1.25, 1.5, 1.75});
   CHECK(arange(3, 0, -1).to_vector<std::int64_t>() == std::vector<std::int64_t>{3, 2, 1});
   CHECK(arange(0).num_elements() == 0);
-  CHECK_THROWS_MATCHES(arange(0, 3, -1), InvalidArgument, Says("leads away"));
+  CHECK_THROWS_MATCHES(arange(0, 3, -1), InvalidArgument, MessageContains("leads away"));
   CHECK_THROWS_AS(arange(5, 4, 3), InvalidArgument);
   CHECK_THROWS_AS(arange(-1, 0, -2), InvalidArgument);
   CHECK(arange(.1 + .2, .3, .1, float64).num_elements() == 0);  // a rounding beyond its stop
-  CHECK_THROWS_MATCHES(arange(0, 3, 0), InvalidArgument, Says("fix: give a step other than 0"));
-  CHECK_THROWS_MATCHES(arange(0, INFINITY), InvalidArgument, Says("fix: give finite numbers"));
-  CHECK_THROWS_MATCHES(arange(0, 1e300), InvalidArgument, Says("values.\n  got start 0", "fix: give a larger step"));
+  CHECK_THROWS_MATCHES(arange(0, 3, 0), InvalidArgument, MessageContains("fix: give a step other than 0"));
+  CHECK_THROWS_MATCHES(arange(0, INFINITY), InvalidArgument, MessageContains("fix: give finite numbers"));
+  CHECK_THROWS_MATCHES(arange(0, 1e300), InvalidArgument,
+                       MessageContains("values.\n  got start 0", "fix: give a larger step"));
   CHECK_THROWS_MATCHES(arange(1e308, -1.5e308, -1e308, float64), InvalidArgument,
-                       Says("a finite difference", "fix: give closer bounds: stop - start overflows"));
+                       MessageContains("a finite difference", "fix: give closer bounds: stop - start overflows"));
   CHECK_THROWS_AS(arange(0, std::nan("")), InvalidArgument);
   CHECK_THROWS_AS(arange(0, 3, 1, boolean), DtypeError);
 }
@@ -143,7 +145,8 @@ TEST_CASE("arange of integers is exact beyond 2^53") {
 TEST_CASE("arange refuses values that an integer dtype does not hold") {
   CHECK(arange(254, 256, 1, uint8).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{254, 255});
   CHECK(arange(3, -1, -1, uint8).to_vector<std::uint8_t>() == std::vector<std::uint8_t>{3, 2, 1, 0});
-  CHECK_THROWS_MATCHES(arange(250, 260, 1, uint8), InvalidArgument, Says("arange", "stop 260", "[0, 255]", "fix"));
+  CHECK_THROWS_MATCHES(arange(250, 260, 1, uint8), InvalidArgument,
+                       MessageContains("arange", "stop 260", "[0, 255]", "fix"));
   CHECK_THROWS_AS(arange(-1, 2, 1, uint8), InvalidArgument);
   CHECK_THROWS_AS(arange(0x1p63, 0x1p63 + 4096, 2048), InvalidArgument);
   CHECK_THROWS_AS(arange(-0x1p80, -0x1p70, 0x1p70), InvalidArgument);
@@ -152,11 +155,11 @@ TEST_CASE("arange refuses values that an integer dtype does not hold") {
 
 TEST_CASE("a factory that finds no memory is named") {
   const Shape huge{std::int64_t{1} << 20, std::int64_t{1} << 20, 1 << 16};
-  CHECK_THROWS_MATCHES(ones(huge), OutOfMemory, Says("ones: ", "bytes"));
-  CHECK_THROWS_MATCHES(zeros(huge), OutOfMemory, Says("zeros: "));
-  CHECK_THROWS_MATCHES(full(huge, 3), OutOfMemory, Says("full: "));
-  CHECK_THROWS_MATCHES(arange(std::int64_t{1} << 56), OutOfMemory, Says("arange: "));
-  CHECK_THROWS_MATCHES(linspace(0, 1, std::int64_t{1} << 56), OutOfMemory, Says("linspace: "));
+  CHECK_THROWS_MATCHES(ones(huge), OutOfMemory, MessageContains("ones: ", "bytes"));
+  CHECK_THROWS_MATCHES(zeros(huge), OutOfMemory, MessageContains("zeros: "));
+  CHECK_THROWS_MATCHES(full(huge, 3), OutOfMemory, MessageContains("full: "));
+  CHECK_THROWS_MATCHES(arange(std::int64_t{1} << 56), OutOfMemory, MessageContains("arange: "));
+  CHECK_THROWS_MATCHES(linspace(0, 1, std::int64_t{1} << 56), OutOfMemory, MessageContains("linspace: "));
 }
 
 TEST_CASE("arange keeps fractions") {
@@ -164,7 +167,7 @@ TEST_CASE("arange keeps fractions") {
   CHECK(arange(.5, 3).dtype() == float32);
   CHECK(arange(0, 2.5).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1, 2});
   CHECK_THROWS_MATCHES(arange(0, 1, .25, int64), DtypeError,
-                       Says("arange", "fractions", "float32", "got int64", "fix"));
+                       MessageContains("arange", "fractions", "float32", "got int64", "fix"));
   CHECK_THROWS_AS(arange(.5, 3, 1, uint8), DtypeError);
 }
 
@@ -189,13 +192,15 @@ TEST_CASE("eye has ones on the main diagonal") {
 
 TEST_CASE("numbers that int64 does not hold are refused") {
   constexpr std::uint64_t kLarge = std::numeric_limits<std::uint64_t>::max(), kMax = std::uint64_t{1} << 63;
-  CHECK_THROWS_MATCHES(tensor({kLarge}), InvalidArgument, Says("tensor", "too large", "18446744073709551615", "fix"));
+  CHECK_THROWS_MATCHES(tensor({kLarge}), InvalidArgument,
+                       MessageContains("tensor", "too large", "18446744073709551615", "fix"));
   CHECK_THROWS_AS(tensor({{kMax}}, float64), InvalidArgument);
   CHECK(tensor({kMax - 1}).item<std::int64_t>() == std::numeric_limits<std::int64_t>::max());
 }
 
 TEST_CASE("linspace has finite ends") {
-  CHECK_THROWS_MATCHES(linspace(0, INFINITY, 3), InvalidArgument, Says("linspace", "float32", "got start 0, stop inf"));
+  CHECK_THROWS_MATCHES(linspace(0, INFINITY, 3), InvalidArgument,
+                       MessageContains("linspace", "float32", "got start 0, stop inf"));
   CHECK_THROWS_AS(linspace(std::nan(""), 1, 3, float64), InvalidArgument);
   CHECK_THROWS_AS(linspace(0, 1e300, 3), InvalidArgument);
   CHECK(linspace(0, 1e300, 3, float64).at({2}) == 1e300);

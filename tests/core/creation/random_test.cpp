@@ -13,7 +13,7 @@
 #include <numeric>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
 namespace {
 
@@ -258,16 +258,17 @@ TEST_CASE("impossible parameters are refused and leave the generator alone") {
   Generator g(12);
   const double nan = std::nan("");
   CHECK_THROWS_MATCHES(uniform({2}, 1, 0, {.generator = &g}), InvalidArgument,
-                       Says("uniform", "low <= high", "[1, 0)"));
+                       MessageContains("uniform", "low <= high", "[1, 0)"));
   CHECK_THROWS_AS(uniform({2}, nan, 1, {.generator = &g}), InvalidArgument);
   CHECK_THROWS_AS(uniform({2}, 0, HUGE_VAL, {.generator = &g}), InvalidArgument);
   CHECK_THROWS_AS(uniform({2}, -3e38, 3e38, {.generator = &g}), InvalidArgument);
-  CHECK_THROWS_MATCHES(uniform({2}, 0, 1, {int64, &g}), DtypeError, Says("uniform", "int64"));
-  CHECK_THROWS_MATCHES(normal({2}, 0, -1, {.generator = &g}), InvalidArgument, Says("normal", "std_dev >= 0", "-1"));
+  CHECK_THROWS_MATCHES(uniform({2}, 0, 1, {int64, &g}), DtypeError, MessageContains("uniform", "int64"));
+  CHECK_THROWS_MATCHES(normal({2}, 0, -1, {.generator = &g}), InvalidArgument,
+                       MessageContains("normal", "std_dev >= 0", "-1"));
   CHECK_THROWS_AS(truncated_normal({2}, 0, nan, {.generator = &g}), InvalidArgument);
-  CHECK_THROWS_MATCHES(randint({2}, 3, 3, &g), InvalidArgument, Says("randint", "[3, 3)"));
+  CHECK_THROWS_MATCHES(randint({2}, 3, 3, &g), InvalidArgument, MessageContains("randint", "[3, 3)"));
   CHECK_THROWS_AS(permutation(-1, &g), InvalidArgument);
-  CHECK_THROWS_MATCHES(bernoulli({2}, 1.5, {.generator = &g}), InvalidArgument, Says("[0, 1]", "1.5"));
+  CHECK_THROWS_MATCHES(bernoulli({2}, 1.5, {.generator = &g}), InvalidArgument, MessageContains("[0, 1]", "1.5"));
   CHECK_THROWS_AS(bernoulli({2}, nan, {.generator = &g}), InvalidArgument);
   CHECK_THROWS_AS(normal({-1}, 0, 1, {.generator = &g}), ShapeError);
   CHECK(g.state().position == 0);

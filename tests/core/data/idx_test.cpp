@@ -14,7 +14,7 @@
 
 using namespace dygrad;
 using namespace std::string_literals;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 using dygrad::testing::TemporaryFolder;
 
 namespace {
@@ -89,7 +89,7 @@ TEST_CASE("every malformed idx file is an error that names the file") {
   for (const auto& [what, bytes] : corpus) {
     INFO(what);
     testing::write_file(folder.file("x"), bytes);
-    CHECK_THROWS_MATCHES(load_idx(folder.file("x")), IoError, Says("load_idx", folder.file("x"), "fix: "));
+    CHECK_THROWS_MATCHES(load_idx(folder.file("x")), IoError, MessageContains("load_idx", folder.file("x"), "fix: "));
   }
   CHECK_THROWS_AS(load_idx(folder.file("none")), IoError);
   CHECK(allocator_statistics().peak_bytes - live < 4096);
@@ -123,13 +123,14 @@ TEST_CASE("an image set needs images and labels that fit") {
       "abcdef"s;
   testing::write_file(folder.file("train-images-idx3-ubyte"), images);
   CHECK_THROWS_MATCHES(load_mnist(folder.path(), Split::train), IoError,
-                       Says("train-labels-idx1-ubyte.gz", "No such file"));
+                       MessageContains("train-labels-idx1-ubyte.gz", "No such file"));
   testing::write_file(folder.file("train-labels-idx1-ubyte.gz"), gzip("\0\0\x08\x01\0\0\0\x02\x07\x09"s));
   const ImageSet set = load_mnist(folder.path(), Split::train);
   CHECK(set.images.shape() == Shape{2, 1, 3});
   CHECK(set.labels.to_vector<std::int64_t>() == std::vector<std::int64_t>{7, 9});
   testing::write_file(folder.file("train-labels-idx1-ubyte.gz"), gzip("\0\0\x08\x01\0\0\0\x01\x07"s));
-  CHECK_THROWS_MATCHES(load_mnist(folder.path(), Split::train), IoError, Says("do not fit", "[2, 1, 3]", "[1]"));
+  CHECK_THROWS_MATCHES(load_mnist(folder.path(), Split::train), IoError,
+                       MessageContains("do not fit", "[2, 1, 3]", "[1]"));
 }
 
 TEST_CASE("Fashion-MNIST is read whole") {

@@ -127,7 +127,8 @@ TEST_CASE("a disk that is full at any byte of a file leaves the old one, alone")
     const std::string before = read_file(path);
     for (std::size_t room = 0; room < whole; ++room) {
       const FileSizeLimit limit(room);
-      REQUIRE_THROWS_MATCHES(format.save(path, named(x)), IoError, Says("cannot write", "File too large", "fix"));
+      REQUIRE_THROWS_MATCHES(format.save(path, named(x)), IoError,
+                             MessageContains("cannot write", "File too large", "fix"));
       REQUIRE(folder.num_files() == 1);
     }
     CHECK(read_file(path) == before);

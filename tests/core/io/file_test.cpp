@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 using dygrad::testing::TemporaryFolder;
 
 TEST_CASE("a file appears whole when it is committed, and not before") {
@@ -65,7 +65,7 @@ TEST_CASE("a write that fails is an error with its reason and leaves everything 
     const testing::FileSizeLimit limit(1000);
     const std::string large(5000, 'x');
     io::AtomicFileWriter file({"save_test", path});
-    CHECK_THROWS_MATCHES(file.write(large), IoError, Says("save_test", path, "File too large"));
+    CHECK_THROWS_MATCHES(file.write(large), IoError, MessageContains("save_test", path, "File too large"));
   }
   CHECK(testing::read_file(path) == "old");
   CHECK(folder.num_files() == 1);
@@ -73,12 +73,13 @@ TEST_CASE("a write that fails is an error with its reason and leaves everything 
 
 TEST_CASE("a missing directory and things that are no files are refused") {
   const TemporaryFolder folder;
-  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", folder.file("none/a")}), IoError, Says("none/a", "No such file"));
-  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", folder.path()}), IoError, Says("not a regular file"));
-  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", "/dev/null"}), IoError, Says("not a regular file"));
+  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", folder.file("none/a")}), IoError,
+                       MessageContains("none/a", "No such file"));
+  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", folder.path()}), IoError, MessageContains("not a regular file"));
+  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", "/dev/null"}), IoError, MessageContains("not a regular file"));
   CHECK_THROWS_AS(io::AtomicFileWriter({"test", ""}), IoError);
-  CHECK_THROWS_MATCHES(io::InputFile({"test", folder.path()}), IoError, Says("not a regular file"));
-  CHECK_THROWS_MATCHES(io::InputFile({"test", folder.file("none")}), IoError, Says("none", "No such file"));
+  CHECK_THROWS_MATCHES(io::InputFile({"test", folder.path()}), IoError, MessageContains("not a regular file"));
+  CHECK_THROWS_MATCHES(io::InputFile({"test", folder.file("none")}), IoError, MessageContains("none", "No such file"));
 }
 
 TEST_CASE("a folder without permission is refused") {
@@ -89,7 +90,7 @@ TEST_CASE("a folder without permission is refused") {
   }
   const TemporaryFolder folder;
   std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
-  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", folder.file("a")}), IoError, Says("Permission denied"));
+  CHECK_THROWS_MATCHES(io::AtomicFileWriter({"test", folder.file("a")}), IoError, MessageContains("Permission denied"));
   std::filesystem::permissions(folder.path(), std::filesystem::perms::owner_all);
 }
 
@@ -113,13 +114,13 @@ TEST_CASE("reading stops at the end of the file and at the caller's limit") {
   const std::string path = folder.file("a");
   testing::write_file(path, "0123456789");
   CHECK(io::read_file({"test", path}, 10).size() == 10);
-  CHECK_THROWS_MATCHES(io::read_file({"test", path}, 9), IoError, Says("too large", "10 bytes", "9"));
+  CHECK_THROWS_MATCHES(io::read_file({"test", path}, 9), IoError, MessageContains("too large", "10 bytes", "9"));
   const io::InputFile file({"test", path});
   std::array<std::byte, 4> bytes;
   file.read_at(6, bytes);
   CHECK(bytes[3] == std::byte{'9'});
-  CHECK_THROWS_MATCHES(file.read_at(7, bytes), IoError, Says("ends early"));
+  CHECK_THROWS_MATCHES(file.read_at(7, bytes), IoError, MessageContains("ends early"));
   CHECK_THROWS_AS(file.read_at(~std::uint64_t{0}, bytes), IoError);
   std::filesystem::resize_file(path, 5);
-  CHECK_THROWS_MATCHES(file.read_at(4, bytes), IoError, Says("shorter"));
+  CHECK_THROWS_MATCHES(file.read_at(4, bytes), IoError, MessageContains("shorter"));
 }

@@ -22,7 +22,7 @@
 
 using namespace dygrad;
 using namespace std::string_literals;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 using dygrad::testing::TemporaryFolder;
 namespace fs = std::filesystem;
 
@@ -69,8 +69,8 @@ TEST_CASE("a path with a zero byte names no file, neither for saving nor for loa
   for (const auto& calls : {saves(), loads()}) {
     for (const auto& [op, call] : calls) {
       INFO(op);
-      CHECK_THROWS_MATCHES(call(path + "\0.npy"s), IoError, Says(op, "zero byte", "fix"));
-      CHECK_THROWS_MATCHES(call("\0"s), IoError, Says(op, "zero byte"));
+      CHECK_THROWS_MATCHES(call(path + "\0.npy"s), IoError, MessageContains(op, "zero byte", "fix"));
+      CHECK_THROWS_MATCHES(call("\0"s), IoError, MessageContains(op, "zero byte"));
     }
   }
   CHECK(testing::read_file(path) == "old");
@@ -88,7 +88,8 @@ TEST_CASE("names and paths of every length that the system allows can be saved t
   }
   CHECK(folder.num_files() == 4);
   for (const auto& [op, call] : saves())
-    CHECK_THROWS_MATCHES(call(folder.file(std::string(256, 'n'))), IoError, Says(op, "File name too long", "fix"));
+    CHECK_THROWS_MATCHES(call(folder.file(std::string(256, 'n'))), IoError,
+                         MessageContains(op, "File name too long", "fix"));
   // The longest path that may be opened has 4095 bytes; beside it there is none for a longer name.
   std::string deep = folder.path();
   while (deep.size() + 201 < 4090) deep += "/" + std::string(200, 'd');
@@ -96,7 +97,7 @@ TEST_CASE("names and paths of every length that the system allows can be saved t
   const std::string path = deep + "/" + std::string(4095 - deep.size() - 1, 'n');
   save(path, "deep");
   CHECK(testing::read_file(path) == "deep");
-  CHECK_THROWS_MATCHES(save(path + "n", "x"), IoError, Says("File name too long"));
+  CHECK_THROWS_MATCHES(save(path + "n", "x"), IoError, MessageContains("File name too long"));
 }
 
 TEST_CASE("a save goes through symbolic links to the file they lead to, also where there is none yet") {
@@ -127,10 +128,10 @@ TEST_CASE("links that lead nowhere a file can be are refused") {
   fs::create_symlink("a", folder.file("b"));
   fs::create_symlink("missing/file", folder.file("c"));
   fs::create_symlink(".", folder.file("d"));
-  CHECK_THROWS_MATCHES(save(folder.file("a"), "x"), IoError, Says("symbolic links"));
-  CHECK_THROWS_MATCHES(save(folder.file("c"), "x"), IoError, Says("No such file"));
-  CHECK_THROWS_MATCHES(save(folder.file("d"), "x"), IoError, Says("not a regular file", "directory"));
-  CHECK_THROWS_MATCHES(save(folder.file("e/"), "x"), IoError, Says("fix"));
+  CHECK_THROWS_MATCHES(save(folder.file("a"), "x"), IoError, MessageContains("symbolic links"));
+  CHECK_THROWS_MATCHES(save(folder.file("c"), "x"), IoError, MessageContains("No such file"));
+  CHECK_THROWS_MATCHES(save(folder.file("d"), "x"), IoError, MessageContains("not a regular file", "directory"));
+  CHECK_THROWS_MATCHES(save(folder.file("e/"), "x"), IoError, MessageContains("fix"));
   for (const char* link : {"a", "b", "c", "d"}) CHECK(fs::is_symlink(folder.file(link)));
   CHECK(folder.num_files() == 4);
 }
@@ -142,8 +143,8 @@ TEST_CASE("a read-only file is not replaced, not even by the superuser") {
   fs::create_symlink("a", link);
   REQUIRE(::chmod(path.c_str(), 0444) == 0);
   for (const auto& [op, call] : saves()) {
-    CHECK_THROWS_MATCHES(call(path), IoError, Says(op, path, "read-only", "0444", "fix"));
-    CHECK_THROWS_MATCHES(call(link), IoError, Says(op, "read-only"));
+    CHECK_THROWS_MATCHES(call(path), IoError, MessageContains(op, path, "read-only", "0444", "fix"));
+    CHECK_THROWS_MATCHES(call(link), IoError, MessageContains(op, "read-only"));
   }
   CHECK(testing::read_file(path) == "old");
   CHECK((facts_of(path).st_mode & 07777) == 0444);
@@ -231,7 +232,7 @@ TEST_CASE("directories, pipes, sockets and devices are neither saved to nor load
     for (const auto& calls : {saves(), loads()}) {
       for (const auto& [op, call] : calls) {
         INFO(op << " " << path);
-        CHECK_THROWS_MATCHES(call(path), IoError, Says(op, "fix"));
+        CHECK_THROWS_MATCHES(call(path), IoError, MessageContains(op, "fix"));
       }
     }
     CHECK(facts_of(path).st_mode == before);

@@ -20,7 +20,7 @@
 using namespace dygrad;
 using namespace std::string_literals;
 using dygrad::testing::Child;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 using dygrad::testing::TemporaryFolder;
 
 namespace {
@@ -201,7 +201,7 @@ TEST_CASE("on a disk that is full the old file stays, alone") {
       save(path, std::string(100000, 'x'));
       return 1;
     } catch (const IoError& error) {
-      if (!Says("No space left", path, "fix").match(error)) return 2;
+      if (!MessageContains("No space left", path, "fix").match(error)) return 2;
     }
     if (testing::read_file(path) != "old") return 3;
     if (folder.num_files() != 1) return 4;

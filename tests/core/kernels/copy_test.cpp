@@ -113,14 +113,15 @@ TEST_CASE("a view whose elements share a place cannot take values for each") {
   CHECK_FALSE(kernel::has_shared_elements(view::strided(x, {3, 1, 4}, {-4, 0, 1}, 8)));
   Tensor repeated = view::expand(view::slice(x, 0, 0, 1), {3});
   CHECK_THROWS_MATCHES(repeated.set_value(ones({3}, float64)), InvalidArgument,
-                       dygrad::testing::Says("set_value", "[3]", "[0]", "clone()"));
+                       dygrad::testing::MessageContains("set_value", "[3]", "[0]", "clone()"));
   CHECK(x.version() == 0);
   repeated.fill(7);
   CHECK(x.to_vector<double>()[0] == 7);
 }
 
 TEST_CASE("copy and loops over several tensors refuse other shapes, whatever the build") {
-  CHECK_THROWS_MATCHES(kernel::copy(zeros({2}), zeros({3})), ShapeError, dygrad::testing::Says("copy", "[3]", "[2]"));
+  CHECK_THROWS_MATCHES(kernel::copy(zeros({2}), zeros({3})), ShapeError,
+                       dygrad::testing::MessageContains("copy", "[3]", "[2]"));
   CHECK_THROWS_AS(kernel::copy(zeros({2}), zeros({2, 1})), ShapeError);
   CHECK_THROWS_AS(kernel::copy(zeros({0}), zeros({5})), ShapeError);
 }

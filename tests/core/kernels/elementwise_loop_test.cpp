@@ -129,5 +129,5 @@ TEST_CASE("sums of functions agree with sums of their values, for any strides") 
     }
   }
   CHECK_THROWS_MATCHES(kernel::map_sum("product", product, tensor({1}), tensor({2})), DtypeError,
-                       dygrad::testing::Says("product", "int64"));
+                       dygrad::testing::MessageContains("product", "int64"));
 }

@@ -12,7 +12,7 @@
 #include <random>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
 namespace {
 
@@ -117,8 +117,8 @@ TEST_CASE("large tensors are split over threads without losing an element") {
 
 TEST_CASE("map refuses dtypes by the op's name") {
   const auto same = [](auto v) { return v; };
-  CHECK_THROWS_MATCHES(kernel::map("exp", same, tensor({1, 2})), DtypeError, Says("exp", "int64"));
-  CHECK_THROWS_MATCHES(kernel::map_numeric("neg", same, tensor({true})), DtypeError, Says("neg", "bool"));
+  CHECK_THROWS_MATCHES(kernel::map("exp", same, tensor({1, 2})), DtypeError, MessageContains("exp", "int64"));
+  CHECK_THROWS_MATCHES(kernel::map_numeric("neg", same, tensor({true})), DtypeError, MessageContains("neg", "bool"));
   CHECK(kernel::map_to_bool([](auto a, auto b) { return a < b; }, tensor({1, 5}), tensor({2, 3})).to_vector<bool>() ==
         std::vector<bool>{true, false});
 }
@@ -129,6 +129,6 @@ TEST_CASE("loops over tensors of different shapes are refused, whatever the buil
         "add", [](auto u, auto v) { return u + v; }, a, b);
   };
   CHECK_THROWS_MATCHES(add(zeros({2}), zeros({3})), ShapeError,
-                       dygrad::testing::Says("different shapes", "[2]", "[3]"));
+                       dygrad::testing::MessageContains("different shapes", "[2]", "[3]"));
   CHECK_THROWS_AS(add(zeros({2, 3}), zeros({3, 2})), ShapeError);
 }

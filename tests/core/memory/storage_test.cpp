@@ -8,7 +8,7 @@
 #include <vector>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
 namespace {
 struct Slot final : RefCounted {
@@ -32,7 +32,7 @@ TEST_CASE("a storage owns its bytes and counts its writes") {
 }
 
 TEST_CASE("a request beyond the address space is out of memory") {
-  CHECK_THROWS_MATCHES(Storage::allocate(SIZE_MAX), OutOfMemory, Says("asked for"));
+  CHECK_THROWS_MATCHES(Storage::allocate(SIZE_MAX), OutOfMemory, MessageContains("asked for"));
   CHECK_THROWS_AS(Storage::allocate(SIZE_MAX / 2), OutOfMemory);
 }
 

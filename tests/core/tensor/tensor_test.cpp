@@ -10,13 +10,13 @@
 #include <limits>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
 TEST_CASE("an undefined tensor says so instead of crashing") {
   const Tensor x;
   CHECK_FALSE(x.defined());
   CHECK(x.stop_gradient());
-  CHECK_THROWS_MATCHES(x.shape(), InvalidArgument, Says("before it was given a value", "defined()"));
+  CHECK_THROWS_MATCHES(x.shape(), InvalidArgument, MessageContains("before it was given a value", "defined()"));
   CHECK_THROWS_AS(x.dtype(), InvalidArgument);
   CHECK_THROWS_AS(x.item(), InvalidArgument);
   CHECK_THROWS_AS(x.num_elements(), InvalidArgument);
@@ -51,7 +51,7 @@ TEST_CASE("impossible sizes are refused before anything is allocated") {
   CHECK_THROWS_AS(Tensor::empty({kHuge, kHuge}), ShapeError);
   CHECK_THROWS_AS(Tensor::empty({kHuge}), ShapeError);
   CHECK_THROWS_AS(Tensor::empty({-1}), ShapeError);
-  CHECK_THROWS_MATCHES(Tensor::empty({kHuge / 4}), OutOfMemory, Says("asked for", "bytes"));
+  CHECK_THROWS_MATCHES(Tensor::empty({kHuge / 4}), OutOfMemory, MessageContains("asked for", "bytes"));
 }
 
 TEST_CASE("item needs exactly one element and converts it") {
@@ -62,7 +62,7 @@ TEST_CASE("item needs exactly one element and converts it") {
   CHECK_FALSE(tensor(0.0).item<bool>());
   CHECK(tensor(1e30).item<std::int64_t>() == std::numeric_limits<std::int64_t>::max());
   CHECK(tensor(std::nan("")).item<std::int64_t>() == 0);
-  CHECK_THROWS_MATCHES(tensor({1, 2}).item(), ShapeError, Says("item", "1 element", "[2]"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}).item(), ShapeError, MessageContains("item", "1 element", "[2]"));
   CHECK_THROWS_AS(zeros({0}).item(), ShapeError);
 }
 
@@ -76,15 +76,16 @@ TEST_CASE("at takes one index per dimension") {
   const Tensor x = tensor({{1, 2, 3}, {4, 5, 6}});
   CHECK(x.at({1, 2}) == 6);
   CHECK(x.at({-1, -3}) == 4);
-  CHECK_THROWS_MATCHES(x.at({1}), ShapeError, Says("2 indices", "[2, 3]"));
-  CHECK_THROWS_MATCHES(x.at({0, 3}), ShapeError, Says("at: ", "[2, 3]", "[0, 3]", "[-3, 3) along axis 1", "got 3"));
+  CHECK_THROWS_MATCHES(x.at({1}), ShapeError, MessageContains("2 indices", "[2, 3]"));
+  CHECK_THROWS_MATCHES(x.at({0, 3}), ShapeError,
+                       MessageContains("at: ", "[2, 3]", "[0, 3]", "[-3, 3) along axis 1", "got 3"));
 }
 
 TEST_CASE("read and write insist on type and contiguity") {
   Tensor x = tensor({{1., 2.}, {3., 4.}});
   CHECK(x.read<float>()[2] == 3);
-  CHECK_THROWS_MATCHES(x.read<double>(), DtypeError, Says("float32", "float64"));
-  CHECK_THROWS_MATCHES(view::transpose(x, 0, 1).read<float>(), ShapeError, Says("contiguous", "[1, 2]"));
+  CHECK_THROWS_MATCHES(x.read<double>(), DtypeError, MessageContains("float32", "float64"));
+  CHECK_THROWS_MATCHES(view::transpose(x, 0, 1).read<float>(), ShapeError, MessageContains("contiguous", "[1, 2]"));
   const auto before = x.version();
   x.write<float>()[0] = 9;
   CHECK(x.version() == before + 1);
@@ -104,8 +105,8 @@ TEST_CASE("set_value copies into place, or leaves everything as it was") {
   x.set_value(view::transpose(tensor({{1., 2.}, {3., 4.}}), 0, 1));
   CHECK(x.to_vector<float>() == std::vector<float>{1, 3, 2, 4});
   CHECK(x.version() == before + 1);
-  CHECK_THROWS_MATCHES(x.set_value(zeros({4})), ShapeError, Says("set_value", "[2, 2]", "[4]"));
-  CHECK_THROWS_MATCHES(x.set_value(zeros({2, 2}, float64)), DtypeError, Says("float32", "float64"));
+  CHECK_THROWS_MATCHES(x.set_value(zeros({4})), ShapeError, MessageContains("set_value", "[2, 2]", "[4]"));
+  CHECK_THROWS_MATCHES(x.set_value(zeros({2, 2}, float64)), DtypeError, MessageContains("float32", "float64"));
   CHECK(x.version() == before + 1);
   CHECK(x.to_vector<float>() == std::vector<float>{1, 3, 2, 4});
 }
@@ -118,6 +119,6 @@ TEST_CASE("dim counts from either end") {
 }
 
 TEST_CASE("a number has no extents to ask for") {
-  CHECK_THROWS_MATCHES(ones({}).dim(0), ShapeError, Says("dim", "rank 0", "rank()"));
+  CHECK_THROWS_MATCHES(ones({}).dim(0), ShapeError, MessageContains("dim", "rank 0", "rank()"));
   CHECK_THROWS_AS(ones({}).dim(-1), ShapeError);
 }

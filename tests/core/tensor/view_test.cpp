@@ -10,7 +10,7 @@
 #include <numeric>
 
 using namespace dygrad;
-using dygrad::testing::Says;
+using dygrad::testing::MessageContains;
 
 namespace {
 
@@ -42,7 +42,7 @@ TEST_CASE("slice follows Python's rules for bounds and steps") {
   constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
   constexpr auto kMin = std::numeric_limits<std::int64_t>::min();
   CHECK(values(view::slice(x, 0, kMin, kMax, kMax)) == std::vector<std::int64_t>{0});
-  CHECK_THROWS_MATCHES(view::slice(x, 0, 0, 5, 0), ShapeError, Says("step >= 1", "got 0"));
+  CHECK_THROWS_MATCHES(view::slice(x, 0, 0, 5, 0), ShapeError, MessageContains("step >= 1", "got 0"));
   CHECK_THROWS_AS(view::slice(x, 1, 0, 5), ShapeError);
   CHECK_THROWS_AS(view::slice(tensor(1), 0, 0, 1), ShapeError);
 }
@@ -59,7 +59,7 @@ TEST_CASE("views share storage") {
 TEST_CASE("select drops a dimension") {
   const Tensor x = counted({2, 3, 4});
   CHECK(values(view::select(view::select(x, 0, -1), 1, 2)) == std::vector<std::int64_t>{14, 18, 22});
-  CHECK_THROWS_MATCHES(view::select(x, 1, 3), ShapeError, Says("select", "[-3, 3)", "got 3"));
+  CHECK_THROWS_MATCHES(view::select(x, 1, 3), ShapeError, MessageContains("select", "[-3, 3)", "got 3"));
   CHECK_THROWS_AS(view::select(x, 1, -4), ShapeError);
   CHECK_THROWS_AS(view::select(tensor(1), 0, 0), ShapeError);
 }
@@ -74,8 +74,8 @@ TEST_CASE("permute and transpose reorder dimensions") {
     }
   }
   CHECK(view::transpose(x, 0, -1).shape() == Shape{4, 3, 2});
-  CHECK_THROWS_MATCHES(view::permute(x, {0, 1}), ShapeError, Says("3 axes"));
-  CHECK_THROWS_MATCHES(view::permute(x, {0, 1, -2}), ShapeError, Says("twice"));
+  CHECK_THROWS_MATCHES(view::permute(x, {0, 1}), ShapeError, MessageContains("3 axes"));
+  CHECK_THROWS_MATCHES(view::permute(x, {0, 1, -2}), ShapeError, MessageContains("twice"));
   CHECK_THROWS_AS(view::permute(x, {0, 1, 3}), ShapeError);
 }
 
@@ -86,7 +86,7 @@ TEST_CASE("expand repeats without copying") {
   CHECK(y.strides()[2] == 0);
   CHECK(values(y) == std::vector<std::int64_t>{1, 1, 2, 2, 1, 1, 2, 2, 1, 1, 2, 2});
   CHECK(view::expand(x, {2, 0}).num_elements() == 0);
-  CHECK_THROWS_MATCHES(view::expand(x, {3, 1}), ShapeError, Says("[2, 1]", "[3, 1]"));
+  CHECK_THROWS_MATCHES(view::expand(x, {3, 1}), ShapeError, MessageContains("[2, 1]", "[3, 1]"));
   CHECK_THROWS_AS(view::expand(x, {2}), ShapeError);
   CHECK_THROWS_AS(view::expand(x, {2, -1}), ShapeError);
   CHECK_THROWS_AS(view::expand(x, {std::numeric_limits<std::int64_t>::max(), 2, 3}), ShapeError);
@@ -133,7 +133,7 @@ TEST_CASE("one extent may be left open") {
   CHECK(view::resolve_shape({2, 6}, {3, -1}) == Shape{3, 4});
   CHECK(view::resolve_shape({0, 6}, {-1, 2}) == Shape{0, 2});
   CHECK(view::resolve_shape({}, {-1}) == Shape{1});
-  CHECK_THROWS_MATCHES(view::resolve_shape({2, 6}, {5, -1}), ShapeError, Says("12 elements", "[5, -1]"));
+  CHECK_THROWS_MATCHES(view::resolve_shape({2, 6}, {5, -1}), ShapeError, MessageContains("12 elements", "[5, -1]"));
   CHECK_THROWS_AS(view::resolve_shape({2, 6}, {-1, -1}), ShapeError);
   CHECK_THROWS_AS(view::resolve_shape({2, 6}, {-2, 6}), ShapeError);
   CHECK_THROWS_AS(view::resolve_shape({0}, {0, -1}), ShapeError);
@@ -141,11 +141,12 @@ TEST_CASE("one extent may be left open") {
 }
 
 TEST_CASE("views of an undefined tensor are errors") {
-  CHECK_THROWS_MATCHES(view::alias(Tensor()), InvalidArgument, Says("before it was given a value"));
-  CHECK_THROWS_MATCHES(view::slice(Tensor(), 0, 0, 1), InvalidArgument, Says("before it was given a value"));
-  CHECK_THROWS_MATCHES(view::select(Tensor(), 0, 0), InvalidArgument, Says("before it was given a value"));
-  CHECK_THROWS_MATCHES(view::permute(Tensor(), {}), InvalidArgument, Says("before it was given a value"));
-  CHECK_THROWS_MATCHES(view::transpose(Tensor(), 0, 1), InvalidArgument, Says("before it was given a value"));
-  CHECK_THROWS_MATCHES(view::expand(Tensor(), {2}), InvalidArgument, Says("before it was given a value"));
-  CHECK_THROWS_MATCHES(view::reshape(Tensor(), {2}), InvalidArgument, Says("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::alias(Tensor()), InvalidArgument, MessageContains("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::slice(Tensor(), 0, 0, 1), InvalidArgument, MessageContains("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::select(Tensor(), 0, 0), InvalidArgument, MessageContains("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::permute(Tensor(), {}), InvalidArgument, MessageContains("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::transpose(Tensor(), 0, 1), InvalidArgument,
+                       MessageContains("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::expand(Tensor(), {2}), InvalidArgument, MessageContains("before it was given a value"));
+  CHECK_THROWS_MATCHES(view::reshape(Tensor(), {2}), InvalidArgument, MessageContains("before it was given a value"));
 }

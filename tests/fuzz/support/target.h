@@ -32,8 +32,7 @@ bool throws_error(F&& f) {
     f();
     return false;
   } catch (const Error& error) {
-    require(std::string_view(error.what()).find(": ") != std::string_view::npos,
-            "an error does not tell who throws it");
+    require(std::string_view(error.what()).find(": ") != std::string_view::npos, "an error does not say who throws it");
     return true;
   } catch (const std::exception& error) {
     fault(std::string("something else than dygrad::Error was thrown: ") + error.what());

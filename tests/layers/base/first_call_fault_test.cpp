@@ -1,5 +1,5 @@
-// What calls make once for the whole process, such as registries, is asked for by the first call alone. So each sweep of
-// failing allocations here runs in children of a process that has not made the call.
+// What calls make once for the whole process, such as registries, is asked for by the first call alone. So each sweep
+// of failing allocations here runs in children of a process that has not made the call.
 #include <dygrad/dygrad.h>
 #include <dygrad/tests/support/child_process.h>
 #include <dygrad/tests/support/fault_injection.h>

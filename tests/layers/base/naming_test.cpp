@@ -66,13 +66,13 @@ TEST_CASE("a user's name replaces the generated one, and is free again when its 
     const Linear layer({.input_dim = 2, .output_dim = 2, .param_attr = "shared"});
     CHECK(layer.weight.name() == "shared");
     CHECK_THROWS_MATCHES(Linear({.input_dim = 2, .output_dim = 2, .param_attr = "shared"}), InvalidArgument,
-                         Says("\"shared\" exists already", "fix: "));
+                         MessageContains("\"shared\" exists already", "fix: "));
     const Parameter copy = layer.weight;
     CHECK(copy.name() == "shared");
   }
   CHECK_NOTHROW(Linear({.input_dim = 2, .output_dim = 2, .param_attr = "shared"}));
   CHECK_THROWS_MATCHES(Linear({.input_dim = 2, .output_dim = 2, .param_attr = "same", .bias_attr = "same"}),
-                       InvalidArgument, Says("\"same\" is given to two parameters"));
+                       InvalidArgument, MessageContains("\"same\" is given to two parameters"));
 }
 
 TEST_CASE("a failed construction takes no name") {

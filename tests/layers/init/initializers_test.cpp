@@ -95,18 +95,20 @@ TEST_CASE("Bilinear makes the intended kernel in every plane") {
     const double y = static_cast<double>(i / 5), x = static_cast<double>(i % 5);
     CHECK_THAT(odd[i], WithinAbs((1 - std::fabs(y - 2) / 3) * (1 - std::fabs(x - 2) / 3), 1e-15));
   }
-  CHECK_THROWS_MATCHES(filled(Bilinear{}, {1, 1, 3, 4}), ShapeError, Says("Bilinear", "square", "[1, 1, 3, 4]"));
+  CHECK_THROWS_MATCHES(filled(Bilinear{}, {1, 1, 3, 4}), ShapeError,
+                       MessageContains("Bilinear", "square", "[1, 1, 3, 4]"));
 }
 
 TEST_CASE("Constant and Assign set values") {
   CHECK(filled(Constant{.value = 3}, {2}) == std::vector<double>{3, 3});
   CHECK(filled(Assign{tensor({1., 2.})}, {2}) == std::vector<double>{1, 2});
-  CHECK_THROWS_MATCHES(filled(Assign{tensor({1., 2.})}, {3}), ShapeError, Says("Assign", "[3]", "[2]"));
+  CHECK_THROWS_MATCHES(filled(Assign{tensor({1., 2.})}, {3}), ShapeError, MessageContains("Assign", "[3]", "[2]"));
   CHECK_THROWS_AS(filled(Assign{}, {3}), InvalidArgument);
 }
 
 TEST_CASE("impossible fans and ranges are refused") {
-  CHECK_THROWS_MATCHES(filled(Xavier{.fan_in = -1}, {2, 2}), InvalidArgument, Says("Xavier", "fan_in", "-1"));
+  CHECK_THROWS_MATCHES(filled(Xavier{.fan_in = -1}, {2, 2}), InvalidArgument,
+                       MessageContains("Xavier", "fan_in", "-1"));
   CHECK_THROWS_AS(filled(MSRA{.fan_in = 0}, {2, 2}), InvalidArgument);
   CHECK_THROWS_AS(filled(Uniform{.low = 1, .high = 0}, {2}), InvalidArgument);
   CHECK_THROWS_AS(filled(Normal{.scale = -1}, {2}), InvalidArgument);
@@ -146,7 +148,7 @@ TEST_CASE("global initializers are copied and destroyed outside of any lock") {
 
 TEST_CASE("an empty initializer fills nothing, and says so") {
   Tensor value = zeros({1});
-  CHECK_THROWS_MATCHES(Initializer()(value), InvalidArgument, Says("Initializer: it is empty", "fix:"));
+  CHECK_THROWS_MATCHES(Initializer()(value), InvalidArgument, MessageContains("Initializer: it is empty", "fix:"));
   Initializer rule = Constant{.value = 1};
   const Initializer moved = std::move(rule);
   CHECK_THROWS_AS(rule(value), InvalidArgument);

@@ -30,9 +30,11 @@ constexpr double kRounding = 1e-15;
 
 TEST_CASE("an optimizer needs distinct, defined parameters", "[smoke]") {
   const Parameter p(ones({1}), {.name = "twice"});
-  CHECK_THROWS_MATCHES(SGD({}, {.learning_rate = 1}), InvalidArgument, Says("SGD", "no parameters", "register_layer"));
-  CHECK_THROWS_MATCHES(SGD({p, p}, {.learning_rate = 1}), InvalidArgument, Says("\"twice\" is listed twice"));
-  CHECK_THROWS_MATCHES(SGD({Parameter()}, {.learning_rate = 1}), InvalidArgument, Says("undefined"));
+  CHECK_THROWS_MATCHES(SGD({}, {.learning_rate = 1}), InvalidArgument,
+                       MessageContains("SGD", "no parameters", "register_layer"));
+  CHECK_THROWS_MATCHES(SGD({p, p}, {.learning_rate = 1}), InvalidArgument,
+                       MessageContains("\"twice\" is listed twice"));
+  CHECK_THROWS_MATCHES(SGD({Parameter()}, {.learning_rate = 1}), InvalidArgument, MessageContains("undefined"));
 }
 
 TEST_CASE("frozen parameters and those without a gradient keep their bits, even under decay") {
@@ -121,7 +123,7 @@ TEST_CASE("clipping by value, by norm and by global norm") {
   near(after(GradientClipByNorm{1}), {-.6, .8, 1});
   near(after(GradientClipByGlobalNorm{6.5}), {-1.5, 2, 6});  // the norm is 13
   near(after(GradientClipByGlobalNorm{20}), {-3, 4, 12});
-  CHECK_THROWS_MATCHES(GradientClip(GradientClipByNorm{0}), InvalidArgument, Says("clip_norm > 0"));
+  CHECK_THROWS_MATCHES(GradientClip(GradientClipByNorm{0}), InvalidArgument, MessageContains("clip_norm > 0"));
   CHECK_THROWS_AS(GradientClip(GradientClipByValue{.max = -1}), InvalidArgument);
 }
 
@@ -189,7 +191,7 @@ TEST_CASE("the rate is set by the user or by a schedule, not by both") {
   CHECK_THROWS_AS(fixed.set_lr(-1), InvalidArgument);
   Schedule rate = ExponentialDecay{.learning_rate = 1, .decay_rate = 0.5};
   SGD driven({p}, {.learning_rate = rate});
-  CHECK_THROWS_MATCHES(driven.set_lr(1), InvalidArgument, Says("SGD", "a schedule drives"));
+  CHECK_THROWS_MATCHES(driven.set_lr(1), InvalidArgument, MessageContains("SGD", "a schedule drives"));
   driven.step();
   CHECK(driven.get_lr() == 1);
   rate.step();
@@ -234,13 +236,13 @@ TEST_CASE("a state that does not fit is refused as a whole") {
   state.set("0.moment2", zeros({3}, float64));
   state.insert("1.step", zeros({1}));
   CHECK_THROWS_MATCHES(adam.set_state_dict(state), InvalidArgument,
-                       Says("set_state_dict", "Adam", "missing 0.moment1", "unexpected 1.step",
-                            "mismatched 0.moment2: expected float64 [2], got float64 [3]"));
+                       MessageContains("set_state_dict", "Adam", "missing 0.moment1", "unexpected 1.step",
+                                       "mismatched 0.moment2: expected float64 [2], got float64 [3]"));
   Momentum momentum({p}, {});
   CHECK_THROWS_AS(momentum.set_state_dict(adam.state_dict()), InvalidArgument);
   Adam driven({p}, {.learning_rate = ExponentialDecay{.learning_rate = 1}});
   CHECK_THROWS_MATCHES(driven.set_state_dict(adam.state_dict()), InvalidArgument,
-                       Says("mismatched schedule", "without schedule"));
+                       MessageContains("mismatched schedule", "without schedule"));
 }
 
 namespace {
@@ -284,9 +286,10 @@ TEST_CASE("a step beyond the counts that a state holds is refused, and changes n
     adam.set_state_dict(state);
     adam.step();
     const std::vector<float> before = p.to_vector<float>();
-    CHECK_THROWS_MATCHES(adam.step(), InvalidArgument,
-                         Says("Adam: the count of steps would leave its range.", "at most 9007199254740992", "fix"));
-    CHECK_THROWS_MATCHES(adam.minimize(ones({})), InvalidArgument, Says("Adam: the count of steps"));
+    CHECK_THROWS_MATCHES(
+        adam.step(), InvalidArgument,
+        MessageContains("Adam: the count of steps would leave its range.", "at most 9007199254740992", "fix"));
+    CHECK_THROWS_MATCHES(adam.minimize(ones({})), InvalidArgument, MessageContains("Adam: the count of steps"));
     CHECK(p.to_vector<float>() == before);
     CHECK(adam.compare_dict(adam.state_dict()).ok());
   }
@@ -330,7 +333,7 @@ TEST_CASE("every number of a loaded state has its range") {
 
 TEST_CASE("a state whose schedule would then give no rate is refused") {
   Schedule rate = [](std::int64_t s) { return s < 5 ? 0.1 : std::numeric_limits<double>::quiet_NaN(); };
-  CHECK_THROWS_MATCHES(rate.set_state({5}), InvalidArgument, Says("Schedule", "count 5", "got nan", "fix"));
+  CHECK_THROWS_MATCHES(rate.set_state({5}), InvalidArgument, MessageContains("Schedule", "count 5", "got nan", "fix"));
   CHECK(rate.count() == 0);
   Parameter p = with_grad(1, 1);
   Adam adam({p}, {.learning_rate = rate});

@@ -113,7 +113,7 @@ TEST_CASE("a formula of the user's says how it is counted, and counts by ones fr
   CHECK_FALSE(halving.is_per_epoch());
   CHECK(Schedule(Epochs{}).is_per_epoch());
   CHECK_THROWS_MATCHES(Schedule(Halving{.first = std::numeric_limits<std::int64_t>::max()}), InvalidArgument,
-                       Says("Halving", "begin"));
+                       MessageContains("Halving", "begin"));
 }
 
 TEST_CASE("a schedule's state is numbers, wrapped schedules included") {
@@ -126,12 +126,12 @@ TEST_CASE("a schedule's state is numbers, wrapped schedules included") {
   b.set_state(a.state());
   CHECK(a.state() == std::vector<double>{6, 5});
   CHECK(b.lr() == a.lr());
-  CHECK_THROWS_MATCHES(b.set_state({1}), InvalidArgument, Says("Schedule", "expected 2 numbers", "got 1"));
+  CHECK_THROWS_MATCHES(b.set_state({1}), InvalidArgument, MessageContains("Schedule", "expected 2 numbers", "got 1"));
 }
 
 TEST_CASE("impossible schedules are refused") {
   CHECK_THROWS_MATCHES(Schedule(PiecewiseDecay{.boundaries = {1}, .values = {1}}), InvalidArgument,
-                       Says("PiecewiseDecay", "one more value"));
+                       MessageContains("PiecewiseDecay", "one more value"));
   CHECK_THROWS_AS(Schedule(PiecewiseDecay{.boundaries = {2, 1}, .values = {1, 2, 3}}), InvalidArgument);
   CHECK_THROWS_AS(Schedule(MultiStepDecay{.milestones = {2, 2}}), InvalidArgument);
   CHECK_THROWS_AS(Schedule(StepDecay{.decay_rate = 1}), InvalidArgument);
@@ -153,7 +153,7 @@ TEST_CASE("ReduceLROnPlateau waits, lowers, and cools down") {
   // best; bad; worse than patience: lowered; cooling; bad; lowered; cooling; bad; lowered to min_lr.
   CHECK(list == std::vector<double>{1, 1, .5, .5, .5, .25, .25, .25, .2});
   plateau.step(tensor({0.5}));
-  CHECK_THROWS_MATCHES(static_cast<Schedule&>(plateau).step(), InvalidArgument, Says("step(loss)"));
+  CHECK_THROWS_MATCHES(static_cast<Schedule&>(plateau).step(), InvalidArgument, MessageContains("step(loss)"));
   CHECK_THROWS_AS(plateau.step(ones({2})), ShapeError);
 }
 
@@ -184,15 +184,16 @@ TEST_CASE("ReduceLROnPlateau has modes, and its state resumes") {
       {.learning_rate = 1, .mode = "max", .patience = 0, .threshold = .1, .threshold_mode = "abs"});
   resumed.set_state(rising.state());
   CHECK(resumed.lr() == rising.lr());
-  CHECK_THROWS_MATCHES(ReduceLROnPlateau({.learning_rate = 1, .mode = "up"}), InvalidArgument, Says("mode"));
+  CHECK_THROWS_MATCHES(ReduceLROnPlateau({.learning_rate = 1, .mode = "up"}), InvalidArgument, MessageContains("mode"));
 }
 
 TEST_CASE("a schedule begins where it has a rate and a count that can be saved") {
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max(), kSteps = std::int64_t{1} << 53;
   CHECK_THROWS_MATCHES(Schedule(CosineDecay{.begin = kMax}), InvalidArgument,
-                       Says("CosineDecay", "begin is out of range", "got 9223372036854775807", "fix"));
+                       MessageContains("CosineDecay", "begin is out of range", "got 9223372036854775807", "fix"));
   CHECK_THROWS_AS(Schedule(ExponentialDecay{.begin = -kSteps - 1}), InvalidArgument);
-  CHECK_THROWS_MATCHES(Schedule(NoamDecay{.begin = -5}), InvalidArgument, Says("NoamDecay", "begin -5", "got", "fix"));
+  CHECK_THROWS_MATCHES(Schedule(NoamDecay{.begin = -5}), InvalidArgument,
+                       MessageContains("NoamDecay", "begin -5", "got", "fix"));
   CHECK_THROWS_AS(Schedule(PolynomialDecay{.learning_rate = 1, .cycle = true, .begin = -1}), InvalidArgument);
   CHECK_THROWS_AS(Schedule(LinearLrWarmup{.end_lr = 1, .begin = -1}), InvalidArgument);
   CHECK_THROWS_AS(Schedule(ExponentialDecay{.learning_rate = 1, .decay_rate = 0, .begin = -1}), InvalidArgument);
@@ -217,7 +218,7 @@ TEST_CASE("a schedule takes back its own state, whatever rate follows") {
 
 TEST_CASE("an empty function is no schedule") {
   CHECK_THROWS_MATCHES(Schedule(std::function<double(std::int64_t)>{}), InvalidArgument,
-                       Says("Schedule", "empty", "fix"));
+                       MessageContains("Schedule", "empty", "fix"));
   CHECK_THROWS_AS(LearningRate(std::function<double(std::int64_t)>{}), InvalidArgument);
   double (*none)(std::int64_t) = nullptr;
   CHECK_THROWS_AS(Schedule(none), InvalidArgument);
@@ -257,7 +258,8 @@ TEST_CASE("schedules nest as deep as a stack allows") {
     rate = LinearLrWarmup{.learning_rate = rate, .warmup_steps = 2, .start_lr = .1, .end_lr = .2};
   };
   for (int depth = 2; depth <= 100; ++depth) wrap();
-  CHECK_THROWS_MATCHES(wrap(), InvalidArgument, Says("LinearLrWarmup", "nested", "at most 100", "got 101", "fix:"));
+  CHECK_THROWS_MATCHES(wrap(), InvalidArgument,
+                       MessageContains("LinearLrWarmup", "nested", "at most 100", "got 101", "fix:"));
   rate.step();
   CHECK(rate.lr() == .1);
   rate.set_state(rate.state());
@@ -266,7 +268,7 @@ TEST_CASE("schedules nest as deep as a stack allows") {
 TEST_CASE("words that ReduceLROnPlateau does not know are named") {
   CHECK_THROWS_MATCHES(
       ReduceLROnPlateau({.learning_rate = 1, .mode = "least"}), InvalidArgument,
-      Says("ReduceLROnPlateau: mode", "expected mode = \"min\" or \"max\", got \"least\"", "fix: set mode"));
+      MessageContains("ReduceLROnPlateau: mode", "expected mode = \"min\" or \"max\", got \"least\"", "fix: set mode"));
   CHECK_THROWS_MATCHES(ReduceLROnPlateau({.learning_rate = 1, .threshold_mode = "x"}), InvalidArgument,
-                       Says("threshold_mode", "\"rel\" or \"abs\"", "got \"x\""));
+                       MessageContains("threshold_mode", "\"rel\" or \"abs\"", "got \"x\""));
 }

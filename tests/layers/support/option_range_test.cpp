@@ -34,7 +34,7 @@ void refuses(const char* what, const Make& make, std::initializer_list<double> o
   numbers.insert(numbers.end(), others);
   for (double number : numbers) {
     INFO(what << " = " << number);
-    CHECK_THROWS_MATCHES(make(number), InvalidArgument, Says("expected", "got", "fix"));
+    CHECK_THROWS_MATCHES(make(number), InvalidArgument, MessageContains("expected", "got", "fix"));
   }
 }
 
@@ -71,7 +71,7 @@ TEST_CASE("options of update rules are checked", "[smoke]") {
 TEST_CASE("an epsilon that a parameter's dtype rounds to zero is refused") {
   CHECK_NOTHROW(Adam(one(float64), {.epsilon = 1e-60}));
   CHECK_THROWS_MATCHES(Adam(one(float32), {.epsilon = 1e-60}), InvalidArgument,
-                       Says("Adam", "epsilon", "float32", "got epsilon = 1e-60", "fix"));
+                       MessageContains("Adam", "epsilon", "float32", "got epsilon = 1e-60", "fix"));
   CHECK_THROWS_AS(AdamW(one(float32), {.epsilon = 1e-60}), InvalidArgument);
 }
 
@@ -158,8 +158,9 @@ TEST_CASE("a schedule's rate that is out of range stops the update before anythi
     optimizer.step();
     const StateDict before = optimizer.state_dict().clone();
     const double value = p.item();
-    CHECK_THROWS_MATCHES(optimizer.step(), InvalidArgument,
-                         Says("learning_rate", "schedule a lambda", "step 2", "finite number >= 0", "got", "fix"));
+    CHECK_THROWS_MATCHES(
+        optimizer.step(), InvalidArgument,
+        MessageContains("learning_rate", "schedule a lambda", "step 2", "finite number >= 0", "got", "fix"));
     CHECK_THROWS_AS(optimizer.minimize(p), InvalidArgument);
     CHECK_THROWS_AS(optimizer.get_lr(), InvalidArgument);
     CHECK(p.item() == value);
@@ -168,9 +169,9 @@ TEST_CASE("a schedule's rate that is out of range stops the update before anythi
     CHECK(optimizer.state_dict().at("0.velocity").item() == before.at("0.velocity").item());
   }
   SGD named({p}, {.learning_rate = LambdaDecay{.learning_rate = 1, .lr_lambda = [](std::int64_t) { return kNaN; }}});
-  CHECK_THROWS_MATCHES(named.step(), InvalidArgument, Says("LambdaDecay", "step 0", "got nan"));
+  CHECK_THROWS_MATCHES(named.step(), InvalidArgument, MessageContains("LambdaDecay", "step 0", "got nan"));
   SGD wrapped({p}, {.learning_rate = LinearLrWarmup{.learning_rate = [](std::int64_t) { return -1.; }, .end_lr = 1}});
-  CHECK_THROWS_MATCHES(wrapped.step(), InvalidArgument, Says("a lambda", "got -1"));
+  CHECK_THROWS_MATCHES(wrapped.step(), InvalidArgument, MessageContains("a lambda", "got -1"));
 }
 
 TEST_CASE("a rate that is infinite as float32 or with a parameter's factor is refused") {
@@ -178,8 +179,8 @@ TEST_CASE("a rate that is infinite as float32 or with a parameter's factor is re
   small.set_grad(zeros({1}));
   fast.set_grad(zeros({1}, float64));
   CHECK_THROWS_MATCHES(SGD({small}, {.learning_rate = 1e300}).step(), InvalidArgument,
-                       Says("SGD", "learning rate", small.name(), "float32", "1e+300", "fix"));
-  CHECK_THROWS_MATCHES(SGD({fast}, {.learning_rate = 1e200}).step(), InvalidArgument, Says(fast.name()));
+                       MessageContains("SGD", "learning rate", small.name(), "float32", "1e+300", "fix"));
+  CHECK_THROWS_MATCHES(SGD({fast}, {.learning_rate = 1e200}).step(), InvalidArgument, MessageContains(fast.name()));
   AdamW decaying({fast}, {.learning_rate = 1e10, .weight_decay = 1e300});
   CHECK_THROWS_AS(decaying.step(), InvalidArgument);
   CHECK(small.item() == 1);
@@ -189,7 +190,7 @@ TEST_CASE("a rate that is infinite as float32 or with a parameter's factor is re
 TEST_CASE("a schedule does not count past what its state can hold") {
   Schedule rate = ExponentialDecay{.learning_rate = 1, .begin = (std::int64_t{1} << 53) - 1};
   rate.step();
-  CHECK_THROWS_MATCHES(rate.step(), InvalidArgument, Says("count", "9007199254740992"));
+  CHECK_THROWS_MATCHES(rate.step(), InvalidArgument, MessageContains("count", "9007199254740992"));
   CHECK(rate.count() == std::int64_t{1} << 53);
   Schedule leaping = ExponentialDecay{.learning_rate = 1, .step = std::numeric_limits<std::int64_t>::max()};
   CHECK_THROWS_AS(leaping.step(), InvalidArgument);
@@ -215,7 +216,7 @@ TEST_CASE("a user's function that throws leaves the optimizer as it was") {
 }
 
 TEST_CASE("numbers that a parameter's dtype makes infinite are refused") {
-  const auto says = Says("infinite in a parameter's dtype", "float32", "got 1e+39", "fix");
+  const auto says = MessageContains("infinite in a parameter's dtype", "float32", "got 1e+39", "fix");
   CHECK_THROWS_MATCHES(SGD(one(float32), {.regularization = L2Decay{1e39}}), InvalidArgument, says);
   CHECK_THROWS_AS(SGD(one(float32), {.regularization = L1Decay{1e39}}), InvalidArgument);
   CHECK_NOTHROW(SGD(one(float64), {.regularization = L2Decay{1e39}}));
@@ -223,22 +224,25 @@ TEST_CASE("numbers that a parameter's dtype makes infinite are refused") {
   CHECK_THROWS_AS(SGD(one(float32), {.grad_clip = GradientClipByValue{.max = 1, .min = -1e39}}), InvalidArgument);
   CHECK_NOTHROW(SGD(one(float32), {.grad_clip = GradientClipByValue{.max = kInfinity, .min = -1}}));
   CHECK_THROWS_MATCHES(Parameter(ones({1}), {.regularizer = L2Decay{1e39}}), InvalidArgument,
-                       Says("Parameter", "finite as float32", "got 1e+39"));
-  CHECK_THROWS_MATCHES(one(float32)[0].set_regularizer(L1Decay{1e39}), InvalidArgument, Says("set_regularizer"));
+                       MessageContains("Parameter", "finite as float32", "got 1e+39"));
+  CHECK_THROWS_MATCHES(one(float32)[0].set_regularizer(L1Decay{1e39}), InvalidArgument,
+                       MessageContains("set_regularizer"));
   CHECK_NOTHROW(one(float64)[0].set_regularizer(L1Decay{1e39}));
   CHECK_THROWS_AS(Adam(one(float32), {.epsilon = 1e39}), InvalidArgument);
   const auto norm = [](double epsilon, DType dtype) {
     BatchNorm({.num_channels = 1, .epsilon = epsilon, .dtype = dtype});
   };
-  CHECK_THROWS_MATCHES(norm(1e-60, float32), InvalidArgument, Says("BatchNorm", "as float32", "got 1e-60"));
+  CHECK_THROWS_MATCHES(norm(1e-60, float32), InvalidArgument, MessageContains("BatchNorm", "as float32", "got 1e-60"));
   CHECK_THROWS_AS(norm(1e300, float32), InvalidArgument);
   CHECK_THROWS_AS(norm(kInfinity, float64), InvalidArgument);
   CHECK_NOTHROW(norm(1e-60, float64));
   const auto init = [](auto rule) { (void)Linear({.input_dim = 2, .output_dim = 1, .param_attr = rule}); };
-  CHECK_THROWS_MATCHES(init(Constant{1e300}), InvalidArgument, Says("Constant", "finite value, as float32", "1e+300"));
+  CHECK_THROWS_MATCHES(init(Constant{1e300}), InvalidArgument,
+                       MessageContains("Constant", "finite value, as float32", "1e+300"));
   CHECK_THROWS_AS(init(Uniform{.low = -3e38, .high = 3e38}), InvalidArgument);
   CHECK_THROWS_AS(init(Normal{.scale = 1e300}), InvalidArgument);
   CHECK_THROWS_AS(init(TruncatedNormal{.loc = 1e300}), InvalidArgument);
-  CHECK_THROWS_MATCHES(init(Assign{full({2, 1}, 1e300, float64)}), InvalidArgument, Says("Assign", "float32"));
+  CHECK_THROWS_MATCHES(init(Assign{full({2, 1}, 1e300, float64)}), InvalidArgument,
+                       MessageContains("Assign", "float32"));
   CHECK_NOTHROW(init(Assign{full({2, 1}, kInfinity)}));
 }

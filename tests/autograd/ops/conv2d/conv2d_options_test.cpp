@@ -34,12 +34,13 @@ TEST_CASE("padding words are read in any case, and others refused") {
   CHECK(Padding2D("same").form() == Padding2D::Form::same);
   CHECK(Padding2D("SAME").form() == Padding2D::Form::same);
   CHECK(Padding2D(std::string("Valid")).form() == Padding2D::Form::valid);
-  CHECK_THROWS_MATCHES(Padding2D("full"), InvalidArgument, Says("padding", "\"SAME\" or \"VALID\"", "got \"full\""));
+  CHECK_THROWS_MATCHES(Padding2D("full"), InvalidArgument,
+                       MessageContains("padding", "\"SAME\" or \"VALID\"", "got \"full\""));
 }
 
 TEST_CASE("a data format is NCHW or NHWC") {
   CHECK(DataFormat("NHWC") == DataFormat::NHWC);
   CHECK(DataFormat(std::string("NCHW")) == DataFormat::NCHW);
   CHECK_THROWS_MATCHES(DataFormat("nhwc"), InvalidArgument,
-                       Says("data_format", "\"NCHW\" or \"NHWC\"", "got \"nhwc\""));
+                       MessageContains("data_format", "\"NCHW\" or \"NHWC\"", "got \"nhwc\""));
 }

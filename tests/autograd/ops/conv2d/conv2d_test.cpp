@@ -309,7 +309,7 @@ TEST_CASE("convolutions that end in an activation are one op, with the values an
   }
   CHECK_FALSE(fused_activation("gelu"));
   CHECK_THROWS_MATCHES(conv2d(x, w, {}, {.activation = {FusedActivation::Kind::leaky_relu, -1}}), InvalidArgument,
-                       Says("conv2d", "slope is negative", "got -1", "leaky_relu"));
+                       MessageContains("conv2d", "slope is negative", "got -1", "leaky_relu"));
 }
 
 TEST_CASE("convolutions of an empty batch give empty results and zero weight gradients") {
@@ -334,9 +334,9 @@ TEST_CASE("convolutions let NaN and infinity through where they reach") {
 TEST_CASE("transposed convolution: an output size outside its range is refused on both sides") {
   const Conv2DTransposeOptions small{.stride = 2, .output_size = 3}, large{.stride = 2, .output_size = {4, 6}};
   CHECK_THROWS_MATCHES(conv2d_transpose(x2(), x2(), {}, small), ShapeError,
-                       Says("conv2d_transpose", "too small", "height in [4, 6)", "got 3"));
+                       MessageContains("conv2d_transpose", "too small", "height in [4, 6)", "got 3"));
   CHECK_THROWS_MATCHES(conv2d_transpose(x2(), x2(), {}, large), ShapeError,
-                       Says("too large", "width in [4, 6)", "got 6", "fix"));
+                       MessageContains("too large", "width in [4, 6)", "got 6", "fix"));
   CHECK(conv2d_transpose(x2(), x2(), {}, {.stride = 2, .output_size = {4, 5}}).shape() == Shape(1, 1, 4, 5));
   CHECK_THROWS_AS(conv2d_transpose(x2(), x2(), {}, {.output_size = 4}), ShapeError);  // stride 1 allows H' alone
 }
@@ -345,58 +345,67 @@ TEST_CASE("transposed convolution: output padding stays below stride or dilation
   CHECK(conv2d_transpose(x2(), x2(), {}, {.stride = 2, .output_padding = 1}).shape() == Shape(1, 1, 5, 5));
   CHECK(conv2d_transpose(x2(), x2(), {}, {.output_padding = 2, .dilation = 3}).shape() == Shape(1, 1, 7, 7));
   CHECK_THROWS_MATCHES(conv2d_transpose(x2(), x2(), {}, {.stride = 2, .output_padding = 2}), ShapeError,
-                       Says("output_padding is out of range", "[0, 2)", "got 2"));
+                       MessageContains("output_padding is out of range", "[0, 2)", "got 2"));
   CHECK_THROWS_AS(conv2d_transpose(x2(), x2(), {}, {.stride = 2, .output_padding = -1}), ShapeError);
   CHECK_THROWS_MATCHES(conv2d_transpose(x2(), x2(), {}, {.stride = 2, .output_padding = 1, .output_size = 5}),
-                       InvalidArgument, Says("both given"));
+                       InvalidArgument, MessageContains("both given"));
 }
 
 TEST_CASE("convolutions refuse shapes that do not fit, naming both") {
   const Tensor x = zeros({8, 64, 16, 16}), w = zeros({32, 16, 4, 4});
-  CHECK_THROWS_MATCHES(conv2d_transpose(x, w), ShapeError,
-                       Says("conv2d_transpose: weight does not fit the input.", "x [8, 64, 16, 16]  (N, C, H, W)",
-                            "w [32, 16, 4, 4]  (C, O/groups, kh, kw)", "expected w.shape[0] == C == 64, got 32",
-                            "fix: construct the layer with num_channels = 64, or feed 32 channels"));
+  CHECK_THROWS_MATCHES(
+      conv2d_transpose(x, w), ShapeError,
+      MessageContains("conv2d_transpose: weight does not fit the input.", "x [8, 64, 16, 16]  (N, C, H, W)",
+                      "w [32, 16, 4, 4]  (C, O/groups, kh, kw)", "expected w.shape[0] == C == 64, got 32",
+                      "fix: construct the layer with num_channels = 64, or feed 32 channels"));
   CHECK_THROWS_MATCHES(conv2d_transpose(x.permute({0, 2, 3, 1}), w, {}, {.data_format = "NHWC"}), ShapeError,
-                       Says("x [8, 16, 16, 64]  (N, H, W, C)", "got 32"));
-  CHECK_THROWS_MATCHES(conv2d(x, w), ShapeError, Says("conv2d: ", "w.shape[1] == C/groups == 64, got 16"));
-  CHECK_THROWS_MATCHES(conv2d_transpose(x.select(0, 0), w), ShapeError, Says("rank 4", "got [64, 16, 16]"));
-  CHECK_THROWS_MATCHES(conv2d_transpose(x, w.select(0, 0)), ShapeError, Says("w of rank 4", "got [16, 4, 4]"));
+                       MessageContains("x [8, 16, 16, 64]  (N, H, W, C)", "got 32"));
+  CHECK_THROWS_MATCHES(conv2d(x, w), ShapeError, MessageContains("conv2d: ", "w.shape[1] == C/groups == 64, got 16"));
+  CHECK_THROWS_MATCHES(conv2d_transpose(x.select(0, 0), w), ShapeError, MessageContains("rank 4", "got [64, 16, 16]"));
+  CHECK_THROWS_MATCHES(conv2d_transpose(x, w.select(0, 0)), ShapeError,
+                       MessageContains("w of rank 4", "got [16, 4, 4]"));
   CHECK_THROWS_MATCHES(conv2d_transpose(zeros({1, 5, 3, 3}), zeros({5, 2, 3, 3}), {}, {.groups = 2}), ShapeError,
-                       Says("groups do not divide", "C == 5", "got groups 2"));
+                       MessageContains("groups do not divide", "C == 5", "got groups 2"));
   CHECK_THROWS_MATCHES(conv2d(zeros({1, 4, 3, 3}), zeros({5, 2, 3, 3}), {}, {.groups = 2}), ShapeError,
-                       Says("groups do not divide", "O == 5"));
+                       MessageContains("groups do not divide", "O == 5"));
   CHECK_THROWS_MATCHES(conv2d_transpose(zeros({1, 5, 3, 3}), zeros({5, 2, 3, 3}), zeros({3})), ShapeError,
-                       Says("bias does not fit", "b [2]", "got [3]"));
+                       MessageContains("bias does not fit", "b [2]", "got [3]"));
   CHECK_THROWS_MATCHES(conv2d_transpose(zeros({1, 5, 0, 3}), zeros({5, 2, 3, 3})), ShapeError,
-                       Says("no pixels", "got 0"));
-  CHECK_THROWS_MATCHES(conv2d_transpose(zeros({1, 5, 3, 3}), zeros({5, 2, 3, 0})), ShapeError, Says("weight is empty"));
+                       MessageContains("no pixels", "got 0"));
+  CHECK_THROWS_MATCHES(conv2d_transpose(zeros({1, 5, 3, 3}), zeros({5, 2, 3, 0})), ShapeError,
+                       MessageContains("weight is empty"));
 }
 
 TEST_CASE("convolutions refuse mixed dtypes before they look at shapes") {
-  CHECK_THROWS_MATCHES(conv2d_transpose(zeros({1}), zeros({2}, float64)), DtypeError, Says("float32", "w float64"));
-  CHECK_THROWS_MATCHES(conv2d_transpose(x2(), x2(), zeros({1})), DtypeError, Says("float64", "bias float32"));
+  CHECK_THROWS_MATCHES(conv2d_transpose(zeros({1}), zeros({2}, float64)), DtypeError,
+                       MessageContains("float32", "w float64"));
+  CHECK_THROWS_MATCHES(conv2d_transpose(x2(), x2(), zeros({1})), DtypeError,
+                       MessageContains("float64", "bias float32"));
   CHECK_THROWS_MATCHES(conv2d(zeros({1, 1, 2, 2}, int64), zeros({1, 1, 2, 2}, int64)), DtypeError,
-                       Says("conv2d", "int64"));
+                       MessageContains("conv2d", "int64"));
 }
 
 TEST_CASE("convolutions refuse numbers that make no sense") {
   const auto run = [](const Conv2DTransposeOptions& options) { return conv2d_transpose(x2(), x2(), {}, options); };
-  CHECK_THROWS_MATCHES(run({.stride = {1, 0}}), InvalidArgument, Says("stride must be positive", "got (1, 0)"));
-  CHECK_THROWS_MATCHES(run({.dilation = -1}), InvalidArgument, Says("dilation must be positive"));
-  CHECK_THROWS_MATCHES(run({.groups = 0}), InvalidArgument, Says("groups must be positive", "got 0"));
-  CHECK_THROWS_MATCHES(run({.padding = {0, -1}}), InvalidArgument, Says("padding must not be negative", "left -1"));
-  CHECK_THROWS_MATCHES(run({.padding = {{0, 0}, {1, 0}, {1, 1}, {1, 1}}}), InvalidArgument, Says("channels", "{1, 0}"));
+  CHECK_THROWS_MATCHES(run({.stride = {1, 0}}), InvalidArgument,
+                       MessageContains("stride must be positive", "got (1, 0)"));
+  CHECK_THROWS_MATCHES(run({.dilation = -1}), InvalidArgument, MessageContains("dilation must be positive"));
+  CHECK_THROWS_MATCHES(run({.groups = 0}), InvalidArgument, MessageContains("groups must be positive", "got 0"));
+  CHECK_THROWS_MATCHES(run({.padding = {0, -1}}), InvalidArgument,
+                       MessageContains("padding must not be negative", "left -1"));
+  CHECK_THROWS_MATCHES(run({.padding = {{0, 0}, {1, 0}, {1, 1}, {1, 1}}}), InvalidArgument,
+                       MessageContains("channels", "{1, 0}"));
   CHECK_THROWS_MATCHES(run({.padding = {{0, 0}, {1, 1}, {1, 1}, {0, 1}}, .data_format = "NHWC"}), InvalidArgument,
-                       Says("batch or of the channels", "{0, 1}"));
-  CHECK_THROWS_MATCHES(run({.padding = 2}), ShapeError, Says("nothing is left", "height of at least 1", "got -1"));
-  CHECK_THROWS_MATCHES(conv2d(x2(), w3()), ShapeError, Says("kernel is larger", "got 0"));
+                       MessageContains("batch or of the channels", "{0, 1}"));
+  CHECK_THROWS_MATCHES(run({.padding = 2}), ShapeError,
+                       MessageContains("nothing is left", "height of at least 1", "got -1"));
+  CHECK_THROWS_MATCHES(conv2d(x2(), w3()), ShapeError, MessageContains("kernel is larger", "got 0"));
 }
 
 TEST_CASE("convolutions refuse sizes beyond 64 bits before anything is allocated") {
   constexpr std::int64_t kHuge = std::int64_t{1} << 62;
   const auto run = [](const Conv2DTransposeOptions& options) { return conv2d_transpose(x2(), x2(), {}, options); };
-  CHECK_THROWS_MATCHES(run({.stride = kHuge + (kHuge - 1)}), ShapeError, Says("64 bits"));
+  CHECK_THROWS_MATCHES(run({.stride = kHuge + (kHuge - 1)}), ShapeError, MessageContains("64 bits"));
   CHECK_THROWS_AS(run({.stride = kHuge}), ShapeError);
   CHECK_THROWS_AS(run({.dilation = kHuge}), ShapeError);
   CHECK_THROWS_AS(run({.stride = {kHuge, 1}, .output_size = {3, 3}}), ShapeError);
@@ -419,7 +428,7 @@ TEST_CASE("the convolution family refuses raw parameters that do not fit the ten
     return p;
   };
   CHECK_THROWS_MATCHES(explicit_conv2d_transpose(x, w, with([](auto& p) { p.stride[0] = 0; })), ShapeError,
-                       Says("conv2d_transpose", "invalid"));
+                       MessageContains("conv2d_transpose", "invalid"));
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.padding[1] = -1; })), ShapeError);
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.groups = 0; })), ShapeError);
   CHECK_THROWS_AS(explicit_conv2d_transpose(x, w, with([](auto& p) { p.groups = std::int64_t{1} << 62; })), ShapeError);
@@ -430,14 +439,14 @@ TEST_CASE("the convolution family refuses raw parameters that do not fit the ten
   CHECK_THROWS_MATCHES(explicit_conv2d_transpose(x, w, with([](auto& p) {
                                                    p.input_extent = {3, 4};
                                                  })),
-                       ShapeError, Says("x does not have the stated extent"));
+                       ShapeError, MessageContains("x does not have the stated extent"));
   CHECK_THROWS_MATCHES(explicit_conv2d(y, w, with([](auto& p) {
                                          p.output_extent = {5, 4};
                                        })),
-                       ShapeError, Says("conv2d", "y does not have"));
-  CHECK_THROWS_MATCHES(explicit_conv2d(zeros({1, 3, 4, 4}), w, good), ShapeError, Says("w does not fit y"));
+                       ShapeError, MessageContains("conv2d", "y does not have"));
+  CHECK_THROWS_MATCHES(explicit_conv2d(zeros({1, 3, 4, 4}), w, good), ShapeError, MessageContains("w does not fit y"));
   CHECK_THROWS_MATCHES(conv2d_weights(x, zeros({2, 1, 4, 4}), good, {2, 2}), ShapeError,
-                       Says("conv2d_weights", "batches differ"));
+                       MessageContains("conv2d_weights", "batches differ"));
   CHECK_THROWS_AS(conv2d_weights(x, y, good, {0, 2}), ShapeError);
   CHECK_THROWS_AS(conv2d_weights(x, y.select(0, 0), good, {2, 2}), ShapeError);
 }

@@ -32,19 +32,22 @@ TEST_CASE("No activation is a null function") {
 }
 
 TEST_CASE("An unknown activation's error lists the known ones and the nearest") {
-  CHECK_THROWS_MATCHES(activation("rellu"), InvalidArgument, Says("\"rellu\"", "sigmoid", "did you mean \"relu\"?"));
-  CHECK_THROWS_MATCHES(activation("Sigmoid"), InvalidArgument, Says("did you mean \"sigmoid\"?"));
+  CHECK_THROWS_MATCHES(activation("rellu"), InvalidArgument,
+                       MessageContains("\"rellu\"", "sigmoid", "did you mean \"relu\"?"));
+  CHECK_THROWS_MATCHES(activation("Sigmoid"), InvalidArgument, MessageContains("did you mean \"sigmoid\"?"));
   for (const auto& [given, meant] :
        {std::pair{"Relu", "relu"}, std::pair{"ReLU", "relu"}, std::pair{"GELU", "gelu"}, std::pair{"SiLU", "silu"},
         std::pair{"LeakyReLU", "leaky_relu"}, std::pair{"ELU", "elu"}, std::pair{"HardSwish", "hard_swish"}}) {
-    CHECK_THROWS_MATCHES(activation(given), InvalidArgument, Says(std::string("did you mean \"") + meant + "\"?"));
+    CHECK_THROWS_MATCHES(activation(given), InvalidArgument,
+                         MessageContains(std::string("did you mean \"") + meant + "\"?"));
   }
-  CHECK_THROWS_MATCHES(activation("quantum"), InvalidArgument, !Says("did you mean"));
+  CHECK_THROWS_MATCHES(activation("quantum"), InvalidArgument, !MessageContains("did you mean"));
 }
 
 TEST_CASE("prelu and maxout say why a name is not enough") {
-  CHECK_THROWS_MATCHES(activation("prelu"), InvalidArgument, Says("prelu", "second input", "fix: use the layer PRelu"));
-  CHECK_THROWS_MATCHES(activation("maxout"), InvalidArgument, Says("maxout", "groups", "fix"));
+  CHECK_THROWS_MATCHES(activation("prelu"), InvalidArgument,
+                       MessageContains("prelu", "second input", "fix: use the layer PRelu"));
+  CHECK_THROWS_MATCHES(activation("maxout"), InvalidArgument, MessageContains("maxout", "groups", "fix"));
 }
 
 }  // namespace dygrad::testing

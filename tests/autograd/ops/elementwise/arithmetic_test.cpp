@@ -72,15 +72,16 @@ TEST_CASE("Whole-number tensors add, subtract and multiply, and wrap around") {
 }
 
 TEST_CASE("A number that a whole-number tensor cannot hold is refused") {
-  CHECK_THROWS_MATCHES(tensor({1, 2}) * 0.5, DtypeError, Says("mul", "int64", "0.5", "to(float32)"));
-  CHECK_THROWS_MATCHES(tensor({1, 2}, uint8) + 300, DtypeError, Says("add", "uint8", "300"));
-  CHECK_THROWS_MATCHES(tensor({1, 2}) + std::nan(""), DtypeError, Says("nan"));
-  CHECK_THROWS_MATCHES(tensor({1, 2}) / 2, DtypeError, Says("div", "int64"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}) * 0.5, DtypeError, MessageContains("mul", "int64", "0.5", "to(float32)"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}, uint8) + 300, DtypeError, MessageContains("add", "uint8", "300"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}) + std::nan(""), DtypeError, MessageContains("nan"));
+  CHECK_THROWS_MATCHES(tensor({1, 2}) / 2, DtypeError, MessageContains("div", "int64"));
 }
 
 TEST_CASE("Operands of unequal dtype or shape are refused") {
-  CHECK_THROWS_MATCHES(ones({2}) + ones({2}, float64), DtypeError, Says("add", "float32", "float64", "to(dtype)"));
-  CHECK_THROWS_MATCHES(ones({2}) * ones({3}), ShapeError, Says("mul", "[2]", "[3]"));
+  CHECK_THROWS_MATCHES(ones({2}) + ones({2}, float64), DtypeError,
+                       MessageContains("add", "float32", "float64", "to(dtype)"));
+  CHECK_THROWS_MATCHES(ones({2}) * ones({3}), ShapeError, MessageContains("mul", "[2]", "[3]"));
   CHECK_THROWS_AS(tensor({true}) + tensor({true}), DtypeError);
 }
 

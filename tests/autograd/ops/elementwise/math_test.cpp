@@ -87,7 +87,7 @@ TEST_CASE("Functions of their output can be differentiated three times") {
 }
 
 TEST_CASE("Elementary functions name themselves when the dtype is wrong") {
-  CHECK_THROWS_MATCHES(exp(tensor({1, 2})), DtypeError, Says("exp", "int64"));
+  CHECK_THROWS_MATCHES(exp(tensor({1, 2})), DtypeError, MessageContains("exp", "int64"));
 }
 
 TEST_CASE("Second derivatives of asin and acos are NaN outside of the domain, however far, and atanh's goes to 0") {
@@ -112,7 +112,9 @@ TEST_CASE("Second derivatives of asin and acos are NaN outside of the domain, ho
 
 TEST_CASE("ops name themselves and the input that is undefined") {
   const Tensor none, x = ones({2});
-  const auto says = [](const char* words) { return Says(words, "used before it was given a value", "fix: assign"); };
+  const auto says = [](const char* words) {
+    return MessageContains(words, "used before it was given a value", "fix: assign");
+  };
   CHECK_THROWS_MATCHES(exp(none), InvalidArgument, says("exp: inputs[0] "));
   CHECK_THROWS_MATCHES(tanh(none), InvalidArgument, says("tanh: inputs[0] "));
   CHECK_THROWS_MATCHES(x + none, InvalidArgument, says("add: b "));
@@ -136,7 +138,9 @@ TEST_CASE("ops name themselves and the input that is undefined") {
 
 TEST_CASE("reductions, normalisation and losses name the input that is undefined") {
   const Tensor none, x = ones({2, 3}), image = ones({2, 3, 4, 4});
-  const auto says = [](const char* words) { return Says(words, "used before it was given a value", "fix: assign"); };
+  const auto says = [](const char* words) {
+    return MessageContains(words, "used before it was given a value", "fix: assign");
+  };
   CHECK_THROWS_MATCHES(sum(none), InvalidArgument, says("sum: x "));
   CHECK_THROWS_MATCHES(mean(none), InvalidArgument, says("mean: x "));
   CHECK_THROWS_MATCHES(max(none), InvalidArgument, says("max: x "));
@@ -189,10 +193,10 @@ struct Joined {
 TEST_CASE("an op may leave inputs undefined that it does not use") {
   const Tensor none, x = ones({2});
   CHECK(apply(Second{}, none, x).shape() == Shape{2});
-  CHECK_THROWS_MATCHES(apply(Second{}, x, none), InvalidArgument, Says("reshape: x "));
+  CHECK_THROWS_MATCHES(apply(Second{}, x, none), InvalidArgument, MessageContains("reshape: x "));
   const Tensor given[] = {x, x}, lacking[] = {x, none};
-  CHECK_THROWS_MATCHES(apply(Joined{}, given), InvalidArgument, Says("tensor: used before"));
-  CHECK_THROWS_MATCHES(apply(Joined{}, lacking), InvalidArgument, Says("joined: inputs[1] "));
+  CHECK_THROWS_MATCHES(apply(Joined{}, given), InvalidArgument, MessageContains("tensor: used before"));
+  CHECK_THROWS_MATCHES(apply(Joined{}, lacking), InvalidArgument, MessageContains("joined: inputs[1] "));
 }
 
 }  // namespace dygrad::testing

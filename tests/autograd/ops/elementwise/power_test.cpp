@@ -82,7 +82,7 @@ TEST_CASE("Derivatives of a^0 in a are 0 for every a, tensor exponents included"
 
 TEST_CASE("Powers of integers are refused by name, whatever the exponent") {
   for (const double exponent : {0., 1., 2., 0.5, -1., 3.})
-    CHECK_THROWS_MATCHES(pow(arange(3), exponent), DtypeError, Says("pow: ", "int64"));
+    CHECK_THROWS_MATCHES(pow(arange(3), exponent), DtypeError, MessageContains("pow: ", "int64"));
 }
 
 TEST_CASE("The derivative of a power is finite wherever it is representable") {

@@ -77,7 +77,7 @@ TEST_CASE("ceil_mode takes a window that exceeds the padded image by less than a
   CHECK(avg_pool2d(x, padded).item<float>() == 45.F / 25);  // the image is 5 x 5 with its padding
 
   const auto refuses = [&](Pool2DOptions o) {
-    CHECK_THROWS_MATCHES(max_pool2d(x, o), ShapeError, Says("larger than the padded image"));
+    CHECK_THROWS_MATCHES(max_pool2d(x, o), ShapeError, MessageContains("larger than the padded image"));
     CHECK_THROWS_AS(avg_pool2d(x, o), ShapeError);
   };
   refuses({.size = 5, .stride = 2, .ceil_mode = true});
@@ -116,7 +116,7 @@ TEST_CASE("Pools of channels-last images agree with row-major ones and stay chan
   }
 }
 
-TEST_CASE("Among equal values the first maximum gets the gradient, and NaN wins") {
+TEST_CASE("Among equal values the first maximum gets the gradient, and NaN propagates") {
   Tensor x = ones({1, 1, 2, 2}).set_stop_gradient(false);
   max_pool2d(x, {}).backward(ones({1, 1, 1, 1}));
   CHECK(x.grad().to_vector<float>() == std::vector<float>{1, 0, 0, 0});
@@ -138,15 +138,16 @@ TEST_CASE("Pools of an empty batch are empty") {
 
 TEST_CASE("Pools refuse images and windows that do not fit") {
   const Tensor x = ones({1, 1, 3, 3});
-  CHECK_THROWS_MATCHES(max_pool2d(ones({3, 3}), {}), ShapeError, Says("max_pool2d", "[N, C, H, W]", "rank 2"));
-  CHECK_THROWS_MATCHES(avg_pool2d(x, {.size = {4, 4}}), ShapeError, Says("avg_pool2d", "4 x 4", "along H"));
-  CHECK_THROWS_MATCHES(max_pool2d(x, {.size = {0, 1}}), InvalidArgument, Says("size", "0 x 1"));
-  CHECK_THROWS_MATCHES(max_pool2d(x, {.stride = {1, 0}}), InvalidArgument, Says("stride", "1 x 0"));
-  CHECK_THROWS_MATCHES(max_pool2d(x, {.padding = {2, 0}}), InvalidArgument, Says("padding < size", "2 x 0"));
-  CHECK_THROWS_MATCHES(max_pool2d(x, {.padding = {-1, 0}}), InvalidArgument, Says("padding", "-1 x 0"));
+  CHECK_THROWS_MATCHES(max_pool2d(ones({3, 3}), {}), ShapeError,
+                       MessageContains("max_pool2d", "[N, C, H, W]", "rank 2"));
+  CHECK_THROWS_MATCHES(avg_pool2d(x, {.size = {4, 4}}), ShapeError, MessageContains("avg_pool2d", "4 x 4", "along H"));
+  CHECK_THROWS_MATCHES(max_pool2d(x, {.size = {0, 1}}), InvalidArgument, MessageContains("size", "0 x 1"));
+  CHECK_THROWS_MATCHES(max_pool2d(x, {.stride = {1, 0}}), InvalidArgument, MessageContains("stride", "1 x 0"));
+  CHECK_THROWS_MATCHES(max_pool2d(x, {.padding = {2, 0}}), InvalidArgument, MessageContains("padding < size", "2 x 0"));
+  CHECK_THROWS_MATCHES(max_pool2d(x, {.padding = {-1, 0}}), InvalidArgument, MessageContains("padding", "-1 x 0"));
   for (const DType dtype : {int64, boolean}) {
     CHECK_THROWS_AS(max_pool2d(zeros({1, 1, 3, 3}, dtype), {}), DtypeError);
-    CHECK_THROWS_MATCHES(avg_pool2d(zeros({0, 1, 3, 3}, dtype), {}), DtypeError, Says("avg_pool2d", "fix"));
+    CHECK_THROWS_MATCHES(avg_pool2d(zeros({0, 1, 3, 3}, dtype), {}), DtypeError, MessageContains("avg_pool2d", "fix"));
   }
 }
 
@@ -218,8 +219,8 @@ TEST_CASE("Large windows have the means and derivatives of sums over their cells
 }
 
 TEST_CASE("pools name the operand that is undefined") {
-  CHECK_THROWS_MATCHES(max_pool2d(Tensor(), {}), InvalidArgument, Says("max_pool2d: x was used before"));
-  CHECK_THROWS_MATCHES(avg_pool2d(Tensor(), {}), InvalidArgument, Says("avg_pool2d: x was used before"));
+  CHECK_THROWS_MATCHES(max_pool2d(Tensor(), {}), InvalidArgument, MessageContains("max_pool2d: x was used before"));
+  CHECK_THROWS_MATCHES(avg_pool2d(Tensor(), {}), InvalidArgument, MessageContains("avg_pool2d: x was used before"));
 }
 
 }  // namespace dygrad::testing

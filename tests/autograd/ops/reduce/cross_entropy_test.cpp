@@ -90,16 +90,18 @@ TEST_CASE("cross-entropy has right derivatives to second order") {
 }
 
 TEST_CASE("cross-entropy refuses labels that are no classes, and shapes that do not fit") {
-  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({2, 3})), InvalidArgument,
-                       Says("softmax_with_cross_entropy", "labels in [0, 3)", "got 3 at position 1", "ignore_index"));
+  CHECK_THROWS_MATCHES(
+      softmax_with_cross_entropy(rows(), tensor({2, 3})), InvalidArgument,
+      MessageContains("softmax_with_cross_entropy", "labels in [0, 3)", "got 3 at position 1", "ignore_index"));
   CHECK_THROWS_AS(softmax_with_cross_entropy(rows(), tensor({-1, 0})), InvalidArgument);
   CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({1, 2, 0})), ShapeError,
-                       Says("[2] or [2, 1]", "got [3]"));
-  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({1., 2.})), DtypeError, Says("int64", "soft_label"));
+                       MessageContains("[2] or [2, 1]", "got [3]"));
+  CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({1., 2.})), DtypeError,
+                       MessageContains("int64", "soft_label"));
   CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), tensor({1, 2}), {.soft_label = true}), DtypeError,
-                       Says("float64", "got int64"));
+                       MessageContains("float64", "got int64"));
   CHECK_THROWS_MATCHES(softmax_with_cross_entropy(rows(), zeros({2}, float64), {.soft_label = true}), ShapeError,
-                       Says("[2, 3]", "got [2]"));
+                       MessageContains("[2, 3]", "got [2]"));
   CHECK_THROWS_AS(softmax_with_cross_entropy(tensor(1.), tensor(0)), ShapeError);
   CHECK_THROWS_AS(softmax_with_cross_entropy(arange(3), tensor(0)), DtypeError);
 }

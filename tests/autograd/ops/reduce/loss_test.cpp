@@ -124,29 +124,32 @@ TEST_CASE("smooth_l1_loss is linear from a distance of beta on, where its second
 
 TEST_CASE("elementwise losses refuse what does not fit") {
   CHECK_THROWS_MATCHES(mse_loss(zeros({2, 3}), zeros({3})), ShapeError,
-                       Says("mse_loss", "y of shape [2, 3]", "got [3]"));
-  CHECK_THROWS_MATCHES(l1_loss(zeros({2}), zeros({2}, float64)), DtypeError, Says("l1_loss", "float32", "got float64"));
+                       MessageContains("mse_loss", "y of shape [2, 3]", "got [3]"));
+  CHECK_THROWS_MATCHES(l1_loss(zeros({2}), zeros({2}, float64)), DtypeError,
+                       MessageContains("l1_loss", "float32", "got float64"));
   CHECK_THROWS_MATCHES(bce_with_logits(zeros({2}, int64), zeros({2}, int64)), DtypeError,
-                       Says("bce_with_logits", "int64"));
+                       MessageContains("bce_with_logits", "int64"));
   CHECK_THROWS_MATCHES(smooth_l1_loss(zeros({2}), zeros({2}), Reduction::mean, 0), InvalidArgument,
-                       Says("beta > 0", "got 0"));
+                       MessageContains("beta > 0", "got 0"));
   const auto reduction = static_cast<Reduction>(7);
   CHECK_THROWS_MATCHES(l1_loss(zeros({2}), zeros({2}), reduction), InvalidArgument,
-                       Says("loss", "Reduction::mean", "got 7"));
+                       MessageContains("loss", "Reduction::mean", "got 7"));
   CHECK_THROWS_AS(bce_with_logits(zeros({2}), zeros({2}), reduction), InvalidArgument);
 }
 
 TEST_CASE("smooth_l1_loss refuses a beta that is 0 or infinite in the dtype") {
   const Tensor x = kernel::cast(rows(), float32), y = kernel::cast(targets(), float32);
   for (const double beta : {1e-46, 1e39, kInfinity, kNaN})
-    CHECK_THROWS_MATCHES(smooth_l1_loss(x, y, Reduction::mean, beta), InvalidArgument, Says("beta", "fix:"));
+    CHECK_THROWS_MATCHES(smooth_l1_loss(x, y, Reduction::mean, beta), InvalidArgument, MessageContains("beta", "fix:"));
   CHECK(smooth_l1_loss(rows(), targets(), Reduction::mean, 1e-46).defined());
 }
 
 TEST_CASE("losses name the operand that is undefined") {
   const Tensor none, x = ones({2});
-  CHECK_THROWS_MATCHES(mse_loss(none, x), InvalidArgument, Says("mse_loss: x was used before"));
-  CHECK_THROWS_MATCHES(l1_loss(x, none), InvalidArgument, Says("l1_loss: y was used before"));
-  CHECK_THROWS_MATCHES(bce_with_logits(none, x), InvalidArgument, Says("bce_with_logits: logits was used before"));
-  CHECK_THROWS_MATCHES(bce_with_logits(x, none), InvalidArgument, Says("bce_with_logits: target was used before"));
+  CHECK_THROWS_MATCHES(mse_loss(none, x), InvalidArgument, MessageContains("mse_loss: x was used before"));
+  CHECK_THROWS_MATCHES(l1_loss(x, none), InvalidArgument, MessageContains("l1_loss: y was used before"));
+  CHECK_THROWS_MATCHES(bce_with_logits(none, x), InvalidArgument,
+                       MessageContains("bce_with_logits: logits was used before"));
+  CHECK_THROWS_MATCHES(bce_with_logits(x, none), InvalidArgument,
+                       MessageContains("bce_with_logits: target was used before"));
 }

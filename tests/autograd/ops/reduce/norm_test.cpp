@@ -174,7 +174,7 @@ TEST_CASE("normalisations that end in an activation are one op, with the values 
     CHECK(same(grad({sum(one * one)}, {x})[0], grad({sum(two * two)}, {x})[0]));
   }
   CHECK_THROWS_MATCHES(batch_norm(images(), {}, {}, 1e-2, nullptr, {FusedActivation::Kind::leaky_relu, -1}),
-                       InvalidArgument, Says("batch_norm", "slope is negative"));
+                       InvalidArgument, MessageContains("batch_norm", "slope is negative"));
 }
 
 TEST_CASE("batch_norm_inference normalises with the given numbers") {
@@ -189,11 +189,13 @@ TEST_CASE("batch_norm_inference normalises with the given numbers") {
 TEST_CASE("batch_norm refuses what does not fit") {
   const Tensor x = zeros({2, 3, 4, 4}), c = ones({3});
   CHECK_THROWS_MATCHES(batch_norm(zeros({3}), c, c), ShapeError,
-                       Says("batch_norm", "[N, C] or [N, C, H, W]", "got [3]"));
-  CHECK_THROWS_MATCHES(batch_norm(x, ones({4}), c), ShapeError, Says("scale does not fit", "scale [3]", "got [4]"));
-  CHECK_THROWS_MATCHES(batch_norm(x, c, ones({3}, float64)), DtypeError, Says("shift of dtype float32", "got float64"));
-  CHECK_THROWS_MATCHES(batch_norm_inference(x, ones({2}), c, c, c), ShapeError, Says("mean does not fit"));
-  CHECK_THROWS_MATCHES(batch_norm(x, c, c, -1), InvalidArgument, Says("epsilon", "got -1"));
+                       MessageContains("batch_norm", "[N, C] or [N, C, H, W]", "got [3]"));
+  CHECK_THROWS_MATCHES(batch_norm(x, ones({4}), c), ShapeError,
+                       MessageContains("scale does not fit", "scale [3]", "got [4]"));
+  CHECK_THROWS_MATCHES(batch_norm(x, c, ones({3}, float64)), DtypeError,
+                       MessageContains("shift of dtype float32", "got float64"));
+  CHECK_THROWS_MATCHES(batch_norm_inference(x, ones({2}), c, c, c), ShapeError, MessageContains("mean does not fit"));
+  CHECK_THROWS_MATCHES(batch_norm(x, c, c, -1), InvalidArgument, MessageContains("epsilon", "got -1"));
   CHECK_THROWS_AS(batch_norm(zeros({2, 3}, int64), {}, {}), DtypeError);
 }
 
@@ -242,13 +244,14 @@ TEST_CASE("batch_norm refuses numbers that are not finite in the dtype, or vanis
   const Tensor x = ones({2, 3}), c = ones({3});
   for (const double epsilon : {kNaN, kInfinity, 1e39, 1e-46}) {
     CAPTURE(epsilon);
-    CHECK_THROWS_MATCHES(batch_norm(x, c, c, epsilon), InvalidArgument, Says("batch_norm:", "epsilon", "fix:"));
+    CHECK_THROWS_MATCHES(batch_norm(x, c, c, epsilon), InvalidArgument,
+                         MessageContains("batch_norm:", "epsilon", "fix:"));
     CHECK_THROWS_MATCHES(batch_norm_inference(x, c, c, c, c, epsilon), InvalidArgument,
-                         Says("batch_norm_inference:", "epsilon", "fix:"));
+                         MessageContains("batch_norm_inference:", "epsilon", "fix:"));
   }
   for (const double alpha : {kNaN, kInfinity, 1e39, -1.}) {
     CHECK_THROWS_MATCHES(batch_norm(x, c, c, 1e-5, nullptr, {FusedActivation::Kind::leaky_relu, alpha}),
-                         InvalidArgument, Says("batch_norm:", "activation", "alpha"));
+                         InvalidArgument, MessageContains("batch_norm:", "activation", "alpha"));
   }
 }
 

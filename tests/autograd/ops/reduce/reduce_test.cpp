@@ -24,15 +24,15 @@ TEST_CASE("sum and mean go over the axes asked for") {
   CHECK(same(mean(x, {1, 2}), tensor({5.5, 17.5}, float64)));
   CHECK(mean(x, {}, true).shape() == Shape(1, 1, 1));
   CHECK(sum(tensor(3.)).item() == 3);
-  CHECK_THROWS_MATCHES(sum(x, {3}), ShapeError, Says("sum", "axis out of range", "got 3"));
-  CHECK_THROWS_MATCHES(mean(x, {1, -2}), ShapeError, Says("mean", "twice"));
+  CHECK_THROWS_MATCHES(sum(x, {3}), ShapeError, MessageContains("sum", "axis out of range", "got 3"));
+  CHECK_THROWS_MATCHES(mean(x, {1, -2}), ShapeError, MessageContains("mean", "twice"));
 }
 
 TEST_CASE("integers and bools are counted in int64") {
   CHECK(sum(tensor({true, false, true})).item<std::int64_t>() == 2);
   CHECK(sum(full({300}, 255, uint8)).item<std::int64_t>() == 76500);
   CHECK(sum(arange(5)).dtype() == int64);
-  CHECK_THROWS_MATCHES(mean(arange(5)), DtypeError, Says("mean", "int64"));
+  CHECK_THROWS_MATCHES(mean(arange(5)), DtypeError, MessageContains("mean", "int64"));
   CHECK_THROWS_AS(max(arange(5)), DtypeError);
 }
 
@@ -42,11 +42,11 @@ TEST_CASE("reductions of nothing follow IEEE, or say that there is nothing to ch
   CHECK(same(mean(none, {0}), full({3}, kNaN)));
   CHECK(same(logsumexp(none, {0}), full({3}, -kInfinity)));
   CHECK(max(none, {1}).shape() == Shape(0));
-  CHECK_THROWS_MATCHES(max(none), ShapeError, Says("max", "nothing to choose from"));
-  CHECK_THROWS_MATCHES(argmin(none, 0), ShapeError, Says("argmin", "nothing to choose from"));
+  CHECK_THROWS_MATCHES(max(none), ShapeError, MessageContains("max", "nothing to choose from"));
+  CHECK_THROWS_MATCHES(argmin(none, 0), ShapeError, MessageContains("argmin", "nothing to choose from"));
 }
 
-TEST_CASE("NaN wins in max and min, the first of equals in argmax") {
+TEST_CASE("NaN propagates in max and min, the first of equals in argmax") {
   const Tensor x = tensor({{1., kNaN, 3.}, {2., 7., 7.}}, float64);
   CHECK(same(max(x, {1}), tensor({kNaN, 7.}, float64)));
   CHECK(same(min(x, {1}), tensor({kNaN, 2.}, float64)));
@@ -164,7 +164,7 @@ TEST_CASE("any and all look at every element of a bool tensor") {
   CHECK_FALSE(all(tensor({false, true})));
   CHECK_FALSE(any(zeros({0}, boolean)));
   CHECK(all(zeros({0}, boolean)));
-  CHECK_THROWS_MATCHES(any(tensor({1.})), DtypeError, Says("any", "bool", "float32"));
+  CHECK_THROWS_MATCHES(any(tensor({1.})), DtypeError, MessageContains("any", "bool", "float32"));
 }
 
 TEST_CASE("an infinite gradient of max or min reaches the winners alone") {

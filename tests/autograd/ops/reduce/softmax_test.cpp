@@ -86,8 +86,8 @@ TEST_CASE("softmax of a number is one, of nothing nothing") {
   CHECK(softmax(tensor(3.)).item() == 1);
   CHECK(log_softmax(tensor(3.)).item() == 0);
   CHECK(softmax(zeros({0, 3}), 0).shape() == Shape(0, 3));
-  CHECK_THROWS_MATCHES(softmax(zeros({2}), 1), ShapeError, Says("softmax", "axis out of range"));
-  CHECK_THROWS_MATCHES(log_softmax(arange(2)), DtypeError, Says("log_softmax", "int64"));
+  CHECK_THROWS_MATCHES(softmax(zeros({2}), 1), ShapeError, MessageContains("softmax", "axis out of range"));
+  CHECK_THROWS_MATCHES(log_softmax(arange(2)), DtypeError, MessageContains("log_softmax", "int64"));
 }
 
 TEST_CASE("softmax and log_softmax have right derivatives to second order") {
