@@ -16,7 +16,7 @@
 
 namespace dygrad {
 
-/// What errors tell about an op.
+/// What errors say about an op.
 struct OpSignature {
   std::string_view name;
   std::size_t num_inputs;

@@ -76,7 +76,7 @@ class DYGRAD_API SavedTensor {
   std::int64_t num_bytes() const {
     return tensor_.defined() ? static_cast<std::int64_t>(tensor_.impl()->storage->num_bytes()) : 0;
   }
-  /// Throws GraphError that tells which op's input, made by `producer`, or output it was.
+  /// Throws GraphError that says which op's input, made by `producer`, or output it was.
   static constexpr std::size_t kOutput = SIZE_MAX;
   [[noreturn]] void fail_changed(std::string_view pass, std::string_view op, std::size_t input,
                                  const Node* producer) const;

@@ -59,7 +59,7 @@ int main() {
     message = error.what();
   }
   std::cout << message << "\n\n";
-  expect(message.find("40") != message.npos, "the message tells what was asked for");
+  expect(message.find("40") != message.npos, "the message says what was asked for");
 
   std::cout << "\nGradients go to the input, the weight and the bias, to any order:\n\n";
   images.set_stop_gradient(false);

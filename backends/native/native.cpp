@@ -49,7 +49,7 @@ constexpr Row kTable[] = {
     {{kBwdWeights, "bf16_winograd_f2", kRounded}, make_winograd_f2_weights},
 };
 
-/// Never freed: prepacked weights tell algorithms apart by their addresses.
+/// Never freed: prepacked weights identify algorithms by their addresses.
 std::span<const Algorithm* const> all_algorithms() {
   static const std::vector<const Algorithm*>& all = *[] {
     std::vector<std::unique_ptr<Algorithm>> made;

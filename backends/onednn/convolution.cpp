@@ -61,7 +61,7 @@ dnnl::deconvolution_forward::primitive_desc describe_deconvolution(const Conv2DS
                                                at.strides, at.dilates, at.before, at.after);
 }
 
-/// What every primitive descriptor tells.
+/// What every primitive descriptor reports.
 template <class Primitive, class PrimitiveDesc>
 void adopt(Convolution& c, const char* name, const PrimitiveDesc& desc, const memory::desc& weights) {
   c.algorithm = std::string(name) + ":" + desc.impl_info_str();

@@ -39,9 +39,9 @@ LruCache<Key, Convolution, Hash>& cache() {
 }
 
 // Note [Primitives that fail while they are made]
-// A primitive that oneDNN had no memory to make stays in its primitive cache as a broken promise, under a key that refers
-// to freed memory, so that creating it again throws or crashes, and so does evicting it. So oneDNN is not asked for such
-// a problem again, and another algorithm computes it.
+// A primitive that oneDNN had no memory to make stays in its primitive cache as a broken promise, under a key that
+// refers to freed memory, so that creating it again throws or crashes, and so does evicting it. So oneDNN is not asked
+// for such a problem again, and another algorithm computes it.
 
 /// Hashes of those problems, for the whole process, in memory of their own. Where they are too many, every problem that
 /// is not compiled yet counts as one.

@@ -4,7 +4,7 @@
 //
 // Note [Blocked layouts]
 // A layout has a stride for each dimension and, inside of that, blocks: some of the lowest digits of an index, in a
-// mixed base, are told apart at smaller strides. The offset of a number is thus a sum with one term for each of its
+// mixed base, are distinguished at smaller strides. The offset of a number is thus a sum with one term for each of its
 // indices.
 #pragma once
 

@@ -11,7 +11,7 @@
 
 namespace dygrad {
 
-/// Base of all errors thrown by dygrad. `what()` tells what went wrong, where, what was expected and what was got.
+/// Base of all errors thrown by dygrad. `what()` says what went wrong, where, what was expected and what was got.
 class DYGRAD_API Error : public std::runtime_error {
  public:
   /// OutOfMemory is thrown instead where there is no memory for the text.

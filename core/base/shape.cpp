@@ -174,7 +174,7 @@ DenseLayout dense_layout(const Shape& shape, MemoryFormat format) {
     layout.num_elements *= extent == 0 ? 0 : 1;
     valid = valid && extent >= 0 && !__builtin_mul_overflow(stride, extent == 0 ? 1 : extent, &stride);
   }
-  layout.num_elements = valid ? layout.num_elements * stride : num_elements(shape);  // which tells what is wrong
+  layout.num_elements = valid ? layout.num_elements * stride : num_elements(shape);  // which says what is wrong
   return layout;
 }
 

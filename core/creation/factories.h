@@ -77,8 +77,8 @@ Tensor from_vector(const std::vector<T>& values) {
 /// Borrows row-major memory without copying; `deleter(data)` runs once: when the last tensor on it goes or, as a
 /// std::shared_ptr's, if this call throws. What changes the bytes from outside goes unseen by gradients that are still
 /// to be computed from them: call write() on a tensor after each change, and they throw instead of being wrong. Throws
-/// InvalidArgument if `data` is null, but for 0 bytes, or not aligned for the dtype, or for bool has a byte other than 0
-/// and 1; ShapeError; OutOfMemory.
+/// InvalidArgument if `data` is null, but for 0 bytes, or not aligned for the dtype, or for bool has a byte other than
+/// 0 and 1; ShapeError; OutOfMemory.
 DYGRAD_API Tensor from_memory(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter = {});
 
 /// `value` is converted to the dtype as by to(): one that float32 does not hold becomes infinite, and integers truncate

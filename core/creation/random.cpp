@@ -15,7 +15,7 @@
 // Note [Counter-based random numbers]
 // A draw takes consecutive counters; each gives a block of four 32-bit words. Element i of a draw is made of word i
 // (types of up to 32 bits) or of words 2i and 2i+1 (64 bits), so nothing depends on how the work is split over threads.
-// The upper half of the counter is 0. Rejection sampling redraws from blocks whose upper half tells the element's place
+// The upper half of the counter is 0. Rejection sampling redraws from blocks whose upper half is the element's place
 // in its block and the attempt; no two elements share such a block.
 
 namespace dygrad {

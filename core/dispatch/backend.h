@@ -68,8 +68,8 @@ class DYGRAD_API Algorithm {
   ///   conv2d            g, w: its adjoint in x, which is the ordinary convolution of g; shape of x
   ///   conv2d_weights    x, g: its adjoint in w; shape of w
   ///   matmul            a [B..., M, K] times b [B..., K, N] with equal batch dimensions; strides of 0 are welcome
-  /// `epilogue` is for image results; others ignore it. The library's algorithms are SplitK (backends/common/split_k.h),
-  /// whose run() calls their run_unsplit().
+  /// `epilogue` is for image results; others ignore it. The library's algorithms are SplitK
+  /// (backends/common/split_k.h), whose run() calls their run_unsplit().
   virtual Tensor run(const Problem& problem, const Tensor& a, const Tensor& b, const Epilogue& epilogue) const = 0;
 };
 

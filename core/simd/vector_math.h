@@ -8,7 +8,7 @@
 // Kahan's correction of 1 + x. The polynomials' coefficients are minimax (Remez' exchange, computed with 60 digits).
 // They add and multiply in a fixed order and never fuse the two, so an element's bits depend neither on its place in
 // the vector nor on the instruction set. Infinity, NaN, signed zero and subnormal numbers are as in IEEE's functions.
-// Errors are below 2 units in the last place: tests/core/simd/vector_math_test.cpp tells each bound and checks it.
+// Errors are below 2 units in the last place: tests/core/simd/vector_math_test.cpp has each bound and checks it.
 #pragma once
 
 #include <bit>

@@ -17,7 +17,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, MemoryFormat format) {
   const DenseLayout layout = dense_layout(shape, format);
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(layout.num_elements, static_cast<std::int64_t>(size_of(dtype)), &bytes))
-    bytes = dygrad::num_bytes(shape, size_of(dtype));  // which tells what is wrong
+    bytes = dygrad::num_bytes(shape, size_of(dtype));  // which says what is wrong
   return Tensor(
       make_ref<TensorImpl>(Storage::allocate(static_cast<std::size_t>(bytes)), shape, layout.strides, 0, dtype));
 }

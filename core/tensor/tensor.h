@@ -62,7 +62,7 @@ struct BackwardOptions {
 ///     likewise;
 ///   - a hook that captures a handle of its own tensor, or of one computed from it: capture x.detach(), or remove the
 ///     hook.
-/// live_graphs() (autograd/live_graphs.h) tells what is alive.
+/// live_graphs() (autograd/live_graphs.h) lists what is alive.
 class DYGRAD_API Tensor {
  public:
   Tensor() = default;

@@ -9,7 +9,7 @@
 
 namespace {
 
-// A shape is a function of a point that is negative inside and tells about how far away the edge is; it fills the
+// A shape is a function of a point that is negative inside and gives about the distance to the edge; it fills the
 // square from -1 to 1.
 float disc(float x, float y) { return std::hypot(x, y) - 1; }
 float box(float x, float y) { return std::max(std::abs(x), std::abs(y)) - 0.85F; }

@@ -33,7 +33,7 @@ struct GradientRule {
 struct OptimizerUpdate {
   const Parameter& parameter;
   const Tensor& value;                // its elements, to be changed
-  const Tensor& grad;                 // as stored; `rule` tells what to make of it
+  const Tensor& grad;                 // as stored; `rule` says how to use it
   std::vector<Tensor>& accumulators;  // in the order of the optimizer's constructor
   GradientRule rule;
   double lr;
@@ -89,8 +89,8 @@ class DYGRAD_API Optimizer {
   /// Everything that a resumed run needs to go on bit by bit: "global_step", "learning_rate" or "schedule", and for
   /// each updated parameter, by its position in the list, "0.step" and "0.moment1" and the like. Accumulators are live
   /// handles; counts, rate and schedule are copies. Given as it is, also where training has led to numbers that
-  /// set_state_dict refuses, such as a moment that is infinite: compare_dict tells, and save_checkpoint does not save
-  /// it.
+  /// set_state_dict refuses, such as a moment that is infinite: compare_dict reports it, and save_checkpoint does not
+  /// save it.
   StateDict state_dict() const;
   /// Copies values in. Throws InvalidArgument listing everything that does not fit, before anything is changed: names,
   /// dtypes, shapes, counts outside of [0, 2^53], rates that are negative or not finite, accumulators with such

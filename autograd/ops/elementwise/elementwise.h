@@ -74,7 +74,7 @@ DYGRAD_API Tensor atanh(const Tensor& x);
 /// Into [low, high]; derivative 1 inside and at both bounds, where other libraries may differ, 0 outside. NaN stays
 /// NaN. Throws InvalidArgument if low > high.
 DYGRAD_API Tensor clip(const Tensor& x, double low, double high);
-/// The larger; on a tie each side gets half the gradient. NaN wins. int64 and uint8 too.
+/// The larger; on a tie each side gets half the gradient. NaN propagates. int64 and uint8 too.
 DYGRAD_API Tensor maximum(const Tensor& a, const Tensor& b);
 /// The smaller; ties and NaN as in maximum.
 DYGRAD_API Tensor minimum(const Tensor& a, const Tensor& b);

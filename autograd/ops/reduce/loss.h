@@ -1,5 +1,5 @@
 // Losses. No broadcasting: prediction and target have equal shapes (ShapeError) and floating dtypes (DtypeError).
-// `reduction` tells whether the elements' losses are averaged (default), summed, or returned as they are. Sums are
+// `reduction` says whether the elements' losses are averaged (default), summed, or returned as they are. Sums are
 // pairwise, so their error grows with the logarithm of the number of elements.
 #pragma once
 

@@ -56,8 +56,9 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor
 
 // Note [Variances out of range]
 // Squares of distances may overflow, or vanish beside an epsilon as small, where 1 / deviation is in range. Channels
-// whose variance + epsilon is not a normal number get their deviation from distances scaled by a power of two. A recorded
-// pass does so with all channels, if one of them has a 1 / deviation whose cube, as in second derivatives, may overflow.
+// whose variance + epsilon is not a normal number get their deviation from distances scaled by a power of two. A
+// recorded pass does so with all channels, if one of them has a 1 / deviation whose cube, as in second derivatives, may
+// overflow.
 
 /// [C]: the power of two that scales `sizes` [C] into [1, 2); 1 where none does.
 Tensor power_of_two_scale(const Tensor& sizes) {

@@ -230,7 +230,7 @@ struct LogSumExp {
         others, shift));
   }
   static constexpr double kLost = 1.5;
-  static bool has_lost(const Tensor& sums) { return any(sums < kLost); }  // not of the least one: NaN would win
+  static bool has_lost(const Tensor& sums) { return any(sums < kLost); }  // not of the least one: NaN would propagate
   static SaveForBackward save_for_backward(NeedsGrad) { return save_input(0); }
   Grads<1> vjp(const Tensor& g, const Saved& saved, NeedsGrad) const {
     return {reduction.broadcast_back(g) * apply(ExpShares{reduction}, saved[0])};

@@ -11,8 +11,8 @@ namespace dygrad {
 DYGRAD_API Tensor sum(const Tensor& x, const Axes& axes = {}, bool keepdim = false);
 /// Mean; of nothing: NaN.
 DYGRAD_API Tensor mean(const Tensor& x, const Axes& axes = {}, bool keepdim = false);
-/// Largest element; NaN wins. Equal maxima share the gradient evenly, others get 0, also of an infinite one. Throws
-/// ShapeError over an empty extent.
+/// Largest element; NaN propagates. Equal maxima share the gradient evenly, others get 0, also of an infinite one.
+/// Throws ShapeError over an empty extent.
 DYGRAD_API Tensor max(const Tensor& x, const Axes& axes = {}, bool keepdim = false);
 /// Smallest element; as max.
 DYGRAD_API Tensor min(const Tensor& x, const Axes& axes = {}, bool keepdim = false);

@@ -21,8 +21,8 @@ struct WorkCounts;
 template <class T>
 class ImplicitGemmPlan {
  public:
-  /// Weights that are not finite must not meet the zeros of copied patches, see Note [Padding zeros and non-finite
-  /// values].
+  /// Weights that are not finite must not be multiplied by the zeros of copied patches, see Note [Padding zeros and
+  /// non-finite values].
   ImplicitGemmPlan(ConvGeometry geometry, std::int64_t chunks, bool weights_are_finite);
 
   const ConvGeometry& geometry() const { return geometry_; }

@@ -83,7 +83,7 @@ class WgradAccumulator {
   }
 
   /// Adds with copies of whole patches (im2row), so that taps fill up vectors that channels do not. Their zeros must
-  /// not meet pixels that are not finite, see Note [Padding zeros and non-finite values].
+  /// not be multiplied by pixels that are not finite, see Note [Padding zeros and non-finite values].
   void add_packed(std::int64_t part, std::int64_t parts, T* scratch) {
     const std::int64_t step = packed_ld(geometry_.depth());
     const BorderRegion everywhere{{0, geometry_.rows}, {0, geometry_.columns}, {}, {}};

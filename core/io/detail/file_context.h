@@ -1,4 +1,4 @@
-// Which call works on which file: what the error messages of this folder tell.
+// Which call works on which file: for the error messages of this folder.
 #pragma once
 
 #include <string>

@@ -28,7 +28,7 @@ bool coincide(const Tensor& a, const Tensor& b) {
          is_same_layout(a.shape(), a.strides(), b.strides());
 }
 
-/// Every element's place, for strides that tell too little.
+/// Every element's place, for strides that do not suffice.
 std::vector<std::int64_t> places(const Tensor& x) {
   std::vector<std::int64_t> result{0};
   for (int i = 0; i < x.rank(); ++i) {

@@ -33,7 +33,7 @@ double chunk_sum(const T* x, std::int64_t count, double scale) {
   return std::accumulate(lanes.begin(), lanes.end(), 0.0);
 }
 
-/// NaN wins.
+/// NaN propagates.
 template <class T>
 double chunk_largest(const T* x, std::int64_t count) {
   T largest = 0;

@@ -39,8 +39,8 @@ struct CheckedLoop {
   }
 };
 
-/// A fresh tensor whose elements f(T& out, x[i]...) writes; it returns whether the result is right. Blocks with one that
-/// is not go to repair(n, out, x...), with pointers to their elements; on several threads at once. f belongs into
+/// A fresh tensor whose elements f(T& out, x[i]...) writes; it returns whether the result is right. Blocks with one
+/// that is not go to repair(n, out, x...), with pointers to their elements; on several threads at once. f belongs into
 /// vectorize(). For at most three inputs of one dtype, T.
 template <class T, class F, class Repair, class... Tensors>
 Tensor checked_map(const F& f, const Repair& repair, const Tensors&... in) {

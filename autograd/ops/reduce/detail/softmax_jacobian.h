@@ -1,11 +1,12 @@
-// Products with the Jacobians of softmax and log_softmax, for the derivatives of both, of logsumexp and of cross-entropy.
+// Products with the Jacobians of softmax and log_softmax, for the derivatives of both, of logsumexp and of
+// cross-entropy.
 //
 // Note [Softmax-Jacobian products where one class dominates]
-// With p = softmax(x), softmax has the Jacobian J = diag(p) - p p^T and log_softmax L = I - 1 p^T. Where one class k has
-// nearly all of the probability, 1 - p[k] is lost in the rounding of p[k], while the other p keep their digits. J and L
-// map constants to 0, so that g[k] may be subtracted from g first: what is left of the sum over p g are the others' terms
-// alone. In g - p sum(g), the transpose of L, 1 - p[k] is the sum of the others. A class dominates above 1/2, where p[k]
-// g[k] is half of g[k] at least, and subtracting g[k] loses nothing.
+// With p = softmax(x), softmax has the Jacobian J = diag(p) - p p^T and log_softmax L = I - 1 p^T. Where one class k
+// has nearly all of the probability, 1 - p[k] is lost in the rounding of p[k], while the other p keep their digits. J
+// and L map constants to 0, so that g[k] may be subtracted from g first: what is left of the sum over p g are the
+// others' terms alone. In g - p sum(g), the transpose of L, 1 - p[k] is the sum of the others. A class dominates above
+// 1/2, where p[k] g[k] is half of g[k] at least, and subtracting g[k] loses nothing.
 #pragma once
 
 #include <dygrad/core/tensor/tensor.h>

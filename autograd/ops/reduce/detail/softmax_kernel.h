@@ -47,8 +47,8 @@ inline Tensor first_slice(const Tensor& x, int axis) {
   return view::strided(x, shape, x.strides(), x.impl()->offset);
 }
 
-/// Calls f(blocks of x, block of y, at, loop) for blocks of corresponding lines along the axis; f writes the one of y. y
-/// may be null, and then so is its block. `per_line` are tensors with extent 1 at the axis: the first of the block's
+/// Calls f(blocks of x, block of y, at, loop) for blocks of corresponding lines along the axis; f writes the one of y.
+/// y may be null, and then so is its block. `per_line` are tensors with extent 1 at the axis: the first of the block's
 /// lines has its number at offset at[N + 1 + k] in per_line[k], the next ones loop.inner_stride(N + 1 + k) further.
 template <class T, std::size_t N, class F>
 void for_each_block(int axis, const std::array<const Tensor*, N>& x, const Tensor* y,
@@ -163,7 +163,7 @@ template <class T, class Term>
   CompensatedSum parts;
   for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
     const auto from_here = [&](std::int64_t i) { return term(begin + i); };
-    parts.add(static_cast<double>(detail::fold_line<Plus, T>(std::min(kBlockPart, length - begin), from_here)));
+    parts.add(static_cast<double>(detail::fold_line<Add, T>(std::min(kBlockPart, length - begin), from_here)));
   }
   return parts.total();
 }
@@ -249,7 +249,7 @@ struct ExpSums {
 
   void along(const T* x, std::int64_t length, T* y) {
     vectorize([this, x, length, y] {
-      const T top = detail::fold_line<Larger, T>(length, [x](std::int64_t i) { return x[i]; });
+      const T top = detail::fold_line<Max, T>(length, [x](std::int64_t i) { return x[i]; });
       CompensatedSum total;
       std::array<T, kBlockPart> own;
       for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
@@ -262,7 +262,7 @@ struct ExpSums {
           DYGRAD_IVDEP
           for (std::int64_t i = 0; i < count; ++i) exps[i] = term(from[i], top);
         }
-        total.add(static_cast<double>(detail::fold_line<Plus, T>(count, [exps](std::int64_t i) { return exps[i]; })));
+        total.add(static_cast<double>(detail::fold_line<Add, T>(count, [exps](std::int64_t i) { return exps[i]; })));
       }
       largest[0] = top;
       sum[0] = total.total();
@@ -276,7 +276,7 @@ struct ExpSums {
       for (std::int64_t i = 1; i < x.length; ++i) {
         const T* from = x.data + i * x.step;
         DYGRAD_IVDEP
-        for (std::int64_t j = 0; j < x.lines; ++j) top[j] = Larger()(top[j], from[j]);
+        for (std::int64_t j = 0; j < x.lines; ++j) top[j] = Max()(top[j], from[j]);
       }
       bool is_finite = true;
       for (std::int64_t j = 0; j < x.lines; ++j) is_finite = is_finite && top[j] != kInfinity;
