@@ -38,13 +38,13 @@ struct WorkCounts {
   double result_rows = 0;
   double result_elements = 0;
 
-  /// `times` tiles over M = rows and N = lanes, K = depth. Accumulators finish a few cycles after they start: a tile of
+  /// `times` tiles over M = rows, N = n and K = depth. Accumulators finish a few cycles after they start: a tile of
   /// few accumulators waits for them.
   template <class T>
-  void add_tiles(std::int64_t rows, std::int64_t lanes, double depth, double times) {
+  void add_tiles(std::int64_t rows, std::int64_t n, double depth, double times) {
     constexpr std::int64_t kInFlight = 8;  // vectors of accumulators: two FMA units, four cycles
     const Kernels<T>& kernel = kernels<T>();
-    const std::int64_t vectors = ceil_div(lanes, kernel.lanes), pairs = vectors / 2, single = vectors % 2;
+    const std::int64_t vectors = ceil_div(n, kernel.lanes), pairs = vectors / 2, single = vectors % 2;
     for_each_tile<T>(rows, [&](std::int64_t, int variant) {
       const std::int64_t mr = kernel.mr_variants[variant];
       const std::int64_t sums = pairs * std::max(2 * mr, kInFlight) + single * std::max(mr, kInFlight);
@@ -63,9 +63,9 @@ struct WorkCounts {
 
   /// Panels of weights.
   template <class T>
-  void add_packed(std::int64_t rows, std::int64_t lanes) {
-    packed_rows += static_cast<double>(rows * ceil_div(lanes, kernels<T>().nr()));
-    packed_elements += static_cast<double>(rows * lanes);
+  void add_packed(std::int64_t rows, std::int64_t n) {
+    packed_rows += static_cast<double>(rows * ceil_div(n, kernels<T>().nr()));
+    packed_elements += static_cast<double>(rows * n);
   }
 
   /// Seconds of what is not parallel. Weights are packed geometry by geometry, large ones by several threads.

@@ -14,16 +14,16 @@ template <class T>
 void pack(const Conv2DSizes& s, const scalar_t<T>* weights, T* panels) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group(), k_blocks = num_packed<T>(og);
   std::vector<PanelRow> rows;
-  std::vector<std::int64_t> lanes;
+  std::vector<std::int64_t> column_offsets;
   for (std::int64_t o = 0; o < og; o += kVnniBlock<T>) {
     for (std::int64_t tap = 0; tap < s.taps(); ++tap) {
       rows.push_back(
           {tap * k_blocks + o / kVnniBlock<T>, o * s.taps() + tap, o + 1 < og ? (o + 1) * s.taps() + tap : kZero});
     }
   }
-  for (std::int64_t c = 0; c < cg; ++c) lanes.push_back(c * og * s.taps());
+  for (std::int64_t c = 0; c < cg; ++c) column_offsets.push_back(c * og * s.taps());
   for (std::int64_t group = 0; group < s.groups; ++group) {
-    pack_panels(weights + group * cg * og * s.taps(), rows, lanes,
+    pack_panels(weights + group * cg * og * s.taps(), rows, column_offsets,
                 panels + group * panels_size<T>(k_blocks * s.taps(), cg));
   }
 }

@@ -117,7 +117,7 @@ struct ImplicitGemmPlan<T>::Segments {
 };
 
 template <class T>
-void ImplicitGemmPlan<T>::count(std::int64_t lanes, WorkCounts& counts) const {
+void ImplicitGemmPlan<T>::count(std::int64_t n, WorkCounts& counts) const {
   ++counts.geometries;
   for (const BorderRegion& region : regions_) {
     const Segments segments(geometry_, region);
@@ -127,8 +127,8 @@ void ImplicitGemmPlan<T>::count(std::int64_t lanes, WorkCounts& counts) const {
                                           : std::max<std::int64_t>(ceil_div(segments.count(), segments.per_block), 1);
     const double depth = static_cast<double>(region.taps() * geometry_.channels) / static_cast<double>(k_blocks);
     const double before = counts.tiles;
-    counts.add_tiles<T>(block_, lanes, depth, static_cast<double>(blocks * k_blocks));
-    counts.add_tiles<T>(rest, lanes, depth, static_cast<double>(k_blocks));
+    counts.add_tiles<T>(block_, n, depth, static_cast<double>(blocks * k_blocks));
+    counts.add_tiles<T>(rest, n, depth, static_cast<double>(k_blocks));
     counts.positions += static_cast<double>(positions);
     if (packed_) {
       const bool adjacent = geometry_.channels == geometry_.pixel_size;
@@ -187,12 +187,12 @@ struct PositionBlock {
   void multiply(const Panels<T>& weights, Range panels, IgemmTile<T> tile, const acc_t<T>* init) {
     const Kernels<T>& kernel = kernels<T>();
     for (std::int64_t p = panels.first; p < panels.last; ++p) {
-      const std::int64_t lane = p * kernel.nr();
-      for (std::int64_t i = 0; i < size; ++i) targets_[i] = rows[i] + lane;
+      const std::int64_t column = p * kernel.nr();
+      for (std::int64_t i = 0; i < size; ++i) targets_[i] = rows[i] + column;
       tile.b = weights.panel(p);
       tile.ldb = weights.width_of(p);
-      tile.target.lanes = weights.lanes_of(p);
-      tile.target.init = init ? init + lane : nullptr;
+      tile.target.columns = weights.columns_of(p);
+      tile.target.init = init ? init + column : nullptr;
       for_each_tile<T>(size, [&](std::int64_t row, int variant) {
         tile.a = sources.data() + row;
         tile.target.rows = targets_.data() + row;
@@ -201,9 +201,9 @@ struct PositionBlock {
     }
   }
 
-  void activate(const FusedActivation& activation, Range lanes) {
-    for (std::int64_t i = 0; i < size; ++i) targets_[i] = rows[i] + lanes.first;
-    kernel::activate(activation, targets_.data(), size, lanes.size());
+  void activate(const FusedActivation& activation, Range columns) {
+    for (std::int64_t i = 0; i < size; ++i) targets_[i] = rows[i] + columns.first;
+    kernel::activate(activation, targets_.data(), size, columns.size());
   }
 
  private:
@@ -229,7 +229,7 @@ void ImplicitGemmPlan<T>::convolve_region(const BorderRegion& region, const T* i
   const Segments segments(geometry_, region);
   const std::int64_t positions = geometry_.batch * region.rows.size() * region.columns.size();
   const TilePartition own = partition_tiles<T>(positions, weights.count(), chunk);
-  const Range lanes{own.panels.first * nr, std::min(own.panels.last * nr, weights.lanes)};
+  const Range columns{own.panels.first * nr, std::min(own.panels.last * nr, weights.n)};
   PositionBlock<T> block;
   for (std::int64_t first = own.positions.first; first < own.positions.last; first += block_) {
     const Range range{first, std::min(first + block_, own.positions.last)};
@@ -266,7 +266,7 @@ void ImplicitGemmPlan<T>::convolve_region(const BorderRegion& region, const T* i
         segment += segments.per_block;
       } while (segment < segments.count());
     }
-    if (activation) block.activate(activation, lanes);
+    if (activation) block.activate(activation, columns);
   }
 }
 

@@ -29,11 +29,11 @@ class ImplicitGemmPlan {
   /// Elements of workspace that each chunk needs.
   std::int64_t workspace_size() const { return packed_ ? block_ * leading_dim_ : 0; }
 
-  /// Adds what one thread alone would do for N = lanes.
-  void count(std::int64_t lanes, WorkCounts& counts) const;
+  /// Adds what one thread alone would do for n columns of B.
+  void count(std::int64_t n, WorkCounts& counts) const;
 
   /// Writes activation(init + patch times weights) for one chunk of the positions, or of the panels where positions are
-  /// few. `init` has one element per lane, padded to whole panels, or is null. The activation is applied to blocks of
+  /// few. `init` has one element per column, padded to whole panels, or is null. The activation is applied to blocks of
   /// positions while they are in the cache.
   void convolve(const T* image, const Panels<T>& weights, const acc_t<T>* init, const OutputView<acc_t<T>>& output,
                 Chunk chunk, T* workspace, const FusedActivation& activation = {}) const;

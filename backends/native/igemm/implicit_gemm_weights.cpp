@@ -129,14 +129,14 @@ class ImplicitGemmWeights final : public NativeAlgorithm {
   static Tensor sums_of(const Problem& problem, const Conv2DSizes& s, const WgradPartition& partition,
                         PatchAccess patches, const Tensor& pixels, const Tensor& image) {
     const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
-    const std::int64_t lanes = s.taps() * ceil_div(og, partition.filters);
-    const Workspace<acc_t<T>> sums(partition.filters * partition.positions, s.c * sums_ld<acc_t<T>>(lanes));
+    const std::int64_t n = s.taps() * ceil_div(og, partition.filters);
+    const Workspace<acc_t<T>> sums(partition.filters * partition.positions, s.c * sums_ld<acc_t<T>>(n));
     const auto part_of_sums = [&](const WgradPartition::Chunk& own, std::int64_t position_part, std::int64_t group) {
       const std::int64_t step = sums_ld<acc_t<T>>(s.taps() * own.filters.size());
       return sums.of_chunk(own.filter_part * partition.positions + position_part) + group * cg * step;
     };
     const Workspace<T> buffers(patches == PatchAccess::in_place ? 0 : partition.chunks(),
-                               WgradAccumulator<T>::kMaxPositions * WgradAccumulator<T>::packed_ld(lanes));
+                               WgradAccumulator<T>::kMaxPositions * WgradAccumulator<T>::packed_ld(n));
     parallel_for_chunks(partition.chunks(), [&](std::int64_t chunk) {
       const WgradPartition::Chunk own = partition.chunk(s, chunk);
       for (std::int64_t group = own.groups.first; group < own.groups.last; ++group) {

@@ -44,9 +44,9 @@ class Matmul final : public NativeAlgorithm {
     const Tensor rows = row_major(a), c = Tensor::empty(s.c_shape, a.dtype());
     if (c.num_elements() == 0) return c;
     std::vector<PanelRow> panel_rows;
-    std::vector<std::int64_t> lanes;
+    std::vector<std::int64_t> column_offsets;
     for (std::int64_t k = 0; k < s.k; ++k) panel_rows.push_back({k, k * b.strides()[b.rank() - 2], kZero});
-    for (std::int64_t n = 0; n < s.n; ++n) lanes.push_back(n * b.strides()[b.rank() - 1]);
+    for (std::int64_t n = 0; n < s.n; ++n) column_offsets.push_back(n * b.strides()[b.rank() - 1]);
     const Tensor packed = Tensor::empty({std::max<std::int64_t>(panels_size<T>(s.k, s.n), 1)}, a.dtype());
     constexpr double kWorthAThread = 4e5;
     const double multiply_adds = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
@@ -56,7 +56,7 @@ class Matmul final : public NativeAlgorithm {
     const Workspace<T> buffers(chunks, plan.workspace_size());
     for (std::int64_t batch = 0; batch < s.batch; ++batch) {
       const Panels<T> panels =
-          pack_panels(b.data<T>() + matrix_offset(b, batch), panel_rows, lanes, packed.mutable_data<T>());
+          pack_panels(b.data<T>() + matrix_offset(b, batch), panel_rows, column_offsets, packed.mutable_data<T>());
       parallel_for_chunks(chunks, [&](std::int64_t chunk) {
         plan.convolve(rows.data<T>() + batch * s.m * s.k, panels, nullptr,
                       {c.mutable_data<T>() + batch * s.m * s.n, 0, 0, s.n}, {chunk, chunks}, buffers.of_chunk(chunk));

@@ -20,7 +20,7 @@ namespace {
 bool columns_together(const Conv2DSizes& s) {
   return s.groups == 1 && s.dw == 1 && s.kw % s.sw == 0 && s.pw % s.sw == 0 && s.ow % s.sw == 0;
 }
-std::int64_t lanes_of(const Conv2DSizes& s) { return columns_together(s) ? s.sw * s.o : s.filters_in_group(); }
+std::int64_t gemm_n(const Conv2DSizes& s) { return columns_together(s) ? s.sw * s.o : s.filters_in_group(); }
 
 /// Sub-kernels along both axes, those of columns counted once where they are computed together.
 std::int64_t row_subkernels(const Conv2DSizes& s) { return std::min(s.sh, s.oh); }
@@ -50,7 +50,7 @@ std::vector<Subproblem> subproblems(const Conv2DSizes& s, std::int64_t groups, s
       for (std::int64_t column = 0; column < columns; ++column) {
         Subproblem sub{subconvolution_of(packed_sizes, group, row, column, down[row], right[column]), group,
                        panels_total, (row * s.ow + column) * s.o + group * og};
-        panels_total += panels_size<T>(sub.conv.geometry.depth(), lanes_of(s));
+        panels_total += panels_size<T>(sub.conv.geometry.depth(), gemm_n(s));
         all.push_back(std::move(sub));
       }
     }
@@ -63,7 +63,7 @@ void pack(const Conv2DSizes& s, const Subproblem& sub, const scalar_t<T>* weight
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group();
   const std::int64_t k_blocks = num_packed<T>(cg), channel = og * s.taps();
   std::vector<PanelRow> rows;
-  std::vector<std::int64_t> lanes;
+  std::vector<std::int64_t> column_offsets;
   for (std::int64_t c = 0; c < cg; c += kVnniBlock<T>) {
     std::int64_t tap = 0;
     for (const std::int64_t i : sub.conv.kernel_rows) {
@@ -73,10 +73,10 @@ void pack(const Conv2DSizes& s, const Subproblem& sub, const scalar_t<T>* weight
       }
     }
   }
-  for (std::int64_t column = 0; column < lanes_of(s) / og; ++column) {
-    for (std::int64_t o = 0; o < og; ++o) lanes.push_back(o * s.taps() + column);
+  for (std::int64_t column = 0; column < gemm_n(s) / og; ++column) {
+    for (std::int64_t o = 0; o < og; ++o) column_offsets.push_back(o * s.taps() + column);
   }
-  pack_panels(weights + sub.group * cg * og * s.taps(), rows, lanes, panels + sub.panels_offset);
+  pack_panels(weights + sub.group * cg * og * s.taps(), rows, column_offsets, panels + sub.panels_offset);
 }
 
 class Subpixel final : public NativeAlgorithm {
@@ -103,8 +103,8 @@ class Subpixel final : public NativeAlgorithm {
     std::int64_t panels_total = 0;
     WorkCounts counts;
     for (const Subproblem& sub : subproblems<T>(s, 1, panels_total)) {
-      ImplicitGemmPlan<T>(sub.conv.geometry, 1, true).count(lanes_of(s), counts);
-      counts.add_packed<T>(sub.conv.geometry.depth(), lanes_of(s));
+      ImplicitGemmPlan<T>(sub.conv.geometry, 1, true).count(gemm_n(s), counts);
+      counts.add_packed<T>(sub.conv.geometry.depth(), gemm_n(s));
     }
     return counts * static_cast<double>(s.groups);
   }
@@ -115,7 +115,7 @@ class Subpixel final : public NativeAlgorithm {
     const std::int64_t og = s.filters_in_group();
     std::int64_t panels_total = 0, workspace_size = 0;
     const std::vector<Subproblem> subs = subproblems<T>(s, s.groups, panels_total);
-    const PrepackedLayout layout{row_subkernels(s), column_subkernels(s), lanes_of(s)};
+    const PrepackedLayout layout{row_subkernels(s), column_subkernels(s), gemm_n(s)};
     const auto fill = [&](const scalar_t<T>* from, T* to) {
       for (const Subproblem& sub : subs) pack(s, sub, from, to);
     };
@@ -129,11 +129,11 @@ class Subpixel final : public NativeAlgorithm {
 
     const Tensor image = pack_channels<T>(x, s.groups);
     const Tensor y = Tensor::empty(s.y_shape(), problem.dtype, MemoryFormat::channels_last);
-    const BiasInit<acc_t<T>> init(epilogue.bias, s.groups, og, lanes_of(s) / og);
+    const BiasInit<acc_t<T>> init(epilogue.bias, s.groups, og, gemm_n(s) / og);
     const Workspace<T> buffers(chunks, workspace_size);
     parallel_for_chunks(chunks, [&](std::int64_t chunk) {
       for (std::size_t i = 0; i < subs.size(); ++i) {
-        const Panels<T> panels{plans[i].geometry().depth(), lanes_of(s),
+        const Panels<T> panels{plans[i].geometry().depth(), gemm_n(s),
                                weights->data.template data<T>() + subs[i].panels_offset};
         const OutputView<acc_t<T>> output{y.mutable_data<acc_t<T>>() + subs[i].output_offset, s.oh * s.ow * s.o,
                                           s.sh * s.ow * s.o, s.sw * s.o};

@@ -74,12 +74,12 @@ class WgradByTapsAccumulator {
     });
   }
 
-  /// sums[row of tap (i, j)][channel + lane] += sum over pixels of y[tap (i, j)] * x[channel + lane], for one panel.
+  /// sums[row of tap (i, j)][channel + j] += sum over pixels of y[tap (i, j)] * x[channel + j], for one panel.
   void add_row_tap(std::int64_t i, Range column_taps, std::int64_t channel, std::int64_t positions) {
     const Kernels<T>& kernel = kernels<T>();
     const std::int64_t offset = (geometry_.row_taps[i] * s_.ow + geometry_.column_taps[column_taps.first]) * s_.o;
-    const std::int64_t lanes = std::min<std::int64_t>(kernel.nr(), s_.c - channel);
-    const int num_vectors = lanes > kernel.lanes ? 2 : 1;
+    const std::int64_t columns = std::min<std::int64_t>(kernel.nr(), s_.c - channel);
+    const int num_vectors = columns > kernel.lanes ? 2 : 1;
     acc_t<T>* const to = sums_ + (i * s_.kw + column_taps.first) * s_.o * leading_dim<acc_t<T>>(s_) + channel;
     std::array<acc_t<T>*, kMaxMr> rows{};
     for_each_tile<T>(column_taps.size() * s_.o, [&](std::int64_t first, int variant) {

@@ -76,7 +76,7 @@ class WgradAccumulator {
             }
             ys_[q] = copy;
           }
-          add_lanes(0, (i * s_.kw + columns.first) * channels, columns.size() * channels, block.size());
+          add_columns(0, (i * s_.kw + columns.first) * channels, columns.size() * channels, block.size());
         }
       });
     }
@@ -91,7 +91,7 @@ class WgradAccumulator {
       find_pixels(everywhere, block);
       pack_patches(geometry_, y_, block, scratch, step);
       for (std::int64_t q = 0; q < block.size(); ++q) ys_[q] = scratch + q * step;
-      add_lanes(0, 0, geometry_.depth(), block.size());
+      add_columns(0, 0, geometry_.depth(), block.size());
     });
   }
 
@@ -131,9 +131,9 @@ class WgradAccumulator {
   }
   bool segments_span_columns() const { return s_.dw == 1 && geometry_.channels == s_.o; }
 
-  void add_tiles(std::int64_t positions, std::int64_t lanes, double times, WorkCounts& counts) const {
+  void add_tiles(std::int64_t positions, std::int64_t n, double times, WorkCounts& counts) const {
     const std::int64_t blocks = ceil_div(positions, kMaxPositions);
-    counts.add_tiles<T>(s_.channels_in_group(), lanes, static_cast<double>(positions) / static_cast<double>(blocks),
+    counts.add_tiles<T>(s_.channels_in_group(), n, static_cast<double>(positions) / static_cast<double>(blocks),
                         times * static_cast<double>(blocks));
   }
 
@@ -167,17 +167,17 @@ class WgradAccumulator {
   void add_row_tap(std::int64_t i, Range column_taps, std::int64_t positions) {
     const std::int64_t together = segments_span_columns() ? column_taps.size() : 1;
     for (std::int64_t j = column_taps.first; j < column_taps.last; j += together) {
-      add_lanes((geometry_.row_taps[i] * s_.ow + geometry_.column_taps[j]) * s_.o, (i * s_.kw + j) * geometry_.channels,
-                together * geometry_.channels, positions);
+      add_columns((geometry_.row_taps[i] * s_.ow + geometry_.column_taps[j]) * s_.o,
+                  (i * s_.kw + j) * geometry_.channels, together * geometry_.channels, positions);
     }
   }
 
   // Note [Packed panels of y]
-  // Where many tiles read the same lanes of y, some panels of these are packed first, and channels of x are blocked:
+  // Where many tiles read the same columns of y, some panels of these are packed first, and channels of x are blocked:
   // the panels and a block of channels stay in L2 while all of their sums are updated.
 
-  /// sums[channel][lane + i] += sum over positions of x[channel] * y[offset + i], for i in [0, count).
-  void add_lanes(std::int64_t offset, std::int64_t lane, std::int64_t count, std::int64_t positions) {
+  /// sums[channel][column + i] += sum over positions of x[channel] * y[offset + i], for i in [0, count).
+  void add_columns(std::int64_t offset, std::int64_t column, std::int64_t count, std::int64_t positions) {
     const Kernels<T>& kernel = kernels<T>();
     constexpr std::int64_t kTilesWorthACopy = 8;
     constexpr std::int64_t kChannels = (256 << 10) / kMaxPositions / static_cast<std::int64_t>(sizeof(T));
@@ -185,48 +185,49 @@ class WgradAccumulator {
     const bool copied = channels >= kTilesWorthACopy * kernel.mr();
     const std::int64_t group = copied ? kPanelsCopied * kernel.nr() : count;
     for (std::int64_t first = 0; first < count; first += group) {
-      const Range lanes{first, std::min(first + group, count)};
-      if (copied) copy_panels(offset, lanes, positions);
+      const Range columns{first, std::min(first + group, count)};
+      if (copied) copy_panels(offset, columns, positions);
       for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
         const Range own = part_of({0, channels}, chunk, chunks);
-        for (std::int64_t i = lanes.first; i < lanes.last; i += kernel.nr()) {
-          const std::int64_t panel = (i - lanes.first) / kernel.nr();
-          const std::int64_t width = std::min<std::int64_t>(kernel.nr(), lanes.last - i);
-          add_panel(own, lane + i, width, copied ? panel_rows_.data() + panel * kMaxPositions : ys_.data(),
+        for (std::int64_t i = columns.first; i < columns.last; i += kernel.nr()) {
+          const std::int64_t panel = (i - columns.first) / kernel.nr();
+          const std::int64_t width = std::min<std::int64_t>(kernel.nr(), columns.last - i);
+          add_panel(own, column + i, width, copied ? panel_rows_.data() + panel * kMaxPositions : ys_.data(),
                     copied ? 0 : offset + i, positions);
         }
       }
     }
   }
 
-  void copy_panels(std::int64_t offset, Range lanes, std::int64_t positions) {
+  void copy_panels(std::int64_t offset, Range columns, std::int64_t positions) {
     panels_.resize(kPanelsCopied * kMaxPositions * kMaxNr);
     panel_rows_.resize(kPanelsCopied * kMaxPositions);
     const std::int64_t width = kernels<T>().nr();
     for (std::int64_t q = 0; q < positions; ++q) {
-      for (std::int64_t i = lanes.first; i < lanes.last; i += width) {
-        const std::int64_t place = (i - lanes.first) / width * kMaxPositions + q;
+      for (std::int64_t i = columns.first; i < columns.last; i += width) {
+        const std::int64_t place = (i - columns.first) / width * kMaxPositions + q;
         T* const row = panels_.data() + place * kMaxNr;
-        std::copy_n(ys_[q] + offset + i, std::min(width, lanes.last - i), row);
+        std::copy_n(ys_[q] + offset + i, std::min(width, columns.last - i), row);
         panel_rows_[place] = row;
       }
     }
   }
 
-  void add_panel(Range channels, std::int64_t lane, std::int64_t lanes, const T* const* ys, std::int64_t offset,
+  void add_panel(Range channels, std::int64_t column, std::int64_t columns, const T* const* ys, std::int64_t offset,
                  std::int64_t positions) {
     const Kernels<T>& kernel = kernels<T>();
     const std::int64_t step = sums_ld<acc_t<T>>(geometry_.depth());
     std::array<acc_t<T>*, kMaxMr> rows{};
     for_each_tile<T>(channels.size(), [&](std::int64_t row_of_tile, int variant) {
       const std::int64_t channel = channels.first + row_of_tile;
-      for (int row = 0; row < kernel.mr_variants[variant]; ++row) rows[row] = sums_ + (channel + row) * step + lane;
-      kernel.rank1[lanes > kernel.lanes ? 1 : 0][variant]({.a = xs_.data(),
-                                                           .b = ys,
-                                                           .a_offset = channel,
-                                                           .b_offset = offset,
-                                                           .depth = positions,
-                                                           .target = {rows.data(), lanes, true, nullptr, in_blocks_}});
+      for (int row = 0; row < kernel.mr_variants[variant]; ++row) rows[row] = sums_ + (channel + row) * step + column;
+      kernel.rank1[columns > kernel.lanes ? 1 : 0][variant](
+          {.a = xs_.data(),
+           .b = ys,
+           .a_offset = channel,
+           .b_offset = offset,
+           .depth = positions,
+           .target = {rows.data(), columns, true, nullptr, in_blocks_}});
     });
   }
 

@@ -5,7 +5,7 @@
 //   c[i][j] = init[j] + sum_k a(i, k) * b(k, j)
 // Operands are not packed for it: `igemm` reads the patch of row i through one pointer per row and offsets that all
 // rows share (an indirect convolution), `rank1` finds the operands of every k through two pointers. Every element is
-// summed in the order of k, so a result does not depend on its place in a tile. An index along N is called a lane.
+// summed in the order of k, so a result does not depend on its place in a tile.
 //
 // Note [Blocked summation]
 // Gradients of weights sum over all pixels of all images, a block of pixels at a time. Where these are many, each block
@@ -47,7 +47,7 @@ using acc_t = typename AccumulatorOf<T>::Type;
 template <class T>
 struct OutputTile {
   T* const* rows;
-  std::int64_t lanes;    ///< written of each row; only the last vector may be partial
+  std::int64_t columns;  ///< written of each row; only the last vector may be partial
   bool accumulate;       ///< start from what the rows hold (beta = 1)
   const T* init;         ///< else every row starts from these (whole vectors), or from 0 if null
   bool blocked = false;  ///< accumulate from 0, then add the tile to C: see Note [Blocked summation]

@@ -79,7 +79,7 @@ inline void store_lanes(T* p, Vector<T> v, int first, std::int64_t count) {
 
 template <class T, int kRows, int kVectors>
 inline void load_tile(const OutputTile<T>& tile, Vector<T> (&acc)[kRows][kVectors]) {
-  const bool whole = tile.lanes == kVectors * kLanes<T>;
+  const bool whole = tile.columns == kVectors * kLanes<T>;
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) {
       if (!tile.accumulate || tile.blocked) {
@@ -89,7 +89,7 @@ inline void load_tile(const OutputTile<T>& tile, Vector<T> (&acc)[kRows][kVector
       } else if (whole || j < kVectors - 1) {
         acc[i][j] = load(tile.rows[i] + j * kLanes<T>);
       } else {
-        acc[i][j] = load_part(tile.rows[i] + j * kLanes<T>, tile.lanes - j * kLanes<T>);
+        acc[i][j] = load_part(tile.rows[i] + j * kLanes<T>, tile.columns - j * kLanes<T>);
       }
     }
   }
@@ -97,11 +97,11 @@ inline void load_tile(const OutputTile<T>& tile, Vector<T> (&acc)[kRows][kVector
 
 template <class T, int kRows, int kVectors>
 inline void store_tile(const OutputTile<T>& tile, const Vector<T> (&acc)[kRows][kVectors]) {
-  const bool whole = tile.lanes == kVectors * kLanes<T>;
+  const bool whole = tile.columns == kVectors * kLanes<T>;
   for (int i = 0; i < kRows; ++i) {
     for (int j = 0; j < kVectors; ++j) {
       T* to = tile.rows[i] + j * kLanes<T>;
-      const std::int64_t left = tile.lanes - j * kLanes<T>;
+      const std::int64_t left = tile.columns - j * kLanes<T>;
       if (whole || j < kVectors - 1) {
         store(to, tile.blocked ? load(to) + acc[i][j] : acc[i][j]);
       } else {

@@ -12,8 +12,8 @@ namespace dygrad::native {
 template <class T>
 class BiasInit {
  public:
-  BiasInit(const Tensor& bias, std::int64_t groups, std::int64_t lanes, std::int64_t times = 1)
-      : stride_((lanes * times + kernels<T>().nr() - 1) / kernels<T>().nr() * kernels<T>().nr()) {
+  BiasInit(const Tensor& bias, std::int64_t groups, std::int64_t n, std::int64_t times = 1)
+      : stride_((n * times + kernels<T>().nr() - 1) / kernels<T>().nr() * kernels<T>().nr()) {
     if (!bias.defined()) return;
     values_ = Tensor::empty({groups * stride_}, dtype_of<T>());
     const Tensor dense = kernel::contiguous(bias);
@@ -21,7 +21,7 @@ class BiasInit {
     T* to = values_.mutable_data<T>();
     for (std::int64_t group = 0; group < groups; ++group) {
       for (std::int64_t i = 0; i < stride_; ++i)
-        to[group * stride_ + i] = i < lanes * times ? from[group * lanes + i % lanes] : T{0};
+        to[group * stride_ + i] = i < n * times ? from[group * n + i % n] : T{0};
     }
   }
   const T* of_group(std::int64_t group) const {

@@ -9,30 +9,30 @@
 
 namespace dygrad::native {
 
-/// The matrix B [K = depth, N = lanes], in VNNI pairs where T is one, cut into panels of NR lanes, each stored row by
+/// The matrix B [K = depth, N], in VNNI pairs where T is one, cut into panels of NR columns, each stored row by
 /// row. The last panel is one or two vectors wide and padded with zeros.
 template <class T>
 struct Panels {
-  std::int64_t depth = 0, lanes = 0;
+  std::int64_t depth = 0, n = 0;
   const T* data = nullptr;
 
-  std::int64_t count() const { return (lanes + kernels<T>().nr() - 1) / kernels<T>().nr(); }
+  std::int64_t count() const { return (n + kernels<T>().nr() - 1) / kernels<T>().nr(); }
   const T* panel(std::int64_t p) const { return data + p * kernels<T>().nr() * depth; }
-  std::int64_t lanes_of(std::int64_t p) const {
-    return std::min<std::int64_t>(kernels<T>().nr(), lanes - p * kernels<T>().nr());
+  std::int64_t columns_of(std::int64_t p) const {
+    return std::min<std::int64_t>(kernels<T>().nr(), n - p * kernels<T>().nr());
   }
-  int vectors_of(std::int64_t p) const { return lanes_of(p) > kernels<T>().lanes ? 2 : 1; }
+  int vectors_of(std::int64_t p) const { return columns_of(p) > kernels<T>().lanes ? 2 : 1; }
   std::int64_t width_of(std::int64_t p) const { return vectors_of(p) * kernels<T>().lanes; }
 };
 
 /// Elements that the panels of such a matrix take.
 template <class T>
-std::int64_t panels_size(std::int64_t depth, std::int64_t lanes) {
+std::int64_t panels_size(std::int64_t depth, std::int64_t n) {
   const std::int64_t vector = kernels<T>().lanes;
-  return depth * ((lanes + vector - 1) / vector * vector);
+  return depth * ((n + vector - 1) / vector * vector);
 }
 
-/// One row of such a matrix. Its scalar at a lane is source[offset + lane_offsets[lane]], or 0 where the lane's is
+/// One row of such a matrix. Its scalar in column j is source[offset + column_offsets[j]], or 0 where that is
 /// kZero; pairs have their second one from `second`, which may be kZero as well.
 struct PanelRow {
   std::int64_t row, offset, second;
@@ -42,6 +42,6 @@ inline constexpr std::int64_t kZero = std::numeric_limits<std::int64_t>::min(); 
 /// Packs `rows` into panels; fastest if sorted by source offset.
 template <class T>
 Panels<T> pack_panels(const scalar_t<T>* source, const std::vector<PanelRow>& rows,
-                      const std::vector<std::int64_t>& lane_offsets, T* data);
+                      const std::vector<std::int64_t>& column_offsets, T* data);
 
 }  // namespace dygrad::native

@@ -1,4 +1,4 @@
-// Which thread computes which tiles and lanes of a Winograd convolution.
+// Which thread computes which tiles and columns of a Winograd convolution.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace dygrad::native {
 
 // Note [Work partition of Winograd]
-// A thread owns some tiles and some lanes of the result. It transforms its tiles, and the filter where that is not
+// A thread owns some tiles and some columns of the result. It transforms its tiles, and the filter where that is not
 // kept: threads share whichever is more. Adjacent tiles of fwd add to the same outputs, so there whole images are
 // distributed, and their tiles come in order: a result does not depend on the number of threads.
 struct TilePartition2D {
@@ -22,8 +22,8 @@ struct TilePartition2D {
     constexpr std::int64_t kTransform = 6;  // multiply-adds that take as long as to transform an element
     const std::int64_t mr = kernels<T>().mr();
     const auto time = [&](std::int64_t a, std::int64_t b) {
-      const std::int64_t tiles = ceil_div(units, a) * tiles_in_unit, lanes = ceil_div(panels, b) * kernels<T>().nr();
-      return ceil_div(tiles, mr) * mr * lanes + kTransform * (tiles + (keeps_weights ? 0 : lanes));
+      const std::int64_t tiles = ceil_div(units, a) * tiles_in_unit, n = ceil_div(panels, b) * kernels<T>().nr();
+      return ceil_div(tiles, mr) * mr * n + kTransform * (tiles + (keeps_weights ? 0 : n));
     };
     TilePartition2D best;
     std::int64_t least = time(1, 1);

@@ -32,10 +32,10 @@ class WinogradGemm {
       tiles.find_rows(block, point, rows_[static_cast<std::size_t>(point)]);
   }
 
-  /// c[i][j] += sum of a[i][k] * weights[k - ks.first][j] over k in `ks`, for the lanes of a panel from `lane` of c on.
-  /// The first ones start from 0.
+  /// c[i][j] += sum of a[i][k] * weights[k - ks.first][j] over k in `ks`, for the columns of a panel from `column` of c
+  /// on. The first ones start from 0.
   void multiply(const Tiles::Matrix<T>& a, const T* weights, Range ks, int vectors, const Tiles::Matrix<acc_t<T>>& c,
-                std::int64_t lane) {
+                std::int64_t column) {
     const Kernels<T>& kernel = kernels<T>();
     constexpr std::int64_t kStart = 0;
     const std::int64_t width = vectors * kernel.lanes;
@@ -45,7 +45,7 @@ class WinogradGemm {
       sources_.clear(), targets_.clear();
       for (const std::int64_t row : rows) {
         sources_.push_back(a.row(static_cast<std::int64_t>(point), row) + ks.first);
-        targets_.push_back(c.row(static_cast<std::int64_t>(point), row) + lane);
+        targets_.push_back(c.row(static_cast<std::int64_t>(point), row) + column);
       }
       sources_.resize(rows.size() + kMaxMr, sources_.back());
       IgemmTile<T> tile{.a = nullptr,
@@ -145,8 +145,8 @@ class WinogradRun {
     T* const packed = packed_workspace_.of_chunk(chunk);
     return {.a = {scratch, height_, depth_ld_},
             .packed = {packed, height_, packed_ld_},
-            .c = {scratch + points * height_ * depth_ld_, height_, lane_ld_},
-            .filter = scratch + points * height_ * (depth_ld_ + lane_ld_),
+            .c = {scratch + points * height_ * depth_ld_, height_, n_ld_},
+            .filter = scratch + points * height_ * (depth_ld_ + n_ld_),
             .packed_filter = packed + points * height_ * packed_ld_,
             .squares = std::vector<N>(static_cast<std::size_t>(height_))};
   }
@@ -195,16 +195,16 @@ class WinogradRun {
           gemm.multiply(rows, b, ks, panels_.vectors_of(q), buffers.c, (q - some.first) * nr);
         }
       }
-      write(group, block, {some.first * nr, std::min(some.last * nr, lanes_)}, buffers.c);
+      write(group, block, {some.first * nr, std::min(some.last * nr, n_)}, buffers.c);
     }
   }
 
-  void write(std::int64_t group, Range block, Range lanes, const Tiles::Matrix<N>& c) const {
-    const N* const bias = bias_.of_group(group) ? bias_.of_group(group) + lanes.first : nullptr;
+  void write(std::int64_t group, Range block, Range columns, const Tiles::Matrix<N>& c) const {
+    const N* const bias = bias_.of_group(group) ? bias_.of_group(group) + columns.first : nullptr;
     const Tiles::Matrix<const N> from{c.data, c.height, c.step};
     N* const to = result_.template mutable_data<N>();
-    if (forward_) tiles_.untransform_y(group, from, block, lanes, bias, filled_, to);
-    else tiles_.untransform_x(group, from, block, lanes, bias, to);
+    if (forward_) tiles_.untransform_y(group, from, block, columns, bias, filled_, to);
+    else tiles_.untransform_x(group, from, block, columns, bias, to);
   }
 
   const Problem& problem_;
@@ -217,11 +217,11 @@ class WinogradRun {
   const bool filled_ = forward_ && !tiles_.cover_output();  ///< with bias, before tiles are added
   Tensor result_;
 
-  const std::int64_t depth_ = forward_ ? tiles_.channels() : tiles_.lanes();
-  const std::int64_t lanes_ = forward_ ? tiles_.lanes() : tiles_.channels();
+  const std::int64_t depth_ = forward_ ? tiles_.channels() : tiles_.y_columns();
+  const std::int64_t n_ = forward_ ? tiles_.y_columns() : tiles_.channels();
   const std::int64_t k_blocks_ = num_packed<T>(depth_);
-  const Panels<N> panels_{depth_, lanes_, nullptr};
-  const BiasInit<N> bias_{filled_ ? Tensor() : epilogue_.bias, s_.groups, forward_ ? s_.filters_in_group() : lanes_,
+  const Panels<N> panels_{depth_, n_, nullptr};
+  const BiasInit<N> bias_{filled_ ? Tensor() : epilogue_.bias, s_.groups, forward_ ? s_.filters_in_group() : n_,
                           forward_ ? tiles_.subkernels() : 1};
 
   const std::int64_t unit_ = forward_ ? tiles_.per_image() : kernels<T>().mr();  ///< tiles of one thread at least
@@ -231,15 +231,15 @@ class WinogradRun {
   const Blocking blocking_ = filter_.kept() ? kWithKept : kWithoutKept;
   const std::int64_t panels_at_once_ = std::min(blocking_.panels, ceil_div(panels_.count(), partition_.panel_parts));
   const std::int64_t depth_ld_ = padded_leading_dim<N>(depth_);
-  const std::int64_t lane_ld_ = padded_leading_dim<N>(panels_at_once_ * kernels<N>().nr());
+  const std::int64_t n_ld_ = padded_leading_dim<N>(panels_at_once_ * kernels<N>().nr());
   const std::int64_t packed_ld_ = kVnniBlock<T> == 1 ? 0 : padded_leading_dim<T>(k_blocks_);
   const std::int64_t height_ =  ///< tiles of a block
-      block_height<N>(tiles_.points() * (depth_ld_ + lane_ld_), ceil_div(units_, partition_.tile_parts) * unit_,
+      block_height<N>(tiles_.points() * (depth_ld_ + n_ld_), ceil_div(units_, partition_.tile_parts) * unit_,
                       blocking_.bytes);
   const Workspace<T> packed_workspace_{kVnniBlock<T> == 1 ? 0 : partition_.chunks(),
                                        tiles_.points() * height_* packed_ld_ + filter_.packed_size()};
   const Workspace<N> workspace_{partition_.chunks(),
-                                tiles_.points() * height_*(depth_ld_ + lane_ld_) + filter_.scratch_size()};
+                                tiles_.points() * height_*(depth_ld_ + n_ld_) + filter_.scratch_size()};
   const double most_ = max_sum_of_squares<N>(filter_.magnitude(), depth_);
   std::vector<OutlyingTiles> outlying_ = std::vector<OutlyingTiles>(static_cast<std::size_t>(partition_.tile_parts));
 };

@@ -16,9 +16,9 @@ namespace dygrad::native {
 namespace {
 
 // Note [Work partition of Winograd bwd_weights]
-// Lanes of y are distributed over threads: each reads all transformed tiles of x, which they make together beforehand
+// Columns of y are distributed over threads: each reads all transformed tiles of x, which they make together beforehand
 // where these are small enough to be kept. They take the same filters in every sub-kernel, so that each can transform
-// back what it summed itself. Where lanes are too few, tiles are distributed (split-K), and partial sums are added at
+// back what it summed itself. Where columns are too few, tiles are distributed (split-K), and partial sums are added at
 // the end in a fixed order.
 constexpr std::int64_t kSumBytes = 1 << 20;       ///< of the panels at once: both these and a block stay in the caches
 constexpr std::int64_t kSumBytesAgain = 4 << 20;  ///< where x is transformed anew for each of these groups
@@ -26,13 +26,13 @@ constexpr std::int64_t kBlockBytes = 2 << 20;
 constexpr std::int64_t kKeptBytes = 24 << 20;  ///< all of x transformed, if few tiles take no more: made only once
 constexpr std::int64_t kPanelsAtOnce = 8;
 
-/// sums[panel][point][channel][lane] += a(tile, channel) * b(tile, lane) over the tiles of a block, point by point.
+/// sums[panel][point][channel][column] += a(tile, channel) * b(tile, column) over the tiles of a block, point by point.
 template <class T>
 class WinogradWgradAccumulator {
  public:
   WinogradWgradAccumulator(const Tiles& tiles, bool in_blocks) : tiles_(tiles), in_blocks_(in_blocks) {}
 
-  /// For `panels` panels of lanes, whose sums begin at `sums`.
+  /// For `panels` panels of columns, whose sums begin at `sums`.
   void add(const Tiles::Matrix<T>& a, const Tiles::Matrix<T>& b, Range block, bool first_block, Range panels,
            const Panels<acc_t<T>>& one, acc_t<T>* sums) {
     const Kernels<T>& kernel = kernels<T>();
@@ -48,8 +48,8 @@ class WinogradWgradAccumulator {
       }
       const auto tiles = static_cast<std::int64_t>(as_.size());
       for (std::int64_t p = panels.first; p < panels.last; ++p) {
-        const std::int64_t width = one.width_of(p), lane = (p - panels.first) * kernel.nr();
-        acc_t<T>* const panel = sums + (lane * tiles_.points() + point * width) * one.depth;
+        const std::int64_t width = one.width_of(p), column = (p - panels.first) * kernel.nr();
+        acc_t<T>* const panel = sums + (column * tiles_.points() + point * width) * one.depth;
         // Once at least, for the zeros that sums start from.
         for (std::int64_t first = 0; first == 0 || first < tiles; first += kTilesAtOnce) {
           for_each_tile<T>(one.depth, [&](std::int64_t channel, int variant) {
@@ -59,7 +59,7 @@ class WinogradWgradAccumulator {
                 {.a = as_.data() + first,
                  .b = bs_.data() + first,
                  .a_offset = channel,
-                 .b_offset = lane,
+                 .b_offset = column,
                  .depth = std::min(kTilesAtOnce, tiles - first),
                  .target = {rows.data(), width, !first_block || first > 0, nullptr,
                             in_blocks_ && (!first_block || first > 0)}});
@@ -118,8 +118,8 @@ class WinogradWeightsJob {
     const std::int64_t affordable = (keeps_x_ ? kSumBytes : kSumBytesAgain) / (bytes * panel_);
     at_once_ =
         std::clamp<std::int64_t>(affordable, 1, std::min(kPanelsAtOnce, ceil_div(panels_.count(), panel_parts_)));
-    lane_ld_ = padded_leading_dim<N>(at_once_ * panel_);
-    height_ = keeps_x_ ? own_tiles : block_height<N>(points_ * (depth_ld_ + lane_ld_), own_tiles, kBlockBytes);
+    n_ld_ = padded_leading_dim<N>(at_once_ * panel_);
+    height_ = keeps_x_ ? own_tiles : block_height<N>(points_ * (depth_ld_ + n_ld_), own_tiles, kBlockBytes);
     for (std::int64_t group = 0; group < s.groups; ++group) limits_.push_back(most_squares(group));
     if (keeps_x_) kept_squares_.resize(static_cast<std::size_t>(tiles_.count()));
   }
@@ -127,12 +127,12 @@ class WinogradWeightsJob {
   /// Undefined where the range of a tile is too wide, see Note [Dynamic range of tiles].
   Tensor weights() {
     const std::int64_t chunks = tile_parts_ * panel_parts_, own_depth = keeps_x_ ? 0 : depth_ld_;
-    const std::int64_t tiles_size = points_ * height_ * (own_depth + lane_ld_);
+    const std::int64_t tiles_size = points_ * height_ * (own_depth + n_ld_);
     taps_stride_ = round_up_to_lines<N>(s_.groups * taps_size_);
     buffer_stride_ = round_up_to_lines<N>(tiles_size + points_ * depth_ * at_once_ * panel_);
     const std::int64_t x_size = keeps_x_ ? points_ * tiles_.count() * depth_ld_ : 0;
     memory_.emplace(1, tile_parts_ * taps_stride_ + chunks * buffer_stride_ + x_size);
-    if (kRounds) packed_buffers_.emplace(chunks, points_ * num_packed<T>(height_) * (own_depth + lane_ld_));
+    if (kRounds) packed_buffers_.emplace(chunks, points_ * num_packed<T>(height_) * (own_depth + n_ld_));
     if (keeps_x_) transform_kept_x(chunks);
     parallel_for_chunks(chunks, [&](std::int64_t chunk) { sum(chunk); });
     if (has_outlier_) return {};
@@ -151,7 +151,7 @@ class WinogradWeightsJob {
   static constexpr bool kRounds = kVnniBlock<T> > 1;
 
   StackedPanels<N> taps_of(std::int64_t part, std::int64_t group) const {
-    return {tiles_.taps(), depth_, lanes_, taps_of_all() + part * taps_stride_ + group * taps_size_};
+    return {tiles_.taps(), depth_, n_, taps_of_all() + part * taps_stride_ + group * taps_size_};
   }
   /// The panels of a thread, as many at once as sums are kept for.
   std::vector<Range> panel_groups(std::int64_t part) const {
@@ -204,16 +204,16 @@ class WinogradWeightsJob {
     }
   }
 
-  /// A part of the tiles times a part of the lanes.
+  /// A part of the tiles times a part of the columns.
   void sum(std::int64_t chunk) {
     const std::int64_t part = chunk / panel_parts_, half = num_packed<T>(height_);
     const Range own = tiles_of_part(part);
-    const Tiles::Matrix<N> b{buffer(chunk), height_, lane_ld_};
+    const Tiles::Matrix<N> b{buffer(chunk), height_, n_ld_};
     N* const sums = b.row(points_, 0);
     const Tiles::Matrix<N> a{sums + points_ * depth_ * at_once_ * panel_, height_, depth_ld_};
     Tiles::Matrix<T> packed_a{}, packed_b{};
     if (kRounds) {
-      packed_b = {packed_buffers_->of_chunk(chunk), half, lane_ld_};
+      packed_b = {packed_buffers_->of_chunk(chunk), half, n_ld_};
       packed_a = {packed_b.row(points_, 0), half, depth_ld_};
     }
     const Range points{0, points_};
@@ -222,7 +222,7 @@ class WinogradWeightsJob {
     WinogradWgradAccumulator<T> point_sums(tiles_, in_blocks_);
     for (std::int64_t group = 0; group < s_.groups; ++group) {
       for (const Range some : panel_groups(chunk % panel_parts_)) {
-        const Range range{some.first * panel_, std::min(some.last * panel_, lanes_)};
+        const Range range{some.first * panel_, std::min(some.last * panel_, n_)};
         for (std::int64_t first = own.first; first < own.last; first += height_) {
           const Range block{first, std::min(first + height_, own.last)};
           if (!keeps_x_) tiles_.transform_x(group, x_.data<N>(), block, a, x_squares.data());
@@ -254,13 +254,13 @@ class WinogradWeightsJob {
   const Tiles tiles_;
   const Tensor x_, g_;
   const bool in_blocks_;
-  const std::int64_t points_ = tiles_.points(), depth_ = tiles_.channels(), lanes_ = tiles_.lanes();
-  const Panels<N> panels_{depth_, lanes_, nullptr};
+  const std::int64_t points_ = tiles_.points(), depth_ = tiles_.channels(), n_ = tiles_.y_columns();
+  const Panels<N> panels_{depth_, n_, nullptr};
   const std::int64_t panel_ = kernels<N>().nr(), depth_ld_ = padded_leading_dim<N>(depth_);
-  const std::int64_t taps_size_ = StackedPanels<N>::size(tiles_.taps(), depth_, lanes_);
+  const std::int64_t taps_size_ = StackedPanels<N>::size(tiles_.taps(), depth_, n_);
   std::int64_t panel_parts_, tile_parts_;
   bool keeps_x_;
-  std::int64_t at_once_, lane_ld_, height_;  ///< panels and tiles in a block
+  std::int64_t at_once_, n_ld_, height_;  ///< panels and tiles in a block
   std::int64_t taps_stride_ = 0, buffer_stride_ = 0;
   std::optional<Workspace<N>> memory_;
   std::optional<Workspace<T>> packed_buffers_, packed_x_;

@@ -25,12 +25,12 @@ WorkCounts work_counts(Problem::Kind kind, const Tiles& tiles) {
   if (kind == Problem::Kind::conv2d_weights) {
     const auto blocks = static_cast<double>(ceil_div(tiles.count(), kTilesAtOnce));
     const auto depth = share * static_cast<double>(num_packed<T>(tiles.count())) / blocks;
-    counts.add_tiles<T>(tiles.channels(), tiles.lanes(), depth, points * blocks);
+    counts.add_tiles<T>(tiles.channels(), tiles.y_columns(), depth, points * blocks);
     return counts;
   }
   const bool forward = kind == Problem::Kind::conv2d_transpose;
-  const std::int64_t depth = forward ? tiles.channels() : tiles.lanes();
-  counts.add_tiles<T>(tiles.count(), forward ? tiles.lanes() : tiles.channels(),
+  const std::int64_t depth = forward ? tiles.channels() : tiles.y_columns();
+  counts.add_tiles<T>(tiles.count(), forward ? tiles.y_columns() : tiles.channels(),
                       static_cast<double>(num_packed<T>(depth)), points * share);
   return counts;
 }
@@ -42,12 +42,12 @@ double winograd_estimate(const Problem& problem, const Precision& precision, int
   const double worth = m == 4 ? kWorthF4 : kWorthF2;
   if (cost::flop(s) < worth) return std::numeric_limits<double>::infinity();
   const Tiles tiles(s, m);
-  const bool lanes_are_channels = problem.kind == Problem::Kind::conv2d;
+  const bool columns_are_channels = problem.kind == Problem::Kind::conv2d;
   const auto size = static_cast<double>(size_of(problem.dtype)), groups = static_cast<double>(s.groups);
   const auto count = static_cast<double>(tiles.count()) * groups, points = static_cast<double>(tiles.points());
-  const auto depth = static_cast<double>(tiles.channels()), lanes = static_cast<double>(tiles.lanes());
+  const auto depth = static_cast<double>(tiles.channels()), n = static_cast<double>(tiles.y_columns());
   const std::int64_t summed = problem.kind == Problem::Kind::conv2d_weights ? tiles.count()
-                              : lanes_are_channels                          ? tiles.lanes()
+                              : columns_are_channels                        ? tiles.y_columns()
                                                                             : tiles.channels();
   const WorkCounts counts =
       precision.dispatch(problem.dtype, "winograd", [&]<class T>() { return work_counts<T>(problem.kind, tiles); });
@@ -59,26 +59,23 @@ double winograd_estimate(const Problem& problem, const Precision& precision, int
   // pieces that are not prefetched.
   constexpr double kSegment = 10e-9, kTransformRate = 20e9, kInCaches = 8 << 20;
   const double copies =
-      count * points *
-      ((static_cast<double>(tiles.segments()) + 0.8) * kSegment + (lanes + depth) * size / kTransformRate);
+      count * points * ((static_cast<double>(tiles.segments()) + 0.8) * kSegment + (n + depth) * size / kTransformRate);
   constexpr double kWeight = cost::kReorders * 1.9e-9;  // to pack one
-  const double weights = points * depth * lanes * groups * size;
+  const double weights = points * depth * n * groups * size;
   const double x_bytes = static_cast<double>(num_elements(s.x_shape())) * size;
   const double y_bytes = static_cast<double>(num_elements(s.y_shape())) * size;
   const double memory = kWeight * static_cast<double>(num_elements(s.w_shape())) +
                         (std::max(x_bytes + 2 * y_bytes - kInCaches, 0.) + weights / 2) / cost::kBandwidth;
-  const Panels<float> panels{0, lanes_are_channels ? tiles.channels() : tiles.lanes(), nullptr};
-  const bool shares_lanes_first = problem.kind == Problem::Kind::conv2d_weights && panels.count() >= num_threads();
+  const Panels<float> panels{0, columns_are_channels ? tiles.channels() : tiles.y_columns(), nullptr};
+  const bool shares_columns_first = problem.kind == Problem::Kind::conv2d_weights && panels.count() >= num_threads();
   const std::int64_t unit = problem.kind == Problem::Kind::conv2d_transpose ? tiles.per_image() : kernels<float>().mr();
-  const std::int64_t units = shares_lanes_first ? 1 : ceil_div(tiles.count(), unit);
+  const std::int64_t units = shares_columns_first ? 1 : ceil_div(tiles.count(), unit);
   const double balance = TilePartition2D::of<float>(units, unit, panels.count(), num_threads(), true).balance;
   constexpr double kStart = 3e-6;  // to list tiles and partition them
   constexpr double kMargin = 1.2;  // digits are only given up for a gain
   const double margin = m == 4 ? kMargin : 1;
   const double alone = margin * (kStart + cost::seconds((compute + copies + memory) / balance, 0));
-  const double rounded = problem.kind == Problem::Kind::conv2d_weights ? depth + lanes
-                         : lanes_are_channels                          ? lanes
-                                                                       : depth;
+  const double rounded = problem.kind == Problem::Kind::conv2d_weights ? depth + n : columns_are_channels ? n : depth;
   constexpr double kFromCache = 1. / 3;  // of the time that packing from memory takes
   return precision.with_conversion(alone, static_cast<std::int64_t>(kFromCache * count * points * rounded));
 }

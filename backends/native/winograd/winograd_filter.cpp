@@ -9,19 +9,19 @@ namespace dygrad::native {
 
 namespace {
 
-/// Lanes moved at once.
-constexpr std::int64_t kLanesAtOnce = kMaxNr;
+/// Columns moved at once.
+constexpr std::int64_t kColumnsAtOnce = kMaxNr;
 constexpr std::int64_t kWorthAThread = 1 << 14;
 
-/// The kernels of some lanes, tap by tap.
+/// The kernels of some columns, tap by tap.
 template <class T>
 class KernelLines {
  public:
-  explicit KernelLines(std::int64_t taps) : data_(static_cast<std::size_t>(taps * kLanesAtOnce)) {
+  explicit KernelLines(std::int64_t taps) : data_(static_cast<std::size_t>(taps * kColumnsAtOnce)) {
     for (std::int64_t i = 0; i < taps; ++i) taps_.push_back(tap(i));
   }
   const T* const* all() const { return taps_.data(); }
-  T* tap(std::int64_t tap) { return data_.data() + tap * kLanesAtOnce; }
+  T* tap(std::int64_t tap) { return data_.data() + tap * kColumnsAtOnce; }
 
  private:
   std::vector<T> data_;
@@ -45,19 +45,20 @@ void for_each_tap(const Conv2DSizes& s, const Tiles& tiles, std::int64_t subkern
   }
 }
 
-/// Calls f(panel, first lane in it, lanes done, count) for the parts of a segment of lanes that lie in one panel each.
+/// Calls f(panel, first column in it, columns done, count) for the parts of a segment of columns that lie in one panel
+/// each.
 template <class F>
-void for_each_panel(std::int64_t width, std::int64_t lane, std::int64_t count, const F& f) {
+void for_each_panel(std::int64_t width, std::int64_t column, std::int64_t count, const F& f) {
   for (std::int64_t done = 0; done < count;) {
-    const std::int64_t in_panel = (lane + done) % width, part = std::min(count - done, width - in_panel);
-    f((lane + done) / width, in_panel, done, part);
+    const std::int64_t in_panel = (column + done) % width, part = std::min(count - done, width - in_panel);
+    f((column + done) / width, in_panel, done, part);
     done += part;
   }
 }
 
 /// Most parts are whole panels, too short to call a function for.
 template <class T>
-void copy_lanes(const T* from, std::int64_t count, T* to) {
+void copy_columns(const T* from, std::int64_t count, T* to) {
   constexpr std::int64_t kAtOnce = 16;
   for (; count >= kAtOnce; count -= kAtOnce, from += kAtOnce, to += kAtOnce) std::memcpy(to, from, kAtOnce * sizeof(T));
   std::copy_n(from, count, to);
@@ -73,35 +74,35 @@ void zero_last_panel(const StackedPanels<T>& panels) {
 
 template <class T>
 void pack_filter(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group, const T* weights,
-                 const StackedPanels<T>& taps, bool lanes_are_channels) {
+                 const StackedPanels<T>& taps, bool columns_are_channels) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group(), kernel = s.taps();
-  const std::int64_t lanes = lanes_are_channels ? cg : og, others = lanes_are_channels ? og : cg;
-  const std::int64_t chunks = ceil_div(lanes, kLanesAtOnce);
-  const std::int64_t line_step = lanes_are_channels ? og * kernel : kernel;
-  const std::int64_t other_step = lanes_are_channels ? kernel : og * kernel;
+  const std::int64_t n = columns_are_channels ? cg : og, others = columns_are_channels ? og : cg;
+  const std::int64_t chunks = ceil_div(n, kColumnsAtOnce);
+  const std::int64_t line_step = columns_are_channels ? og * kernel : kernel;
+  const std::int64_t other_step = columns_are_channels ? kernel : og * kernel;
   weights += group * cg * og * kernel;
   zero_last_panel(taps);
   parallel_for(
-      chunks * others, kWorthAThread / (kernel * kLanesAtOnce) + 1, [&](std::int64_t first, std::int64_t last) {
+      chunks * others, kWorthAThread / (kernel * kColumnsAtOnce) + 1, [&](std::int64_t first, std::int64_t last) {
         KernelLines<T> lines(kernel);
-        std::array<const T*, kLanesAtOnce> sources;
+        std::array<const T*, kColumnsAtOnce> sources;
         for (std::int64_t unit = first; unit < last; ++unit) {
           // In the order of the weights: filters are close together, channels far apart.
-          const std::int64_t chunk = lanes_are_channels ? unit / others : unit % chunks;
-          const std::int64_t other = lanes_are_channels ? unit % others : unit / chunks;
-          const std::int64_t lane = chunk * kLanesAtOnce, count = std::min(lanes - lane, kLanesAtOnce);
+          const std::int64_t chunk = columns_are_channels ? unit / others : unit % chunks;
+          const std::int64_t other = columns_are_channels ? unit % others : unit / chunks;
+          const std::int64_t column = chunk * kColumnsAtOnce, count = std::min(n - column, kColumnsAtOnce);
           for (std::int64_t j = 0; j < count; ++j)
-            sources[static_cast<std::size_t>(j)] = weights + (lane + j) * line_step + other * other_step;
-          kernels<T>().transpose(sources.data(), count, kernel, lines.tap(0), kLanesAtOnce);
+            sources[static_cast<std::size_t>(j)] = weights + (column + j) * line_step + other * other_step;
+          kernels<T>().transpose(sources.data(), count, kernel, lines.tap(0), kColumnsAtOnce);
           for (std::int64_t subkernel = 0; subkernel < tiles.subkernels(); ++subkernel) {
-            const std::int64_t row = lanes_are_channels ? subkernel * og + other : other;
-            const std::int64_t first_lane = lanes_are_channels ? lane : subkernel * og + lane;
+            const std::int64_t row = columns_are_channels ? subkernel * og + other : other;
+            const std::int64_t first_column = columns_are_channels ? column : subkernel * og + column;
             for_each_tap(s, tiles, subkernel, [&](std::int64_t tap, std::int64_t index) {
-              for_each_panel(taps.width, first_lane, count,
+              for_each_panel(taps.width, first_column, count,
                              [&](std::int64_t panel, std::int64_t in_panel, std::int64_t done, std::int64_t part) {
                                T* const to = taps.at(panel, tap, row, in_panel);
                                if (index == kNone) std::fill_n(to, part, T{0});
-                               else copy_lanes(lines.tap(index) + done, part, to);
+                               else copy_columns(lines.tap(index) + done, part, to);
                              });
             });
           }
@@ -113,21 +114,21 @@ template <class T>
 void unpack_filter(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group,
                    const std::vector<StackedPanels<T>>& parts, T* weights) {
   const std::int64_t cg = s.channels_in_group(), og = s.filters_in_group(), kernel = s.taps();
-  const std::int64_t chunks = ceil_div(og, kLanesAtOnce);
+  const std::int64_t chunks = ceil_div(og, kColumnsAtOnce);
   weights += group * cg * og * kernel;
-  parallel_for(chunks * cg, kWorthAThread / (kernel * kLanesAtOnce) + 1, [&](std::int64_t first, std::int64_t last) {
+  parallel_for(chunks * cg, kWorthAThread / (kernel * kColumnsAtOnce) + 1, [&](std::int64_t first, std::int64_t last) {
     KernelLines<T> lines(kernel);
     for (std::int64_t unit = first; unit < last; ++unit) {
       // In the order of the panels, of which a few are read at a time.
-      const std::int64_t channel = unit % cg, filter = unit / cg * kLanesAtOnce;
-      const std::int64_t count = std::min(og - filter, kLanesAtOnce);
+      const std::int64_t channel = unit % cg, filter = unit / cg * kColumnsAtOnce;
+      const std::int64_t count = std::min(og - filter, kColumnsAtOnce);
       for (std::int64_t subkernel = 0; subkernel < tiles.subkernels(); ++subkernel) {
         for_each_tap(s, tiles, subkernel, [&](std::int64_t tap, std::int64_t index) {
           if (index == kNone) return;
           for_each_panel(parts[0].width, subkernel * og + filter, count,
                          [&](std::int64_t panel, std::int64_t in_panel, std::int64_t done, std::int64_t part) {
                            T* const sum = lines.tap(index) + done;
-                           copy_lanes(parts[0].at(panel, tap, channel, in_panel), part, sum);
+                           copy_columns(parts[0].at(panel, tap, channel, in_panel), part, sum);
                            for (std::size_t other = 1; other < parts.size(); ++other) {
                              const T* more = parts[other].at(panel, tap, channel, in_panel);
                              for (std::int64_t i = 0; i < part; ++i) sum[i] += more[i];
@@ -161,11 +162,11 @@ template <class T>
 TransformedFilter<T>::TransformedFilter(const Algorithm& algorithm, const Conv2DSizes& s, const Tiles& tiles,
                                         const Tensor& w, bool forward)
     : tiles_(tiles),
-      depth_(forward ? tiles.channels() : tiles.lanes()),
-      lanes_(forward ? tiles.lanes() : tiles.channels()) {
+      depth_(forward ? tiles.channels() : tiles.y_columns()),
+      n_(forward ? tiles.y_columns() : tiles.channels()) {
   constexpr std::int64_t kKeptBytes = 2 << 20, kPartBytes = 800 << 10;
-  const std::int64_t points_size = s.groups * StackedPanels<T>::size(tiles.points(), num_packed<T>(depth_), lanes_);
-  const std::int64_t taps_size = s.groups * StackedPanels<acc_t<T>>::size(tiles.taps(), depth_, lanes_);
+  const std::int64_t points_size = s.groups * StackedPanels<T>::size(tiles.points(), num_packed<T>(depth_), n_);
+  const std::int64_t taps_size = s.groups * StackedPanels<acc_t<T>>::size(tiles.taps(), depth_, n_);
   const auto fill_taps = [&](const acc_t<T>* from, acc_t<T>* to) {
     for (std::int64_t group = 0; group < s.groups; ++group)
       pack_filter(s, tiles, group, from, taps_of(group, to), !forward);
@@ -195,13 +196,13 @@ TransformedFilter<T>::TransformedFilter(const Algorithm& algorithm, const Conv2D
 
 template <class T>
 StackedPanels<T> TransformedFilter<T>::transformed_of(std::int64_t group, T* data) const {
-  const StackedPanels<T> first{tiles_.points(), num_packed<T>(depth_), lanes_, data};
-  return {first.matrices, first.depth, lanes_, data + group * first.size(first.matrices, first.depth, lanes_)};
+  const StackedPanels<T> first{tiles_.points(), num_packed<T>(depth_), n_, data};
+  return {first.matrices, first.depth, n_, data + group * first.size(first.matrices, first.depth, n_)};
 }
 
 template <class T>
 StackedPanels<acc_t<T>> TransformedFilter<T>::taps_of(std::int64_t group, acc_t<T>* data) const {
-  return {tiles_.taps(), depth_, lanes_, data + group * StackedPanels<acc_t<T>>::size(tiles_.taps(), depth_, lanes_)};
+  return {tiles_.taps(), depth_, n_, data + group * StackedPanels<acc_t<T>>::size(tiles_.taps(), depth_, n_)};
 }
 
 template <class T>

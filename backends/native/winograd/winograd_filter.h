@@ -8,34 +8,34 @@
 
 namespace dygrad::native {
 
-/// Several matrices [K = depth, N = lanes], for each tap or point one: panel by panel, then matrix by matrix.
+/// Several matrices [K = depth, N], for each tap or point one: panel by panel, then matrix by matrix.
 template <class T>
 struct StackedPanels {
-  std::int64_t matrices, depth, lanes;
+  std::int64_t matrices, depth, n;
   T* data;
-  std::int64_t width = kernels<T>().nr(), count = ceil_div(lanes, width);
-  std::int64_t last_width = Panels<T>{depth, lanes, nullptr}.width_of(count - 1);
+  std::int64_t width = kernels<T>().nr(), count = ceil_div(n, width);
+  std::int64_t last_width = Panels<T>{depth, n, nullptr}.width_of(count - 1);
 
   std::int64_t width_of(std::int64_t p) const { return p + 1 < count ? width : last_width; }
   T* panel(std::int64_t p) const { return data + p * width * depth * matrices; }
   /// Elements of one matrix in a panel.
   std::int64_t panel_size(std::int64_t p) const { return depth * width_of(p); }
-  /// Where a lane of one panel lies.
-  T* at(std::int64_t p, std::int64_t matrix, std::int64_t row, std::int64_t lane) const {
-    return panel(p) + (matrix * depth + row) * width_of(p) + lane;
+  /// Where a column of one panel lies.
+  T* at(std::int64_t p, std::int64_t matrix, std::int64_t row, std::int64_t column) const {
+    return panel(p) + (matrix * depth + row) * width_of(p) + column;
   }
-  static std::int64_t size(std::int64_t matrices, std::int64_t depth, std::int64_t lanes) {
-    return matrices * panels_size<T>(depth, lanes);
+  static std::int64_t size(std::int64_t matrices, std::int64_t depth, std::int64_t n) {
+    return matrices * panels_size<T>(depth, n);
   }
 };
 
-/// Packs the taps of one group of row-major weights [C, O/groups, kh, kw]: K runs over channels of x and N over lanes
+/// Packs the taps of one group of row-major weights [C, O/groups, kh, kw]: K runs over channels of x and N over columns
 /// of y, (row sub-kernel, column sub-kernel, filter), as in fwd; or the other way round, as in bwd_data.
 template <class T>
 void pack_filter(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group, const T* weights,
-                 const StackedPanels<T>& taps, bool lanes_are_channels);
+                 const StackedPanels<T>& taps, bool columns_are_channels);
 
-/// The inverse, for N over lanes of y: writes one group of w from the sum of some panels.
+/// The inverse, for N over columns of y: writes one group of w from the sum of some panels.
 template <class T>
 void unpack_filter(const Conv2DSizes& s, const Tiles& tiles, std::int64_t group,
                    const std::vector<StackedPanels<T>>& parts, T* weights);
@@ -73,7 +73,7 @@ class TransformedFilter {
   const T* to_packed(const StackedPanels<acc_t<T>>& taps, std::int64_t p, Range ks, acc_t<T>* scratch, T* packed) const;
 
   const Tiles& tiles_;
-  std::int64_t depth_, lanes_, depth_at_once_;
+  std::int64_t depth_, n_, depth_at_once_;
   bool kept_;
   Ref<PrepackedWeights> packed_;
 };

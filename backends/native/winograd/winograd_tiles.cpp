@@ -104,22 +104,24 @@ std::int64_t Tiles::first_block(const Place& place, std::int64_t row_subkernel, 
 }
 
 template <class T, class F>
-void Tiles::for_each_segment(std::int64_t group, const Place& place, Range lanes, T* y, const F& f) const {
-  const std::int64_t og = sizes_.filters_in_group(), row_lanes = columns_.subkernels() * og;
+void Tiles::for_each_segment(std::int64_t group, const Place& place, Range columns, T* y, const F& f) const {
+  const std::int64_t og = sizes_.filters_in_group(), row_columns = columns_.subkernels() * og;
   const std::int64_t row_size = sizes_.ow * sizes_.o;
   const bool together = sizes_.groups == 1 && columns_.is_whole(place.column);
-  const std::int64_t segment = together ? row_lanes : og;
-  for (std::int64_t lane = lanes.first; lane < lanes.last;) {
-    const std::int64_t count = std::min(lane - lane % segment + segment, lanes.last) - lane;
-    const std::int64_t row_subkernel = lane / row_lanes, column_subkernel = lane % row_lanes / og, filter = lane % og;
+  const std::int64_t segment = together ? row_columns : og;
+  for (std::int64_t column = columns.first; column < columns.last;) {
+    const std::int64_t count = std::min(column - column % segment + segment, columns.last) - column;
+    const std::int64_t row_subkernel = column / row_columns, column_subkernel = column % row_columns / og,
+                       filter = column % og;
     const std::uint64_t outside =
         spread_rows(rows_.blocks_outside(place.row, row_subkernel), rows_.points(), columns_.points()) |
         (together ? 0
                   : spread_columns(columns_.blocks_outside(place.column, column_subkernel), rows_.points(),
                                    columns_.points()));
     const std::int64_t offset = first_block(place, row_subkernel, column_subkernel) + group * og + filter;
-    f(lane, count, TileView<T>{y + offset, rows_.output_step() * row_size, columns_.output_step() * sizes_.o, outside});
-    lane += count;
+    f(column, count,
+      TileView<T>{y + offset, rows_.output_step() * row_size, columns_.output_step() * sizes_.o, outside});
+    column += count;
   }
 }
 
@@ -145,7 +147,7 @@ void Tiles::transform_x(std::int64_t group, const T* x, Range tiles, const Matri
 }
 
 template <class T>
-void Tiles::transform_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to,
+void Tiles::transform_y(std::int64_t group, const T* y, Range tiles, Range columns, const Matrix<T>& to,
                         T* squares) const {
   const auto map = transform<T>(Transform::input);
   for_each(tiles, [&](std::int64_t i, const Place& place) {
@@ -153,7 +155,7 @@ void Tiles::transform_y(std::int64_t group, const T* y, Range tiles, Range lanes
     const std::int64_t ahead = first_block(next, 0, 0) - first_block(place, 0, 0);
     TileView<T> out = points_of(to, i);
     squares[i] = T{0};
-    for_each_segment(group, place, lanes, y, [&](std::int64_t, std::int64_t count, const TileView<const T>& in) {
+    for_each_segment(group, place, columns, y, [&](std::int64_t, std::int64_t count, const TileView<const T>& in) {
       squares[i] += map({.in = in, .out = out, .count = count, .ahead = ahead});
       out.data += count;
     });
@@ -172,7 +174,7 @@ void Tiles::untransform_x(std::int64_t group, const Matrix<const T>& from, Range
 }
 
 template <class T>
-void Tiles::untransform_y(std::int64_t group, const Matrix<const T>& from, Range tiles, Range lanes, const T* init,
+void Tiles::untransform_y(std::int64_t group, const Matrix<const T>& from, Range tiles, Range columns, const T* init,
                           bool added, T* y) const {
   const auto map = transform<T>(Transform::input_adjoint);
   const std::uint64_t overlapping_rows = spread_rows((1U << (rows_.r() - 1)) - 1, rows_.points(), columns_.points());
@@ -184,11 +186,11 @@ void Tiles::untransform_y(std::int64_t group, const Matrix<const T>& from, Range
     const std::uint64_t reached = added ? ~std::uint64_t{0}
                                         : (rows_.continues(place.row) ? overlapping_rows : 0) |
                                               (columns_.continues(place.column) ? overlapping_columns : 0);
-    for_each_segment(group, place, lanes, y, [&](std::int64_t lane, std::int64_t count, const TileView<T>& out) {
+    for_each_segment(group, place, columns, y, [&](std::int64_t column, std::int64_t count, const TileView<T>& out) {
       map({.in = in,
            .out = out,
            .count = count,
-           .init = init ? init + (lane - lanes.first) : nullptr,
+           .init = init ? init + (column - columns.first) : nullptr,
            .added = reached});
       in.data += count;
     });

@@ -74,7 +74,7 @@ class TileAxis {
 };
 
 /// Both axes of one problem. In the transform domain there is a matrix for each point, with a row per tile, in the
-/// order of (image, row, column); for x a column per channel, for y a lane per (row sub-kernel, column sub-kernel,
+/// order of (image, row, column); for x a column per channel, for y a column per (row sub-kernel, column sub-kernel,
 /// filter) of a group.
 class Tiles {
  public:
@@ -91,8 +91,8 @@ class Tiles {
   std::int64_t per_image() const { return rows_.tiles() * columns_.tiles(); }
   std::int64_t count() const { return sizes_.n * per_image(); }
   std::int64_t channels() const { return sizes_.channels_in_group(); }
-  std::int64_t lanes() const { return subkernels() * sizes_.filters_in_group(); }
-  /// Multiplications per channel and lane, over all tiles and points.
+  std::int64_t y_columns() const { return subkernels() * sizes_.filters_in_group(); }
+  /// Multiplications per channel and column of y, over all tiles and points.
   double num_multiplications() const {
     return static_cast<double>(sizes_.n) * static_cast<double>(rows_.num_points() * columns_.num_points());
   }
@@ -127,17 +127,17 @@ class Tiles {
   /// squares of its pixels.
   template <class T>
   void transform_x(std::int64_t group, const T* x, Range tiles, const Matrix<T>& to, T* squares) const;
-  /// B^T y of these lanes; the matrix begins with the first of them.
+  /// B^T y of these columns; the matrix begins with the first of them.
   template <class T>
-  void transform_y(std::int64_t group, const T* y, Range tiles, Range lanes, const Matrix<T>& to, T* squares) const;
+  void transform_y(std::int64_t group, const T* y, Range tiles, Range columns, const Matrix<T>& to, T* squares) const;
   /// x = init + A^T of these channels; init has an element per channel of the range, or is null.
   template <class T>
   void untransform_x(std::int64_t group, const Matrix<const T>& from, Range tiles, Range channels, const T* init,
                      T* x) const;
-  /// y = B of these lanes. Tiles of an image must come in order. With `added` all is added to what y holds; otherwise
-  /// what no earlier tile has reached starts from init, an element per lane of the range, or from 0 if null.
+  /// y = B of these columns. Tiles of an image must come in order. With `added` all is added to what y holds; otherwise
+  /// what no earlier tile has reached starts from init, an element per column of the range, or from 0 if null.
   template <class T>
-  void untransform_y(std::int64_t group, const Matrix<const T>& from, Range tiles, Range lanes, const T* init,
+  void untransform_y(std::int64_t group, const Matrix<const T>& from, Range tiles, Range columns, const T* init,
                      bool added, T* y) const;
 
  private:
@@ -151,9 +151,9 @@ class Tiles {
   /// Calls f(index in the range, place) for tiles in order.
   template <class F>
   void for_each(Range tiles, const F& f) const;
-  /// Calls f(lane, count, view) for segments of lanes that lie side by side in y.
+  /// Calls f(column, count, view) for segments of columns that lie side by side in y.
   template <class T, class F>
-  void for_each_segment(std::int64_t group, const Place& place, Range lanes, T* y, const F& f) const;
+  void for_each_segment(std::int64_t group, const Place& place, Range columns, T* y, const F& f) const;
   template <class T>
   TileView<T> pixels_of(std::int64_t group, const Place& place, T* x) const;
   template <class T>
