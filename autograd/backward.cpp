@@ -46,18 +46,19 @@ void check_count(std::string_view op, std::span<const Tensor> outputs, std::span
 void check_defined(std::string_view role, std::span<const Tensor> tensors) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     if (!tensors[i].defined())
-      throw InvalidArgument(Message("grad", fmt::format("{}[{}] is undefined.", role, i))
-                                .fix("leave it out, or assign a tensor to it first"));
+      throw InvalidArgument(
+          Message("grad", "{}[{}] is undefined.", role, i).fix("leave it out, or assign a tensor to it first"));
   }
 }
 
 /// The fix for the likeliest cause.
 [[noreturn]] void fail_unused(std::span<const Tensor> outputs, std::span<const Tensor> inputs, std::size_t i) {
-  Message message("grad", fmt::format("no output depends on inputs[{}].", i));
+  Message message("grad", "no output depends on inputs[{}].", i);
   if (inputs[i].stop_gradient()) {
     throw GraphError(std::move(message)
                          .line("inputs[{}] {} stops gradients", i, inputs[i].shape())
-                         .fix("call set_stop_gradient(false) on it before the outputs are computed"));
+                         .fix("leave it out, or pass allow_unused = true, if it is a statistic or frozen; else call "
+                              "set_stop_gradient(false) on it before the outputs are computed"));
   }
   const auto stopping = std::ranges::find_if(outputs, [](const Tensor& y) { return y.stop_gradient(); });
   if (stopping != outputs.end()) {

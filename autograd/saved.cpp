@@ -51,7 +51,7 @@ SaveForBackward::Later SaveForBackward::merged(const std::vector<bool>* a, const
 namespace {
 
 Message no_such_input(const OpSignature& op, std::string_view what, std::size_t input) {
-  return Message(op.name, fmt::format("{} names an input that the op does not have.", what))
+  return Message(op.name, "{} names an input that the op does not have.", what)
       .expected("an index below {}, its number of inputs", op.num_inputs)
       .got("{}", input)
       .fix("count the inputs of forward from 0");
@@ -142,7 +142,7 @@ void detail::fail_no_output(std::string_view op) {
 }
 
 void detail::fail_undefined_operand(std::string_view op, std::string_view operand) {
-  throw InvalidArgument(Message(op, fmt::format("{} was used before it was given a value.", operand))
+  throw InvalidArgument(Message(op, "{} was used before it was given a value.", operand)
                             .fix("assign a tensor to it first, or test defined()"));
 }
 

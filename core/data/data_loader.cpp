@@ -72,7 +72,7 @@ void check_epoch(std::int64_t epoch) {
 }
 
 [[noreturn]] void fail_moved(std::string_view what) {
-  throw Error(Message("DataLoader", fmt::format("the {} was moved from.", what)).fix("use the one that it went to"));
+  throw Error(Message("DataLoader", "the {} was moved from.", what).fix("use the one that it went to"));
 }
 
 }  // namespace

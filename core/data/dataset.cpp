@@ -102,8 +102,8 @@ TensorDataset::TensorDataset(std::vector<Tensor> tensors) : tensors_(std::move(t
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     Tensor& tensor = tensors_[i];
     if (!tensor.defined())
-      throw InvalidArgument(Message("TensorDataset", fmt::format("tensor {} is undefined.", i))
-                                .fix("give it a value first, or leave it out"));
+      throw InvalidArgument(
+          Message("TensorDataset", "tensor {} is undefined.", i).fix("give it a value first, or leave it out"));
     if (tensor.rank() == 0)
       throw ShapeError(Message("TensorDataset", "a tensor of rank 0 has no rows.")
                            .expected("shape [N, ...]")

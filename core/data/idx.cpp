@@ -98,7 +98,7 @@ std::optional<std::string> first_with_training_images() {
   const char* chosen = std::getenv("DYGRAD_DATA");
   for (const char* folder :
        {chosen, "/usr/share/datasets/fashion-mnist", "/usr/local/share/datasets/fashion-mnist", "data/fashion-mnist"}) {
-    if (!folder) continue;
+    if (!folder || (chosen && folder != chosen)) continue;
     const std::string images = std::string(folder) + "/train-images-idx3-ubyte";
     if (is_file(images) || is_file(images + ".gz")) return folder;
   }

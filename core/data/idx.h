@@ -26,7 +26,7 @@ enum class Split { train, test };
 /// not fit each other.
 DYGRAD_API ImageSet load_mnist(const std::string& folder, Split split, const LoadOptions& options = {});
 
-/// The folder of Fashion-MNIST: $DYGRAD_DATA, then where distributions put it, then ./data/fashion-mnist.
+/// The folder of Fashion-MNIST: $DYGRAD_DATA if that is set, else where distributions put it or ./data/fashion-mnist.
 DYGRAD_API std::optional<std::string> find_fashion_mnist();
 
 }  // namespace dygrad

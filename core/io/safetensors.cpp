@@ -23,7 +23,7 @@ constexpr std::size_t kLengthBytes = 8;  // of the number that a file begins wit
 std::string json_string(std::string_view role, const std::string& text) {
   std::optional<std::string> json = io::json_string(text);
   if (!json)
-    throw InvalidArgument(Message(kSave, fmt::format("{} is not UTF-8.", role))
+    throw InvalidArgument(Message(kSave, "{} is not UTF-8.", role)
                               .expected("UTF-8")
                               .got("{}", io::in_quotes(text))
                               .fix("convert it to UTF-8"));

@@ -48,9 +48,8 @@ void check_names(std::span<const ParameterSpec> specs) {
     if (name.empty() || !spec.attr.wanted()) continue;
     detail::check_parameter_name(name);
     if (!names.insert(name).second) {
-      throw InvalidArgument(
-          Message("create_parameter", fmt::format("the name \"{}\" is given to two parameters.", name))
-              .fix("choose another name for one of them"));
+      throw InvalidArgument(Message("create_parameter", "the name \"{}\" is given to two parameters.", name)
+                                .fix("choose another name for one of them"));
     }
   }
 }
@@ -114,8 +113,8 @@ Layer::~Layer() {
 }
 
 Tensor Layer::forward(const Tensor&) {
-  throw Error(Message("forward", fmt::format("not implemented by {}.", full_name()))
-                  .fix("override Tensor forward(const Tensor& x)"));
+  throw Error(
+      Message("forward", "not implemented by {}.", full_name()).fix("override Tensor forward(const Tensor& x)"));
 }
 
 const std::string& Layer::full_name() const {
@@ -177,7 +176,7 @@ void Layer::check_new_name(const char* op, const std::string& name) const {
   if (name.find('.') != std::string::npos) fail(fmt::format("the name \"{}\" must not contain a '.'.", name));
   if (has_part(name)) fail(fmt::format("the layer has a part named \"{}\" already.", name));
   if (has_positions_ && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; })) {
-    throw InvalidArgument(Message(op, fmt::format("the name \"{}\" is a number, which names a position.", name))
+    throw InvalidArgument(Message(op, "the name \"{}\" is a number, which names a position.", name)
                               .line("layer {}", full_name())
                               .expected("a name with a character other than digits")
                               .got("\"{}\"", name)
@@ -294,7 +293,7 @@ Layer& Layer::add_sublayer(const std::string& name, LayerPtr layer) {
 Layer& Layer::own_sublayer(const char* op, const std::string& name, LayerPtr layer) {
   check_new_name(op, name);
   if (!layer)
-    throw InvalidArgument(Message(op, fmt::format("the layer \"{}\" is null.", name))
+    throw InvalidArgument(Message(op, "the layer \"{}\" is null.", name)
                               .fix("pass a layer, for instance std::make_shared<Linear>(options)"));
   check_no_cycle(op, name, *layer);
   Layer& added = *layer;

@@ -63,8 +63,9 @@ using ForwardPostHook = std::function<Tensor(Layer& layer, const Tensor& input, 
 /// before the one that throws has moved its own. Models on different threads share default_generator(), whose draws
 /// interleave, and the counts of names: for runs that repeat, give layers seeds and each thread a UniqueNameGuard.
 /// set_num_threads and guards count per thread.
-/// A layer that a shared_ptr owns lives, members included, until its call ends: a hook may drop it. It derives from
-/// enable_shared_from_this, as torch::nn::Module does; a derived class must not do so once more.
+/// A layer that a shared_ptr owns lives until its own call ends, and its members with it: a hook may drop it. A member
+/// that is called directly does not keep its owner alive. Layers derive from enable_shared_from_this, as
+/// torch::nn::Module does; a derived class must not do so again.
 class DYGRAD_API Layer : public std::enable_shared_from_this<Layer> {
  public:
   /// Without a name scope the layer is called after its class: MyGenerator -> my_generator_0.
@@ -122,8 +123,9 @@ class DYGRAD_API Layer : public std::enable_shared_from_this<Layer> {
   /// if two parameters, made in different naming scopes, then have one name, or if layers that are shared at many
   /// levels make more than 2^20 paths.
   StateDict state_dict(StateDictOptions options = {}) const;
-  /// Copies values in. Strict: throws InvalidArgument listing every missing, unexpected and misshapen name, before
-  /// anything is changed. Otherwise returns them and takes what fits. Values are taken as they are, NaN included.
+  /// Copies values in. Strict: throws InvalidArgument listing every missing or unexpected name, and those with another
+  /// shape or dtype, before anything is changed. Otherwise returns them and takes what fits. Values are taken as they
+  /// are, NaN included.
   LoadReport set_dict(const StateDict& state, SetDictOptions options = {});
   /// What set_dict would find; changes nothing.
   LoadReport compare_dict(const StateDict& state, StateDictOptions options = {}) const;

@@ -22,7 +22,7 @@ StateDict detail::LayerWalk::state(const Layer& root, bool use_structured_name) 
     const auto [at, is_new] = parameter_of.emplace(name, entry.parameter->impl());
     if (is_new) return void(entries.emplace_back(name, *entry.parameter));
     if (at->second == entry.parameter->impl()) return;
-    throw InvalidArgument(Message("state_dict", fmt::format("two parameters are named \"{}\".", name))
+    throw InvalidArgument(Message("state_dict", "two parameters are named \"{}\".", name)
                               .line("one of them is at {}", join(path, entry.name))
                               .expected("a name for each")
                               .got("names of two naming scopes")

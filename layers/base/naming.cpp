@@ -65,7 +65,7 @@ class NameScope : public std::enable_shared_from_this<NameScope> {
       throw InvalidArgument(
           Message("ParamAttr", "a parameter's name must not be empty.").fix("leave the name out to have one made"));
     if (living_.contains(name)) {
-      throw InvalidArgument(Message("ParamAttr", fmt::format("a parameter named \"{}\" exists already.", name))
+      throw InvalidArgument(Message("ParamAttr", "a parameter named \"{}\" exists already.", name)
                                 .fix("choose another name, or share the parameter: b.weight = a.weight"));
     }
   }

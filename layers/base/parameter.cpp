@@ -34,7 +34,7 @@ Tensor checked_value(const Tensor& value, const ParamAttr& attr) {
     throw DtypeError(Message("Parameter", "the dtype cannot be trained.")
                          .expected("float32 or float64")
                          .got("{}", value.dtype())
-                         .fix("convert first: value.to(float32); a constant belongs into a buffer"));
+                         .fix("convert first: value.to(float32); a constant belongs in a buffer"));
   }
   check_regularizer("Parameter", value.dtype(), attr.regularizer);
   if (kernel::has_shared_elements(value)) {

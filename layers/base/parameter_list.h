@@ -9,8 +9,8 @@
 
 namespace dygrad {
 
-/// Positions count from 0, negative ones from the back; others throw InvalidArgument. A number is the name of a
-/// position and of no other part: InvalidArgument.
+/// Positions count from 0, negative ones from the back; others throw InvalidArgument. Names that are
+/// numbers are those of positions: no other part may be given one (InvalidArgument).
 class DYGRAD_API ParameterList : public Layer {
  public:
   ParameterList();

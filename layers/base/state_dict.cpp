@@ -9,7 +9,7 @@ namespace dygrad {
 
 namespace {
 [[noreturn]] void fail_repeated(const std::string& name) {
-  throw InvalidArgument(Message("StateDict", fmt::format("the name \"{}\" is there already.", name))
+  throw InvalidArgument(Message("StateDict", "the name \"{}\" is there already.", name)
                             .fix("choose another name, or replace the tensor with set()"));
 }
 
@@ -69,7 +69,7 @@ const Tensor& StateDict::at(std::string_view name) const {
   return detail::with_out_of_memory("StateDict", [&]() -> const Tensor& {
     std::string names;
     for (const auto& entry : entries_) names += (names.empty() ? "" : ", ") + entry.first;
-    throw InvalidArgument(Message("StateDict", fmt::format("there is no \"{}\".", name))
+    throw InvalidArgument(Message("StateDict", "there is no \"{}\".", name)
                               .line("names: {}", names)
                               .fix("use one of these names, or test with contains()"));
   });

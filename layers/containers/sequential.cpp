@@ -35,13 +35,13 @@ Layer& Sequential::operator[](std::string_view name) const {
   return detail::with_out_of_memory("Sequential", [&]() -> Layer& {
     const std::vector<detail::NamedSublayer>& children = child_entries();
     if (children.empty())
-      throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
+      throw InvalidArgument(Message("Sequential", "there is no layer \"{}\".", name)
                                 .expected("the name of a layer")
                                 .got("\"{}\" in an empty container", name)
                                 .fix("append layers first"));
     std::string names;
     for (std::size_t i = 0; i < children.size(); ++i) names += (i == 0 ? "" : ", ") + detail::name_at(children, i);
-    throw InvalidArgument(Message("Sequential", fmt::format("there is no layer \"{}\".", name))
+    throw InvalidArgument(Message("Sequential", "there is no layer \"{}\".", name)
                               .line("names: {}", names)
                               .fix("use one of these names, or a position"));
   });

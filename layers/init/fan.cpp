@@ -11,7 +11,7 @@ namespace dygrad {
 namespace {
 double checked_fan(const char* op, const char* name, const std::optional<double>& given, double derived) {
   if (given && !(*given >= 0 && std::isfinite(*given))) {
-    throw InvalidArgument(Message(op, fmt::format("{} is out of range.", name))
+    throw InvalidArgument(Message(op, "{} is out of range.", name)
                               .expected("at least 0")
                               .got("{}", *given)
                               .fix("give a {} of 0 or more, or none to take it from the shape", name));

@@ -35,7 +35,7 @@ Tensor ready_gradient(const Tensor& x, const Tensor& dense, const detail::Memory
 /// Throws InvalidArgument if a finite number is infinite in the parameter's dtype.
 void check_in_dtype(const std::string& op, const Parameter& parameter, std::string_view what, double number) {
   if (!std::isfinite(number) || detail::is_finite_as(parameter.dtype(), number)) return;
-  throw InvalidArgument(Message(op, fmt::format("{} is infinite in a parameter's dtype.", what))
+  throw InvalidArgument(Message(op, "{} is infinite in a parameter's dtype.", what)
                             .line("parameter \"{}\" {}", parameter.name(), parameter.dtype())
                             .expected("a number that is finite as {}", parameter.dtype())
                             .got("{}", number)
@@ -93,10 +93,10 @@ Optimizer::Optimizer(std::string name, std::vector<Parameter> parameters, Settin
   std::unordered_set<const TensorImpl*> seen;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     if (!parameters_[i].defined())
-      throw InvalidArgument(Message(name_, fmt::format("parameter {} is undefined.", i))
+      throw InvalidArgument(Message(name_, "parameter {} is undefined.", i)
                                 .fix("leave it out: a layer without bias has no bias to update"));
     if (!seen.insert(parameters_[i].impl()).second) {
-      throw InvalidArgument(Message(name_, fmt::format("parameter \"{}\" is listed twice.", parameters_[i].name()))
+      throw InvalidArgument(Message(name_, "parameter \"{}\" is listed twice.", parameters_[i].name())
                                 .fix("list each parameter once, also where layers share it"));
     }
     check_in_dtype(name_, parameters_[i], "the regularizer's coefficient", settings_.regularization.coefficient());

@@ -16,7 +16,7 @@ namespace {
 ReduceLROnPlateau::Options checked(ReduceLROnPlateau::Options o) {
   const auto require_word = [](const char* field, const std::string& got, const char* one, const char* other) {
     if (got == one || got == other) return;
-    throw InvalidArgument(Message("ReduceLROnPlateau", fmt::format("{} is not a word that it knows.", field))
+    throw InvalidArgument(Message("ReduceLROnPlateau", "{} is not a word that it knows.", field)
                               .expected("{} = \"{}\" or \"{}\"", field, one, other)
                               .got("\"{}\"", got)
                               .fix("set {} = \"{}\" or \"{}\"", field, one, other));

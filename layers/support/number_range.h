@@ -3,19 +3,16 @@
 
 #include <cmath>
 
-#include <dygrad/core/base/dtype.h>
+#include <dygrad/core/base/detail/rounded.h>
 
 namespace dygrad::detail {
 
 /// Not made infinite by the dtype.
-inline bool is_finite_as(DType dtype, double value) {
-  return dispatch_float(dtype, "number", [&]<class T>() { return std::isfinite(static_cast<T>(value)); });
-}
+inline bool is_finite_as(DType dtype, double value) { return std::isfinite(rounded_to(dtype, value)); }
 
 /// Finite, and not rounded to 0 by the dtype.
 inline bool is_positive_as(DType dtype, double value) {
-  return dispatch_float(dtype, "number", [&]<class T>() { return static_cast<T>(value) > 0; }) &&
-         is_finite_as(dtype, value);
+  return is_finite_as(dtype, value) && rounded_to(dtype, value) > 0;
 }
 
 }  // namespace dygrad::detail

@@ -13,7 +13,7 @@ namespace dygrad::detail {
 inline void require_option(std::string_view op, bool holds, std::string_view expected, std::string_view option,
                            double got) {
   if (holds) return;
-  throw InvalidArgument(Message(op, fmt::format("{} is out of range.", option))
+  throw InvalidArgument(Message(op, "{} is out of range.", option)
                             .expected("{}", expected)
                             .got("{}", got)
                             .fix("choose {} within that range", option));

@@ -70,7 +70,7 @@ struct MaxPool2DBackward {
 
  private:
   /// For pixels that may be the maximum of many windows.
-  void scatter_with_long_sums(const Tensor& g, const Tensor& x, const ArgmaxOffsets& offsets) const {
+  void scatter_with_accurate_sums(const Tensor& g, const Tensor& x, const ArgmaxOffsets& offsets) const {
     dispatch_float(g.dtype(), name, [&]<class T>() {
       using Sum = kernel::AccurateSum<T>;
       const std::int64_t cells = x.num_elements();
@@ -124,7 +124,7 @@ Tensor MaxPool2DBackward::forward(const Tensor& g) const {
   Tensor x = Tensor::empty(p.x_shape, g.dtype(), p.format);
   const ArgmaxOffsets offsets(p);
   if (p.max_overlap() > kernel::kMaxPlainTerms) {
-    scatter_with_long_sums(dense, x, offsets);
+    scatter_with_accurate_sums(dense, x, offsets);
     return x;
   }
   dispatch_float(g.dtype(), name, [&]<class T>() {

@@ -10,12 +10,12 @@ struct Pool2DOptions {
   Pair size = 2;  ///< of the window: height and width, or one number for both
   Pair stride = 1;
   Pair padding = 0;  ///< before and after the image
-  /// Round the output extent (H + 2 * padding - size) / stride + 1 up instead of down, but without a last window that
-  /// would begin behind the image, in the padding alone. A window larger than the padded image is one that rounding
-  /// allows: where size - H - 2 * padding < stride, the output extent is 1.
+  /// Round the output extent up: ceil((H + 2 * padding - size) / stride) + 1, less a last window that would begin
+  /// behind the image, in the padding alone. So a window that exceeds the padded image by less than a stride gives an
+  /// extent of 1.
   bool ceil_mode = false;
-  /// avg only: divide by the number of cells inside the image. false: of those inside image and padding, without what
-  /// lies behind the padding with ceil_mode; torch's count_include_pad.
+  /// avg only: divide by the number of elements inside the image; false: inside the padded image (torch's
+  /// count_include_pad), without what lies behind it with ceil_mode.
   bool exclusive = true;
 };
 /// Largest value of each window; padding never wins. The gradient goes to the first maximum in row-major order.

@@ -2,7 +2,7 @@
 //
 //   throw ShapeError(Message("matmul", "inner sizes differ.")
 //                        .line("a {}, b {}", a.shape(), b.shape())
-//                        .expected("a.shape[-1] == b.shape[-2]").got("{} and {}", k, l)
+//                        .expected("a.dim(-1) == b.dim(-2)").got("{} and {}", k, l)
 //                        .fix("transpose one operand"));
 #pragma once
 
@@ -34,6 +34,11 @@ DYGRAD_API std::string_view utf8_prefix(std::string_view text, std::size_t count
 class DYGRAD_API Message {
  public:
   Message(std::string_view op, std::string_view problem);
+  template <class First, class... Args>
+  Message(std::string_view op, fmt::format_string<First, Args...> problem, First&& first, Args&&... args)
+      : Message(op, std::string_view()) {
+    append("", problem, fmt::make_format_args(first, args...));
+  }
 
   /// One fact on its own, indented line.
   template <class... Args>

@@ -10,7 +10,7 @@
 namespace dygrad::detail {
 
 void OptionsCheck::fail(std::string_view argument, std::string_view expected, std::string_view got) const {
-  throw InvalidArgument(Message(layer_, fmt::format("{} is out of range.", argument))
+  throw InvalidArgument(Message(layer_, "{} is out of range.", argument)
                             .expected("{}", expected)
                             .got("{}", got)
                             .fix("set .{} in the options of {}", argument, layer_));
@@ -28,7 +28,7 @@ void OptionsCheck::at_least(std::string_view argument, Pair value, std::int64_t 
 
 void OptionsCheck::divides(std::int64_t groups, std::string_view argument, std::int64_t value) const {
   if (value % groups != 0) {
-    throw InvalidArgument(Message(layer_, fmt::format("groups do not divide {}.", argument))
+    throw InvalidArgument(Message(layer_, "groups do not divide {}.", argument)
                               .expected("{} % groups == 0", argument)
                               .got("{} = {}, groups = {}", argument, value, groups)
                               .fix("choose groups that divide {}", argument));
@@ -95,7 +95,7 @@ ActivationFunction OptionsCheck::activation(const std::string& act) const {
     constexpr std::string_view kFix = "\n  fix: ";
     const std::string_view text = error.what();
     const std::size_t fix = text.rfind(kFix);
-    throw InvalidArgument(Message(layer_, fmt::format("act \"{}\" cannot be used.", act))
+    throw InvalidArgument(Message(layer_, "act \"{}\" cannot be used.", act)
                               .lines("{}", text.substr(0, fix))
                               .fix("{}", fix == text.npos ? "use another one" : text.substr(fix + kFix.size())));
   }

@@ -8,7 +8,7 @@ namespace {
 
 void check_positive(std::string_view op, std::string_view name, std::array<std::int64_t, 2> pair) {
   if (pair[0] < 1 || pair[1] < 1) {
-    throw InvalidArgument(Message(op, fmt::format("{} must be positive.", name))
+    throw InvalidArgument(Message(op, "{} must be positive.", name)
                               .expected("values >= 1 for height and width")
                               .got("({}, {})", pair[0], pair[1])
                               .fix("use 1, which is the default, or more"));

@@ -118,8 +118,9 @@ void check_output_size(const Conv2DArguments& r, const Pair& size, const Extents
     expected += fmt::format("{}an output {} in [{}, {})", both ? " and " : "", kAxisNames[axis], least, end);
     got += fmt::format("{}{}", both ? " and " : "", given[axis]);
     fix += fmt::format("{}{} for the {}", both ? " and " : "", small ? least : end - 1, kAxisNames[axis]);
-    problem =
-        problem.empty() || problem == (small ? "small" : "large") ? (small ? "small" : "large") : "small and large";
+    problem = problem.empty() || problem == (small ? "small" : "large")
+                  ? (small ? "small" : "large")
+                  : "small along one axis and large along the other";
   }
   if (expected.empty()) return;
   throw ShapeError(

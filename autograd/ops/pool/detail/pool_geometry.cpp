@@ -13,7 +13,7 @@ namespace dygrad {
 namespace {
 
 [[noreturn]] void fail_option(std::string_view op, std::string_view what, Pair got, std::string_view need) {
-  throw InvalidArgument(Message(op, fmt::format("{} is out of range.", what))
+  throw InvalidArgument(Message(op, "{} is out of range.", what)
                             .expected("{}", need)
                             .got("{} x {}", got.h, got.w)
                             .fix("choose {} within it, for height and width", what));
