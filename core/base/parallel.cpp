@@ -82,8 +82,10 @@ int num_threads() {
 }
 
 #if defined(_OPENMP)
-detail::GrantedThreads::GrantedThreads() : previous_(omp_get_max_threads()), is_dynamic_(omp_get_dynamic() != 0) {
-  if (const int granted = num_threads(); granted != previous_) omp_set_num_threads(granted);
+detail::GrantedThreads::GrantedThreads() : is_dynamic_(omp_get_dynamic() != 0) {
+  const int granted = num_threads();  // which may lower the runtime's number, in a forked child
+  previous_ = omp_get_max_threads();
+  if (granted != previous_) omp_set_num_threads(granted);
   if (is_dynamic_) omp_set_dynamic(0);
 }
 detail::GrantedThreads::~GrantedThreads() {

@@ -14,9 +14,10 @@
 namespace dygrad {
 
 // Note [Forked processes]
-// A child process has only the thread that forked. If its parent had other threads, the runtime may count on a pool of
-// them that the child does not have, and wait for it for ever: that thread then computes alone in the child. Other
-// threads started there have pools of their own, and as many threads as they like.
+// A child process has only the thread that forked: locks of the library that other threads held stay locked in it, so
+// fork while they run nothing of dygrad. If its parent had other threads, the runtime may count on a pool of them that
+// the child does not have, and wait for it for ever: that thread then computes alone in the child. Other threads
+// started there have pools of their own, and as many threads as they like.
 
 /// Threads used by kernels started from this thread, from now on. Throws InvalidArgument unless 1 <= count <= 1024;
 /// also for more than 1 where only one can be used: see Note [Forked processes].

@@ -6,6 +6,10 @@
 #include <dygrad/tests/support/catch.h>
 #include <dygrad/tests/support/child_process.h>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 #include <atomic>
 #include <string_view>
 #include <thread>
@@ -35,7 +39,18 @@ TEST_CASE("a forked child computes, on the one thread that it has") {
   set_num_threads(before);
 }
 
-TEST_CASE("a forked child gets an error if it asks for more threads, and so is its child") {
+TEST_CASE("a forked child's OpenMP runtime has one thread, after libraries under us were asked, too") {
+  const int before = num_threads();
+  set_num_threads(2);
+  REQUIRE(count_in_parallel() == 100);
+  CHECK(exit_status_of_child([] {
+          { const detail::GrantedThreads granted; }
+          return omp_get_max_threads() == 1 ? 0 : 1;
+        }) == 0);
+  set_num_threads(before);
+}
+
+TEST_CASE("a forked child gets an error if it asks for more threads, and so does its child") {
   const int before = num_threads();
   set_num_threads(2);
   REQUIRE(count_in_parallel() == 100);
