@@ -1,20 +1,12 @@
 #include <dygrad/autograd/ops/elementwise/detail/number_check.h>
 
 #include <cmath>
-#include <limits>
 
 #include <dygrad/autograd/apply.h>
 #include <dygrad/core/base/detail/message.h>
 #include <dygrad/core/base/error.h>
 
 namespace dygrad::detail {
-
-double rounded_to(DType dtype, double number) {
-  if (dtype != float32 || std::isnan(number)) return number;
-  if (std::abs(number) > static_cast<double>(std::numeric_limits<float>::max()))
-    return std::copysign(std::numeric_limits<double>::infinity(), number);
-  return static_cast<double>(static_cast<float>(number));
-}
 
 void check_not_nan(std::string_view op, std::string_view argument, double number) {
   if (!std::isnan(number)) return;

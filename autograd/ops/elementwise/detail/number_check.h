@@ -4,13 +4,10 @@
 
 #include <string_view>
 
+#include <dygrad/core/base/detail/rounded.h>
 #include <dygrad/core/tensor/tensor.h>
 
 namespace dygrad::detail {
-
-/// The number as tensors of this dtype hold it: perhaps 0 or infinite. Dtypes that are not floating-point count as
-/// float64.
-double rounded_to(DType dtype, double number);
 
 /// Throws InvalidArgument, in the name of `op`, if the number is NaN.
 void check_not_nan(std::string_view op, std::string_view argument, double number);
