@@ -70,13 +70,12 @@ struct Elu : SavesInput {
   double scale, alpha;
   auto forward(auto x) const { return constant_like(x, scale) * (x > 0 ? x : constant_like(x, alpha) * vec::expm1(x)); }
   auto vjp(auto g, auto x) const {
-    return g * constant_like(x, scale) * (x > 0 ? 1 : constant_like(x, alpha) * vec::exp(x));
+    return g * (constant_like(x, scale) * (x > 0 ? 1 : constant_like(x, alpha) * vec::exp(x)));
   }
   Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
     const Tensor e = exp_of_negative(x);
     // The product of the factors alone may overflow.
-    const bool is_finite =
-        std::isfinite(x.dtype() == DType::float32 ? static_cast<float>(scale * alpha) : scale * alpha);
+    const bool is_finite = std::isfinite(detail::rounded_to(x.dtype(), scale * alpha));
     return where_negative(x, is_finite ? p * e * (scale * alpha) : p * (e * alpha * scale));
   }
 };
@@ -132,7 +131,7 @@ struct Stanh : SavesInput {
     return g * constant_like(g, 4 * a * b) * vec::SigmoidAndSlope(constant_like(x, 2 * a) * x).slope;
   }
   Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
-    return p * tanh(x * a) * sigmoid_slope(x * (2 * a)) * (-8 * a * a * b);
+    return p * tanh(x * a) * sigmoid_slope(x * (2 * a)) * (-4 * a * b) * (2 * a);
   }
 };
 

@@ -93,8 +93,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 [[noreturn]] void fail_unusable(std::string_view name, std::string_view why, std::string_view fix) {
-  throw InvalidArgument(
-      Message("activation", fmt::format("\"{}\" cannot be used by name.", name)).line("{}", why).fix("{}", fix));
+  throw InvalidArgument(Message("activation", "\"{}\" cannot be used by name.", name).line("{}", why).fix("{}", fix));
 }
 
 /// In small letters, without '_': "LeakyReLU" and "leaky_relu" are one name.
@@ -112,7 +111,7 @@ std::string plain(std::string_view name) {
   const std::string_view nearest = *std::ranges::min_element(kNames, {}, distance);
   std::string known;
   for (const std::string_view each : kNames) known += fmt::format("{}, ", each);
-  Message message = Message("activation", fmt::format("there is no activation \"{}\".", name))
+  Message message = Message("activation", "there is no activation \"{}\".", name)
                         .expected("one of {}or \"\" for none", known)
                         .got("\"{}\"", name);
   const bool is_close = distance(nearest) <= std::max<std::size_t>(name.size() / 3, 1);
@@ -120,7 +119,7 @@ std::string plain(std::string_view name) {
                                  : std::move(message).fix("use one of these names"));
 }
 
-[[noreturn]] void fail_by_name(std::string_view name) {
+[[noreturn]] void fail_not_usable_by_name(std::string_view name) {
   if (plain(name) == "prelu") {
     fail_unusable(name, "it has a second input, the slopes, which a name does not bring along",
                   "use the layer PRelu, or leaky_relu, whose slope is a number");
@@ -138,8 +137,7 @@ ActivationFunction activation(std::string_view name) {
   if (name.empty() || name == "identity" || name == "linear" || name == "none") return nullptr;
   const auto entry = std::ranges::lower_bound(kEntries, name, {}, &Entry::name);
   if (entry != kEntries.end() && entry->name == name) return entry->function;
-  detail::with_out_of_memory("activation", [&] { fail_by_name(name); });
-  return nullptr;
+  return detail::with_out_of_memory("activation", [&]() -> ActivationFunction { fail_not_usable_by_name(name); });
 }
 
 std::span<const std::string_view> activation_names() { return kNames; }

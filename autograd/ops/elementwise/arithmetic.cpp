@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <concepts>
@@ -117,6 +118,17 @@ T scaled_quotient(double factor, const std::array<T, N>& numerators, T b) {
   return std::ldexp(static_cast<T>(result), exponent);
 }
 
+/// The same as IEEE 754 has it, where an operand is not finite or b is 0: no infinity cancels another, or meets a 0,
+/// that only a product on the way made.
+template <class T, std::size_t N>
+T limit_of_quotient(double factor, const std::array<T, N>& numerators, T b) {
+  const bool is_infinite = std::any_of(numerators.begin(), numerators.end(), [](T v) { return std::isinf(v); });
+  T result = numerators[0], others = static_cast<T>(factor);
+  for (std::size_t i = 1; i < N; ++i) (is_infinite ? result : others) *= numerators[i];
+  for (std::size_t i = 0; i < N; ++i) result /= b;
+  return others * result;
+}
+
 /// out = g a / b^2. Returns whether the products were normal numbers; without branches, for vectors.
 template <class T>
 bool divide_by_square(T& out, T g, T a, T b) {
@@ -128,15 +140,15 @@ bool divide_by_square(T& out, T g, T a, T b) {
 /// 2 h g a / b^3
 template <class T>
 T cubed_quotient(T h, T g, T a, T b) {
-  T twice;
-  const bool is_in_range = divide_by_square(twice, g, a, b);
-  const T thrice = twice / b;
+  T over_square;
+  const bool is_in_range = divide_by_square(over_square, g, a, b);
+  const T over_cube = over_square / b;
   const bool is_finite = std::isfinite(h) && std::isfinite(g) && std::isfinite(a) && std::isfinite(b) && b != 0;
-  if ((is_in_range && is_normal(twice) && is_normal(thrice)) || !is_finite) return 2 * h * thrice;
-  return scaled_quotient<T, 3>(2, {h, g, a}, b);
+  if (is_in_range && is_normal(over_square) && is_normal(over_cube)) return 2 * (h * over_cube);
+  return is_finite ? scaled_quotient<T, 3>(2, {h, g, a}, b) : limit_of_quotient<T, 3>(2, {h, g, a}, b);
 }
 
-/// 2 h g a / b^3. All four are dense alike, since elementwise loops have three inputs at most.
+/// 2 h g a / b^3. A loop of its own over dense copies: kernel::map takes three inputs at most.
 struct DivisorGradGrad {
   static constexpr std::string_view name = "div_grad_grad";
   static Tensor forward(const Tensor& h, const Tensor& g, const Tensor& a, const Tensor& b) {
@@ -181,8 +193,8 @@ struct DivisorGrad {
         for (std::int64_t i = 0; i < n; ++i) {
           const bool is_finite = std::isfinite(gg[i]) && std::isfinite(u[i]) && std::isfinite(v[i]) && v[i] != 0;
           T quick;
-          if (is_finite && !divide_by_square(quick, gg[i], u[i], v[i]))
-            out[i] = scaled_quotient<T, 2>(-1, {gg[i], u[i]}, v[i]);
+          if (!is_finite) out[i] = limit_of_quotient<T, 2>(-1, {gg[i], u[i]}, v[i]);
+          else if (!divide_by_square(quick, gg[i], u[i], v[i])) out[i] = scaled_quotient<T, 2>(-1, {gg[i], u[i]}, v[i]);
         }
       };
       return detail::checked_map<T>(divide, repair, g, a, b);
@@ -284,7 +296,13 @@ Tensor mul(const Tensor& a, double b) {
   check_number("mul", a, b);
   return apply(MulNumber{b}, a);
 }
-Tensor operator/(const Tensor& a, double b) { return apply(DivByNumber{b}, a); }
-Tensor operator/(double a, const Tensor& b) { return apply(NumberDiv{a}, b); }
+Tensor operator/(const Tensor& a, double b) {
+  detail::check_defined("div", "a", a);
+  return apply(DivByNumber{b}, a);
+}
+Tensor operator/(double a, const Tensor& b) {
+  detail::check_defined("div", "b", b);
+  return apply(NumberDiv{a}, b);
+}
 
 }  // namespace dygrad

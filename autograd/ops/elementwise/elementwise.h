@@ -32,8 +32,9 @@ inline Tensor operator*(double a, const Tensor& b) { return mul(b, a); }
 DYGRAD_API Tensor operator/(const Tensor& a, double b);
 DYGRAD_API Tensor operator/(double a, const Tensor& b);
 
-/// a^b elementwise; a^exponent. Derivative at a = 0 follows IEEE: d/da 0^b is b * 0^(b-1); but a^0 has derivative 0,
-/// whatever a is. Floating-point only (DtypeError), also where the result would be whole.
+/// a^b elementwise; a^exponent. d/da = b a^(b - 1), by IEEE at a = 0, but 0 for b = 0 whatever a is; NaN for a < 0 and
+/// a fractional b. d/db = a^b log a: 0 at a = 0 for b >= 0, NaN for a < 0. Floating-point only (DtypeError), also where
+/// the result would be whole.
 DYGRAD_API Tensor pow(const Tensor& a, const Tensor& b);
 DYGRAD_API Tensor pow(const Tensor& a, double exponent);
 

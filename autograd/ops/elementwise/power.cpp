@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <dygrad/autograd/apply.h>
@@ -16,26 +17,6 @@
 namespace dygrad {
 
 namespace {
-
-// x^n: n x^(n-1). n = 0 gives 0 also where the power is infinite.
-struct PowScalar : detail::SavesInput {
-  static constexpr std::string_view name = "pow";
-  double exponent;
-  auto forward(auto x) const { return std::pow(x, detail::constant_like(x, exponent)); }
-  auto vjp(auto g, auto x) const {
-    if (exponent == 0) return decltype(x){0};
-    const auto power = std::pow(x, detail::constant_like(x, exponent - 1));
-    if (std::isinf(power) && x > 0 && !std::isinf(x)) {  // the power alone may overflow where g * n * power does not
-      const auto half = std::pow(x, detail::constant_like(x, (exponent - 1) / 2));
-      return g * detail::constant_like(x, exponent) * half * half;
-    }
-    return g * detail::constant_like(x, exponent) * power;
-  }
-  Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
-    const double factor = exponent * (exponent - 1);
-    return factor == 0 ? zeros_like(p) : p * pow(x, exponent - 2) * factor;
-  }
-};
 
 // Note [Derivatives of a^b]
 // With L = log a and the falling factorial (b)_m = b (b - 1) ... (b - m + 1), the derivative of a^b, m times in a and n
@@ -71,35 +52,53 @@ struct PowTerm {
     if (n > 0 && m == 0 && a == 0 && b == 0) return g * 0;
     const T exponent = b - static_cast<T>(m), power = std::pow(a, exponent), factor = polynomial(a, b);
     if (factor == 0) return g * 0;
-    const T size = std::abs(a);
-    if (!is_normal(power) && size > 0 && size <= kMax && std::abs(exponent) <= kMax) {
-      const T half = std::pow(size, exponent / 2);  // the power alone is out of range, not yet the product
+    const T magnitude = std::abs(a);
+    if (g == 0 && std::isfinite(a) && std::isfinite(b) && a != 0 && power == power) return g * factor;
+    const bool is_out_of_range = power == power && !is_normal(power);
+    if (is_out_of_range && magnitude > 0 && magnitude <= kMax && std::abs(exponent) <= kMax) {
+      const T half = std::pow(magnitude, exponent / 2);  // the power alone is out of range, not yet the product
       return g * factor * half * std::copysign(half, power);
     }
     return power == 0 ? g * power : g * factor * power;
+  }
+
+  /// The same for m = 1 and n = 0, g b a^(b - 1), without a loop where the power is in range.
+  static T in_base(T g, T a, T b) {
+    const T power = std::pow(a, b - 1);
+    return b != 0 && is_normal(power) ? g * b * power : PowTerm{1, 0}(g, a, b);
   }
 
   static constexpr T kMax = std::numeric_limits<T>::max();
   static bool is_normal(T v) { return std::abs(v) >= std::numeric_limits<T>::min() && std::abs(v) <= kMax; }
 };
 
+// x^n: n x^(n-1). n = 0 gives 0 also where the power is infinite.
+struct PowScalar : detail::SavesInput {
+  static constexpr std::string_view name = "pow";
+  double exponent;
+  auto forward(auto x) const { return std::pow(x, detail::constant_like(x, exponent)); }
+  template <class T>
+  T vjp(T g, T x) const {
+    return exponent == 0 ? T{0} : PowTerm<T>::in_base(g, x, static_cast<T>(detail::constant_like(x, exponent)));
+  }
+  Tensor vjp_grad(const Tensor& p, const Tensor& x) const {
+    const double factor = exponent * (exponent - 1);
+    return factor == 0 ? zeros_like(p) : p * pow(x, exponent - 2) * factor;
+  }
+};
+
 struct PowDerivative {
   static constexpr std::string_view name = "pow_grad";
   int m, n;
-  Tensor power = {};  // a^b, detached, if it is at hand
+  Tensor power = {};  // a^b, detached, if it is at hand; for the first call of forward alone
 
-  Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) const {
+  Tensor forward(const Tensor& g, const Tensor& a, const Tensor& b) {
     if (m == 1 && n == 0) {
       return kernel::map(
-          name,
-          []<class T>(T gg, T u, T v) {
-            const T raised = std::pow(u, v - 1);
-            return v != 0 && PowTerm<T>::is_normal(raised) ? gg * v * raised : PowTerm<T>{1, 0}(gg, u, v);
-          },
-          g, a, b);
+          name, []<class T>(T gg, T u, T v) { return PowTerm<T>::in_base(gg, u, v); }, g, a, b);
     }
-    if (m == 0 && n == 1 && power.defined()) {
-      if (std::optional<Tensor> result = from_power(g, a)) return *std::move(result);
+    if (const Tensor y = std::exchange(power, Tensor()); m == 0 && n == 1 && y.defined()) {
+      if (std::optional<Tensor> result = from_power(g, y, a)) return *std::move(result);
     }
     return kernel::map(
         name,
@@ -109,13 +108,13 @@ struct PowDerivative {
         g, a, b);
   }
   /// g a^b log a, from a^b; nothing if that is out of range.
-  std::optional<Tensor> from_power(const Tensor& g, const Tensor& a) const {
+  static std::optional<Tensor> from_power(const Tensor& g, const Tensor& power, const Tensor& a) {
     std::atomic<bool> is_known = true;
     const Tensor result = dispatch_float(a.dtype(), name, [&]<class T>() {
       const auto product = [](T& out, T gg, T y, T u) {
         constexpr T kMin = std::numeric_limits<T>::min(), kMax = std::numeric_limits<T>::max();
         const int is_zero = (int{u == 0} & int{y <= kMax}) | (int{u > kMax} & int{y == 0});
-        out = gg * y * (is_zero ? T{0} : vec::log(u));
+        out = gg * (is_zero ? T{0} : vec::log(u)) * y;
         return (is_zero | (int{y >= kMin} & int{y <= kMax})) != 0;
       };
       const auto give_up = [&](std::int64_t, const auto*...) { is_known.store(false, std::memory_order_relaxed); };
@@ -130,7 +129,7 @@ struct PowDerivative {
   Grads<3> vjp(const Tensor& h, const Saved& saved, NeedsGrad need) const {
     const Tensor &a = saved[1], &b = saved[2];
     Grads<3> grads;
-    if (need[0]) grads[0] = apply(*this, h, a, b);
+    if (need[0]) grads[0] = apply(PowDerivative{m, n}, h, a, b);
     if (!need[1] && !need[2]) return grads;
     const Tensor hg = h * saved[0];
     if (need[1]) grads[1] = apply(PowDerivative{m + 1, n}, hg, a, b);

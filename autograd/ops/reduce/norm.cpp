@@ -55,10 +55,9 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& mean, const Tensor& factor
 }
 
 // Note [Variances out of range]
-// Squares of distances may overflow, or vanish beside an epsilon as small, where 1 / deviation is in range. Channels
-// whose variance + epsilon is not a normal number get their deviation from distances scaled by a power of two. A
-// recorded pass does so with all channels, if one of them has a 1 / deviation whose cube, as in second derivatives, may
-// overflow.
+// Squares of distances may overflow, or underflow where epsilon is as small, though 1 / deviation is in range. For a
+// channel whose variance + epsilon is not a normal number the deviation is computed from distances scaled by a power of
+// two. A recorded pass scales all channels as soon as the cube of one 1 / deviation might overflow.
 
 /// [C]: the power of two that scales `sizes` [C] into [1, 2); 1 where none does.
 Tensor power_of_two_scale(const Tensor& sizes) {
@@ -79,6 +78,11 @@ bool any_of_values(const Tensor& values, const F& f) {
     const T* const data = values.data<T>();
     return std::any_of(data, data + values.num_elements(), f);
   });
+}
+
+template <class F>
+bool all_of_values(const Tensor& values, const F& f) {
+  return !any_of_values(values, [&f](auto v) { return !f(v); });
 }
 
 /// Of x's own batch. Inputs x, scale, shift.
@@ -109,6 +113,12 @@ struct BatchNorm {
     if (any_of_values(variance, is_out_of_range)) set_extreme_deviations(source, variance);
     if (statistics) *statistics = {kernel::clone(mean), variance};
     const Tensor factor = product(inverse_deviation, scale);
+    if (is_lost(factor, scale)) {  // in two steps, each of which is in range
+      const Tensor none = zeros(mean.shape(), mean.dtype());
+      const Tensor h =
+          scale_and_shift(source, mean, inverse_deviation, less_product(none, rest, inverse_deviation), {});
+      return scale_and_shift(h, none, scale, shift, activation);
+    }
     return scale_and_shift(source, mean, factor, less_product(shift, rest, factor), activation);
   }
 
@@ -116,17 +126,17 @@ struct BatchNorm {
   void set_extreme_deviations(const Tensor& x, const Tensor& variance) {
     if (x.num_elements() == 0) return;
     const Axes axes = pixel_axes(x);
-    const auto spread = [&](const Tensor& values) {
+    const auto per_pixel = [&](const Tensor& values) {
       return view::expand(*view::reshape(values, channel_shape(x)), x.shape());
     };
     const auto channels = [&](const Tensor& reduced) { return *view::reshape(reduced, mean.shape()); };
     const Tensor distances = kernel::map(
-        name, [](auto v, auto m, auto r) { return v - m - r; }, x, spread(mean), spread(rest));
+        name, [](auto v, auto m, auto r) { return v - m - r; }, x, per_pixel(mean), per_pixel(rest));
     const Tensor sizes = kernel::map(
         name, [](auto v) { return std::abs(v); }, distances);
     const Tensor scales = power_of_two_scale(channels(kernel::reduce_max(sizes, axes)));
     const Tensor squares = kernel::map(
-        name, [](auto v, auto scale) { return (v * scale) * (v * scale); }, distances, spread(scales));
+        name, [](auto v, auto scale) { return (v * scale) * (v * scale); }, distances, per_pixel(scales));
     const Tensor scaled = channels(kernel::reduce_sum(squares, axes));
     divide(scaled, count(x));
     const Tensor deviations = kernel::map(
@@ -192,9 +202,12 @@ struct BatchNorm {
     const auto [g_sum, distances] = kernel::channel_products(cotangent, source, mean);
     const Tensor gh_sum = x.num_elements() == 0 ? distances  // not 0 * NaN
                                                 : product(less_product(distances, rest, g_sum), inverse_deviation);
+    const auto is_finite = []<class T>(T v) { return std::isfinite(v); };
+    const Tensor factor = product(inverse_deviation, scale);
+    const bool overflows = !all_of_values(g_sum, is_finite) || !all_of_values(gh_sum, is_finite);
+    if (x.num_elements() > 0 && (overflows || is_lost(factor, scale))) return recorded(g, x, scale, need);
     Grads<3> grads;
     if (need[0]) {
-      const Tensor factor = product(inverse_deviation, scale);
       const Tensor g_average = kernel::clone(g_sum), gh_scaled = product(gh_sum, inverse_deviation);
       divide(g_average, count(x));
       divide(gh_scaled, count(x));
@@ -212,6 +225,13 @@ struct BatchNorm {
     return grads;
   }
 
+  /// Whether 1 / deviation times scale left the range of normal numbers.
+  static bool is_lost(const Tensor& factor, const Tensor& scale) {
+    const Tensor lost = kernel::map(
+        name, [](auto f, auto s) { return decltype(f)(!std::isnormal(f) && s != 0); }, factor,
+        kernel::contiguous(scale));
+    return any_of_values(lost, [](auto v) { return v != 0; });
+  }
   static void divide(const Tensor& values, double by) {
     dispatch_float(values.dtype(), name, [&]<class T>() {
       kernel::map_into<T, T>([d = static_cast<T>(by)](T v) { return v / d; }, values, values);
@@ -254,7 +274,7 @@ void check_channel_values(std::string_view op, std::string_view role, const Tens
                          .fix("convert with to()"));
   }
   if (values.shape() != Shape(x.shape()[1])) {
-    throw ShapeError(Message(op, fmt::format("{} does not fit the channels.", role))
+    throw ShapeError(Message(op, "{} does not fit the channels.", role)
                          .line("x {}", x.shape())
                          .expected("{} [{}], one value per channel", role, x.shape()[1])
                          .got("{}", values.shape())

@@ -21,16 +21,16 @@ struct CheckedLoop {
 
   template <class... X>
   [[gnu::always_inline]] static Flag run_vectors(F f, std::int64_t n, T* out, const X*... x) {
-    Flag is_wrong = 0;
+    Flag needs_repair = 0;
     DYGRAD_IVDEP
-    for (std::int64_t i = 0; i < n; ++i) is_wrong |= static_cast<Flag>(!f(out[i], x[i]...));
-    return is_wrong;
+    for (std::int64_t i = 0; i < n; ++i) needs_repair |= static_cast<Flag>(!f(out[i], x[i]...));
+    return needs_repair;
   }
   template <class... X>
   void run_block(std::int64_t n, T* out, const X*... x) const {
-    Flag is_wrong = 0;
-    kernel::vectorize([&is_wrong, f = f, n, out, x...] { is_wrong = run_vectors(f, n, out, x...); });
-    if (is_wrong) repair(n, out, x...);
+    Flag needs_repair = 0;
+    kernel::vectorize([&needs_repair, f = f, n, out, x...] { needs_repair = run_vectors(f, n, out, x...); });
+    if (needs_repair) repair(n, out, x...);
   }
   template <std::size_t... I>
   void run_blocks(std::int64_t n, void* const* at, std::index_sequence<I...>) const {
@@ -39,9 +39,9 @@ struct CheckedLoop {
   }
 };
 
-/// A fresh tensor whose elements f(T& out, x[i]...) writes; it returns whether the result is right. Blocks with one
-/// that is not go to repair(n, out, x...), with pointers to their elements; on several threads at once. f belongs into
-/// vectorize(). For at most three inputs of one dtype, T.
+/// Returns a new tensor. f(T& out, x[i]...) writes an element and returns false where its formula is not accurate;
+/// repair(n, out, x...) then computes that block of at most 512 elements again, on several threads at once. f is
+/// inlined into a vector loop: no branches, no calls. For at most three inputs of one dtype, T.
 template <class T, class F, class Repair, class... Tensors>
 Tensor checked_map(const F& f, const Repair& repair, const Tensors&... in) {
   using Loop = CheckedLoop<T, F, Repair>;

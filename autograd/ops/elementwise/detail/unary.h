@@ -112,6 +112,7 @@ struct Unary {
 
 template <class F>
 Tensor apply_unary(F f, const Tensor& x) {
+  check_defined(F::name, "x", x);
   return apply(Unary<F>{f}, x);
 }
 

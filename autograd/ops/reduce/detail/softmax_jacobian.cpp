@@ -28,7 +28,7 @@ bool dominates(T p) {
   return p > T{0.5};
 }
 
-/// out(i, j) = f(g(i, j), p(i, j), a[j], b[j], c[j]). Belongs into vectorize().
+/// out(i, j) = f(g(i, j), p(i, j), a[j], b[j], c[j]). Call it inside vectorize().
 template <class T, class F>
 [[gnu::always_inline]] inline void map_block(const kernel::LineBlock<T>& out, const kernel::LineBlock<const T>& g,
                                              const kernel::LineBlock<const T>& p, const T* a, const T* b, const T* c,
@@ -50,7 +50,7 @@ template <class T, class F>
   }
 }
 
-/// to[j] = g(i, j) of the class that dominates line j, 0 without one. Belongs into vectorize().
+/// to[j] = g(i, j) of the class that dominates line j, 0 without one. Call it inside vectorize().
 template <class T>
 [[gnu::always_inline]] inline void find_dominant(const kernel::LineBlock<const T>& g,
                                                  const kernel::LineBlock<const T>& p, T* to) {
@@ -72,33 +72,56 @@ template <class T>
   }
 }
 
+/// The products, and the sums that they were computed from. With kScaled, those of g / scale, times scale.
+template <Product kProduct, bool kScaled, class T>
+[[gnu::always_inline]] inline void multiply_lines(const kernel::LineBlock<const T>& g,
+                                                  const kernel::LineBlock<const T>& p, const kernel::LineBlock<T>& out,
+                                                  PerLine<T>& sum, T scale) {
+  const auto scaled = [scale](T v) { return kScaled ? v / scale : v; };
+  const auto unscaled = [scale](T v) { return kScaled ? v * scale : v; };
+  alignas(64) PerLine<T> shift, others_p, others_g;
+  const auto lines = static_cast<std::size_t>(out.lines);
+  find_dominant<T>(g, p, shift.data());
+  for (std::size_t j = 0; j < lines; ++j) shift[j] = scaled(shift[j]);
+  if constexpr (kProduct == Product::log_softmax_vjp) {
+    kernel::sum_lines<T>(g, p, shift.data(), others_g.data(),
+                         [scaled](T v, T q, T) { return dominates(q) ? T{0} : scaled(v); });
+    kernel::sum_lines<T>(g, p, shift.data(), others_p.data(), [](T, T q, T) { return dominates(q) ? T{0} : q; });
+    for (std::size_t j = 0; j < lines; ++j) sum[j] = shift[j] + others_g[j];
+    map_block<T>(out, g, p, sum.data(), others_p.data(), others_g.data(),
+                 [scaled, unscaled](T v, T q, T total, T other_p, T other_g) {
+                   const T of_rest = scaled(v) - q * total, of_dominant = scaled(v) * other_p - q * other_g;
+                   return unscaled(dominates(q) ? of_dominant : of_rest);
+                 });
+  } else {
+    // An infinite g[k] stays in the sum, and one so large that a difference may overflow.
+    for (std::size_t j = 0; j < lines; ++j)
+      shift[j] = std::abs(shift[j]) < std::numeric_limits<T>::max() / 4 ? shift[j] : T{0};
+    kernel::sum_lines<T>(g, p, shift.data(), sum.data(), [scaled](T v, T q, T own) { return q * (scaled(v) - own); });
+    map_block<T>(out, g, p, shift.data(), sum.data(), sum.data(), [scaled, unscaled](T v, T q, T own, T products, T) {
+      const T distance = scaled(v) - own - products;
+      return unscaled(kProduct == Product::softmax_vjp ? q * distance : distance);
+    });
+  }
+}
+
 template <Product kProduct, class T>
 void multiply_block(const kernel::LineBlock<const T>& g, const kernel::LineBlock<const T>& p,
                     const kernel::LineBlock<T>& out) {
-  kernel::vectorize([g, p, out] {
-    alignas(64) PerLine<T> shift, sum{}, others_p, others_g;
-    const auto lines = static_cast<std::size_t>(out.lines);
-    find_dominant<T>(g, p, shift.data());
-    if constexpr (kProduct == Product::log_softmax_vjp) {
-      kernel::sum_lines<T>(g, p, shift.data(), others_g.data(), [](T v, T q, T) { return dominates(q) ? T{0} : v; });
-      kernel::sum_lines<T>(g, p, shift.data(), others_p.data(), [](T, T q, T) { return dominates(q) ? T{0} : q; });
-      for (std::size_t j = 0; j < lines; ++j) sum[j] = shift[j] + others_g[j];
-      map_block<T>(out, g, p, sum.data(), others_p.data(), others_g.data(),
-                   [](T v, T q, T total, T other_p, T other_g) {
-                     const T of_rest = v - q * total, of_largest = v * other_p - q * other_g;
-                     return dominates(q) ? of_largest : of_rest;
-                   });
-    } else {
-      // An infinite g[k] stays in the sum, and one so large that a difference may overflow.
-      for (std::size_t j = 0; j < lines; ++j)
-        shift[j] = std::abs(shift[j]) < std::numeric_limits<T>::max() / 4 ? shift[j] : T{0};
-      kernel::sum_lines<T>(g, p, shift.data(), sum.data(), [](T v, T q, T own) { return q * (v - own); });
-      map_block<T>(out, g, p, shift.data(), sum.data(), sum.data(), [](T v, T q, T own, T products, T) {
-        const T distance = v - own - products;
-        return kProduct == Product::softmax_vjp ? q * distance : distance;
-      });
-    }
-  });
+  alignas(64) PerLine<T> sum{};
+  kernel::vectorize([g, p, out, &sum] { multiply_lines<kProduct, false, T>(g, p, out, sum, T{1}); });
+  // Sums of huge gradients may overflow where the products do not: such lines once more, of smaller ones.
+  for (std::int64_t j = 0; j < out.lines; ++j) {
+    if (std::isfinite(sum[static_cast<std::size_t>(j)])) continue;
+    const auto line = [j]<class U>(kernel::LineBlock<U> all) {
+      all.data += j;
+      all.lines = 1;
+      return all;
+    };
+    const T scale = std::ldexp(T{1}, 3 + std::ilogb(static_cast<T>(g.length)));
+    PerLine<T> own{};
+    multiply_lines<kProduct, true, T>(line(g), line(p), line(out), own, scale);
+  }
 }
 
 /// [kept dimensions..., elements of the reduced ones]

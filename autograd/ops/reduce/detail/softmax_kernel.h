@@ -20,6 +20,7 @@
 #include <dygrad/core/kernels/reduction_kernels.h>
 #include <dygrad/core/kernels/strided_loop.h>
 #include <dygrad/core/kernels/strided_pack.h>
+#include <dygrad/core/simd/accurate_sum.h>
 #include <dygrad/core/simd/vector_math.h>
 #include <dygrad/core/simd/vectorize.h>
 #include <dygrad/core/tensor/view.h>
@@ -145,27 +146,16 @@ T below_largest(T v, T largest) {
   return v == largest ? 0 : v - largest;
 }
 
-/// Sum of parts, with what each addition rounds off kept and added, too (Neumaier's variant of Kahan summation): as
-/// good as one rounding, however many parts there are.
-struct CompensatedSum {
-  double sum = 0, lost = 0;
-  void add(double part) {
-    const double next = sum + part;
-    lost += std::abs(sum) >= std::abs(part) ? (sum - next) + part : (part - next) + sum;
-    sum = next;
-  }
-  double total() const { return sum + lost; }
-};
-
-/// Sum of term(0), ..., term(length - 1), in parts that are put together in T. Belongs into vectorize().
+/// Sum of term(0), ..., term(length - 1), in blocks of kBlockPart that are each summed in T. Call it inside
+/// vectorize().
 template <class T, class Term>
 [[gnu::always_inline]] inline double sum_of_parts(std::int64_t length, const Term& term) {
-  CompensatedSum parts;
+  AccurateSum<double> parts;
   for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
     const auto from_here = [&](std::int64_t i) { return term(begin + i); };
     parts.add(static_cast<double>(detail::fold_line<Add, T>(std::min(kBlockPart, length - begin), from_here)));
   }
-  return parts.total();
+  return parts.value();
 }
 
 template <class T, class Term>
@@ -175,7 +165,7 @@ double blocked_sum(std::int64_t length, const Term& term) {
   return sum;
 }
 
-/// sums[j] = sum over i of f(x(i, j), p(i, j), number[j]), as good as ExpSums'. Belongs into vectorize().
+/// sums[j] = sum over i of f(x(i, j), p(i, j), number[j]), with the error bound of ExpSums. Call it inside vectorize().
 template <class T, class F>
 [[gnu::always_inline]] inline void sum_lines(const LineBlock<const T>& x, const LineBlock<const T>& p, const T* number,
                                              T* sums, const F& f) {
@@ -184,7 +174,7 @@ template <class T, class F>
     sums[0] = static_cast<T>(sum_of_parts<T>(x.length, [=](std::int64_t i) { return f(from[i], weight[i], own); }));
     return;
   }
-  std::array<CompensatedSum, static_cast<std::size_t>(kBlockLines)> totals;
+  std::array<AccurateSum<double>, static_cast<std::size_t>(kBlockLines)> totals;
   alignas(64) std::array<T, static_cast<std::size_t>(kBlockLines)> part;
   T* const own = part.data();
   const std::int64_t lines = x.lines;
@@ -198,7 +188,7 @@ template <class T, class F>
     for (std::int64_t j = 0; x.length > kAddedRows && j < lines; ++j) totals[static_cast<std::size_t>(j)].add(own[j]);
   }
   for (std::int64_t j = 0; j < lines; ++j) {
-    sums[j] = static_cast<T>(x.length > kAddedRows ? totals[static_cast<std::size_t>(j)].total() : own[j]);
+    sums[j] = static_cast<T>(x.length > kAddedRows ? totals[static_cast<std::size_t>(j)].value() : own[j]);
   }
 }
 
@@ -250,7 +240,7 @@ struct ExpSums {
   void along(const T* x, std::int64_t length, T* y) {
     vectorize([this, x, length, y] {
       const T top = detail::fold_line<Max, T>(length, [x](std::int64_t i) { return x[i]; });
-      CompensatedSum total;
+      AccurateSum<double> total;
       std::array<T, kBlockPart> own;
       for (std::int64_t begin = 0; begin < length; begin += kBlockPart) {
         const std::int64_t count = std::min(kBlockPart, length - begin);
@@ -265,7 +255,7 @@ struct ExpSums {
         total.add(static_cast<double>(detail::fold_line<Add, T>(count, [exps](std::int64_t i) { return exps[i]; })));
       }
       largest[0] = top;
-      sum[0] = total.total();
+      sum[0] = total.value();
     });
   }
 
@@ -281,7 +271,7 @@ struct ExpSums {
       bool is_finite = true;
       for (std::int64_t j = 0; j < x.lines; ++j) is_finite = is_finite && top[j] != kInfinity;
 
-      std::array<CompensatedSum, static_cast<std::size_t>(kBlockLines)> totals;
+      std::array<AccurateSum<double>, static_cast<std::size_t>(kBlockLines)> totals;
       std::array<T, static_cast<std::size_t>(kBlockLines)> own;
       alignas(64) std::array<double, static_cast<std::size_t>(kBlockLines)> part;
       for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
@@ -302,7 +292,7 @@ struct ExpSums {
         for (std::int64_t j = 0; j < x.lines; ++j) totals[static_cast<std::size_t>(j)].add(sums[j]);
       }
       for (std::int64_t j = 0; j < x.lines; ++j)
-        sum[static_cast<std::size_t>(j)] = totals[static_cast<std::size_t>(j)].total();
+        sum[static_cast<std::size_t>(j)] = totals[static_cast<std::size_t>(j)].value();
     });
   }
 };

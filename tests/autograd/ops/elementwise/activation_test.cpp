@@ -224,6 +224,16 @@ TEST_CASE("A slope that is 0 in the dtype is 0") {
   CHECK(swish(x, 1e-50).to_vector<double>() == std::vector<double>{-kInfinity, -.5, 1});
 }
 
+TEST_CASE("derivatives of stanh and selu are finite where their factors' product alone is not") {
+  const Tensor x = tensor({-1.F, 0.F, 1.F}).set_stop_gradient(false);
+  const Tensor slope = grad({stanh(x, 1e25, 1)}, {x}, {.create_graph = true})[0];
+  CHECK(grad(slope.sum(), x).to_vector<float>() == std::vector<float>{0, 0, 0});
+  const Tensor far = tensor({-100.F}).set_stop_gradient(false);
+  const Tensor of_selu = grad({selu(far, 3e38, 3e38)}, {far}, {.grad_outputs = {tensor({10.F})}})[0];
+  const double exp_of_far = std::exp(-100.), half_unit = 0x1p-150;  // of a denormal number
+  CHECK(of_selu.item() == Approx(10 * 3e38 * 3e38 * exp_of_far).epsilon(half_unit / exp_of_far + 1e-6));
+}
+
 TEST_CASE("selu's second derivative is finite where its factors' product alone is not") {
   const Tensor x = full({1}, -10, float64).set_stop_gradient(false);
   const auto slope = static_cast<double>(std::exp(-10.L) * 1.797e308L * 1.5L);

@@ -190,6 +190,26 @@ TEST_CASE("Derivatives of quotients are right wherever they are in the dtype's r
   check_quotients_of_any_magnitude<double>();
 }
 
+TEST_CASE("A divisor's gradient is infinite where its quotient is, whatever its products are") {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  const Tensor a = tensor({kInf, 1.F, 1e-25F, -1e-25F, 1e30F}).set_stop_gradient(false);
+  const Tensor b = tensor({2e19F, 2e19F, 0.F, 0.F, kInf}).set_stop_gradient(false);
+  const Tensor g = tensor({1.F, kInf, 1e-25F, 1e-25F, 1e30F});
+  const Tensor slope = grad({a / b}, {b}, {.grad_outputs = {g}})[0];
+  CHECK(slope.to_vector<float>() == std::vector<float>{-kInf, -kInf, -kInf, kInf, 0});
+  const Tensor x = tensor({1e30F}).set_stop_gradient(false);
+  const Tensor first = grad({kInf / x}, {x}, {.create_graph = true})[0];
+  CHECK(first.item() == -kInf);
+  CHECK(grad({first}, {x})[0].item() == kInf);
+}
+
+TEST_CASE("A quotient's second derivative does not overflow by its factor of two") {
+  const Tensor a = tensor({1.F}).set_stop_gradient(false), b = tensor({10.F}).set_stop_gradient(false);
+  const Tensor first = grad({a / b}, {b}, {.create_graph = true})[0];
+  const Tensor second = grad({first}, {b}, {.grad_outputs = {tensor({2e38F})}})[0];
+  CHECK(second.item() == Approx(4e35));
+}
+
 TEST_CASE("Derivatives of quotients agree with differences to third order, on views too") {
   const Tensor a = tensor({{0.5, -1.25, 2.}, {3., 0.75, -0.5}}, float64);
   const Tensor b = tensor({{1.5, -2.}, {2.5, 0.75}, {-1., 1.}}, float64);

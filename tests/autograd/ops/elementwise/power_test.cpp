@@ -153,9 +153,64 @@ void check_powers_of_any_magnitude() {
 
 }  // namespace
 
-TEST_CASE("Derivatives of powers are right wherever they are in the dtype's range") {
+TEST_CASE("Derivatives of positive powers are right where they, and g times the logarithms, are in the dtype's range") {
   check_powers_of_any_magnitude<float>();
   check_powers_of_any_magnitude<double>();
+}
+
+TEST_CASE("Powers of negative bases have gradients for whole exponents only") {
+  const Tensor a = tensor({-2., -2., -8.}, float64).set_stop_gradient(false);
+  const Tensor b = tensor({.5, 3., -1.5}, float64).set_stop_gradient(false);
+  const auto first = grad({pow(a, b)}, {a, b}, {.create_graph = true});
+  const Tensor second = grad(first[0].sum(), a, {.retain_graph = true});
+  for (const std::int64_t i : {0, 2}) {
+    CHECK(std::isnan(first[0].at({i})));
+    CHECK(std::isnan(second.at({i})));
+  }
+  CHECK(first[0].at({1}) == 12);
+  CHECK(second.at({1}) == -12);
+  for (const double exponent : {.5, -1.5}) {
+    const Tensor x = tensor({-2., 2.}, float64).set_stop_gradient(false);
+    const Tensor slope = grad(pow(x, exponent).sum(), x);
+    CHECK(std::isnan(slope.at({0})));
+    CHECK(slope.at({1}) == Approx(exponent * std::pow(2, exponent - 1)));
+  }
+}
+
+TEST_CASE("A power's gradient is in range where only a product on the way is not") {
+  const Tensor g = tensor({1e37F});
+  const Tensor a = tensor({1.01F}).set_stop_gradient(false), b = tensor({500.F}).set_stop_gradient(false);
+  const double base = a.item(), log = std::log(base);
+  CHECK(grad({pow(a, b)}, {b}, {.grad_outputs = {g}})[0].item() ==
+        Approx(1e37 * std::pow(base, 500) * log).epsilon(1e-4));
+  const Tensor x = tensor({-1e-13F, 1e-13F}).set_stop_gradient(false);
+  const Tensor slope = grad({pow(x, -2)}, {x}, {.grad_outputs = {full({2}, 1e-5)}})[0];
+  CHECK(slope.at({0}) == Approx(2e34));
+  CHECK(slope.at({1}) == Approx(-2e34));
+}
+
+TEST_CASE("A gradient of zero stays zero where the power overflows") {
+  const Tensor a = tensor({1e30F, 1e-30F}).set_stop_gradient(false), b = tensor({4.F, -4.F}).set_stop_gradient(false);
+  for (const Tensor& slope : grad({pow(a, b)}, {a, b}, {.grad_outputs = {zeros({2})}}))
+    CHECK(slope.to_vector<float>() == std::vector<float>{0, 0});
+  CHECK(grad({pow(a, 4)}, {a}, {.grad_outputs = {zeros({2})}})[0].to_vector<float>() == std::vector<float>{0, 0});
+}
+
+TEST_CASE("A number's power has its gradient in range where the power is not, from either side") {
+  const Tensor x = tensor({-1e20F, 1e20F, 1e-23F, -1e-20F}).set_stop_gradient(false);
+  const Tensor g = tensor({1e-30F, 1e-30F, 1e38F, 1e38F});
+  const std::vector<float> slope = grad({pow(x, 3)}, {x}, {.grad_outputs = {g}})[0].to_vector<float>();
+  const std::vector<double> want{3e10, 3e10, 3e-8, 3e-2};
+  for (std::size_t i = 0; i < want.size(); ++i) CHECK(slope[i] == Approx(want[i]).epsilon(1e-6));
+}
+
+TEST_CASE("Derivatives of a power's gradient do not read the power, which may have changed") {
+  const Tensor a = tensor({2.}, float64).set_stop_gradient(false), b = tensor({3.}, float64).set_stop_gradient(false);
+  const Tensor g = tensor({1.}, float64).set_stop_gradient(false);
+  Tensor y = pow(a, b);
+  const Tensor slope = grad({y}, {b}, {.grad_outputs = {g}, .create_graph = true})[0];
+  y.detach().fill(0);
+  CHECK(grad(slope, g).item() == Approx(8 * std::log(2.)));
 }
 
 TEST_CASE("Second derivatives of tensor powers at base 0 are the limits, from either side") {

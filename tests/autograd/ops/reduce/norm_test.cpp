@@ -293,6 +293,18 @@ TEST_CASE("batch_norm is right where squares of distances overflow or vanish, to
   }
 }
 
+TEST_CASE("batch_norm is right where sums of its gradient, or its scale over the deviation, leave the range") {
+  const Tensor x = tensor({{-1e37F}, {0.F}, {1e37F}, {2e37F}}).set_stop_gradient(false);
+  const Tensor g = tensor({{1e2F}, {-3e2F}, {5e2F}, {1e2F}}), unit = tensor({{-1.}, {0.}, {1.}, {2.}}, float64);
+  const auto slope = [](const Tensor& t, const Tensor& of, double scale) {
+    return grad({batch_norm(t, full({1}, scale, t.dtype()), {}, 0)}, {t}, {.grad_outputs = {of}})[0];
+  };
+  const Tensor of_unit = slope(unit.detach().set_stop_gradient(false), g.to(float64), 1), at = slope(x, g, 1);
+  for (std::int64_t i = 0; i < 4; ++i) CHECK(at.at({i, 0}) * 1e37 == Approx(of_unit.at({i, 0})).epsilon(1e-4));
+  const Tensor y = batch_norm(x, full({1}, 1e-10), {}, 0), of_one = batch_norm(unit, {}, {}, 0);
+  for (std::int64_t i = 0; i < 4; ++i) CHECK(y.at({i, 0}) == Approx(1e-10 * of_one.at({i, 0})).epsilon(1e-5));
+}
+
 TEST_CASE("a channel of ordinary numbers keeps its bits beside one out of range") {
   const Tensor x = tensor({{-1.5, -1.}, {0., .5}, {1.5, 2.}});
   const Tensor factors = tensor({1e20, 1.});

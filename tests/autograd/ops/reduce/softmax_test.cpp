@@ -129,6 +129,44 @@ TEST_CASE("softmax, log_softmax and cross-entropies do not depend on the number 
 
 // One class `gap` above the others, which are equal: with q = exp(-gap), s = 1 + (n - 1) q, p[0] = 1 / s, p[1] = q / s.
 // Derivatives of logsumexp, all orders, are the cumulants of that distribution: p0 (1 - p0), p0 (1 - p0) (1 - 2 p0).
+TEST_CASE("huge gradients give finite products of softmax's Jacobian where these are in range") {
+  for (const bool is_along : {true, false}) {
+    const auto turned = [&](const Tensor& t) { return is_along ? t.reshape({1, 2}) : t.reshape({2, 1}); };
+    const int axis = is_along ? 1 : 0;
+    const Tensor x = turned(tensor({std::log(.3F), std::log(.7F)})).set_stop_gradient(false);
+    const auto slope = [&](const Tensor& y, float a, float b) {
+      return grad({y}, {x}, {.grad_outputs = {turned(tensor({a, b}))}})[0].to_vector<double>();
+    };
+    const std::vector<double> of_softmax = slope(softmax(x, axis), 3e38F, -8e37F);
+    CHECK(of_softmax[0] == Approx(.21 * 3.8e38).epsilon(1e-5));
+    CHECK(of_softmax[1] == Approx(-.21 * 3.8e38).epsilon(1e-5));
+    const std::vector<double> of_log = slope(log_softmax(x, axis), 2e38F, 2e38F);
+    CHECK(of_log[0] == Approx(8e37).epsilon(1e-5));
+    CHECK(of_log[1] == Approx(-8e37).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("an infinite gradient stays infinite in softmax's, whatever the layout") {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  for (const DType dtype : {float32, float64}) {
+    for (const std::int64_t classes : {16, 40, 100, 3000}) {
+      for (const bool is_along : {true, false}) {
+        const int axis = is_along ? 1 : 0;
+        const Shape shape = is_along ? Shape(1, classes) : Shape(classes, 9);
+        INFO(name_of(dtype) << " " << shape);
+        const Tensor x = zeros(shape, dtype).set_stop_gradient(false);
+        Tensor g = ones(shape, dtype);
+        g.select(axis, 5).fill(kInf);
+        for (const Tensor& y : {softmax(x, axis), log_softmax(x, axis)}) {
+          const Tensor slope = grad({y}, {x}, {.grad_outputs = {g}})[0];
+          CHECK(all(slope.select(axis, 4) == -kInf));
+          CHECK(all(slope.select(axis, classes - 1) == -kInf));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("derivatives of softmax and its relatives keep their digits where one class dominates") {
   for (const DType dtype : {float32, float64}) {
     for (const double gap : {0., .5, 5., 12., 20., 38., 80.}) {
