@@ -150,6 +150,8 @@ Call one_hot_call(Random& random) {
   call.text = fmt::format("one_hot depth {} {}", depth, call.dtype);
   call.run = [depth, dtype = call.dtype](auto in) { return one_hot(in[0], depth, dtype); };
   const auto places = normal_index(index, depth);
+  const Values given = read(index);
+  if (std::any_of(given.at.begin(), given.at.end(), [](Real i) { return i < 0; })) return call;  // no class
   if (depth < 0 || shape.rank() == kMaxRank || !places) return call;
   Shape result = shape;
   result.push_back(depth);

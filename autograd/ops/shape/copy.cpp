@@ -37,7 +37,10 @@ Tensor cast(const Tensor& x, DType dtype) {
   return apply(Cast{x.dtype(), dtype}, x);
 }
 
-Tensor clone(const Tensor& x) { return apply(Clone{}, x); }
+Tensor clone(const Tensor& x) {
+  detail::check_defined("clone", "x", x);
+  return apply(Clone{}, x);
+}
 
 Tensor contiguous(const Tensor& x, MemoryFormat format) {
   detail::check_defined("contiguous", "x", x);

@@ -13,13 +13,13 @@ namespace dygrad {
 
 namespace {
 
+using detail::accurate_sums;
 using detail::AxisView;
 using detail::check_defined;
 using detail::check_sum;
 using detail::checked_axis;
 using detail::checked_index;
 using detail::IndexedSource;
-using detail::long_sums;
 using detail::with_extent;
 using detail::workspace_for;
 using kernel::AccurateSum;
@@ -65,7 +65,7 @@ struct Gather {
 };
 
 /// True if more than kMaxPlainTerms elements go to one place.
-bool has_long_sums(const AxisView& view, const Tensor& index, std::int64_t count, std::int64_t extent) {
+bool needs_accurate_sums(const AxisView& view, const Tensor& index, std::int64_t count, std::int64_t extent) {
   if (count <= kMaxPlainTerms) return false;
   const Tensor times = zeros(Shape(view.outer, extent, view.inner), uint8);
   std::uint8_t* own = times.mutable_data<std::uint8_t>();
@@ -93,12 +93,12 @@ Tensor ScatterAdd::forward(const Tensor& source) const {
   const AxisView view(source.shape(), axis);
   const std::int64_t count = source.shape()[axis];
   const std::int64_t* at = index.data<std::int64_t>();
-  const bool is_long = has_long_sums(view, index, count, extent);
+  const bool is_long = needs_accurate_sums(view, index, count, extent);
   const Tensor workspace = workspace_for(is_long ? y.num_elements() : 0, y.dtype());
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
-    AccurateSum<T>* sums = long_sums<T>(workspace);
+    AccurateSum<T>* sums = accurate_sums<T>(workspace);
     view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t row = (o * count + i) * view.inner;

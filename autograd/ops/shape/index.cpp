@@ -14,6 +14,7 @@ namespace dygrad {
 
 namespace {
 
+using detail::accurate_sums;
 using detail::AxisView;
 using detail::check_defined;
 using detail::check_extent;
@@ -21,7 +22,6 @@ using detail::check_sum;
 using detail::checked_axis;
 using detail::checked_index;
 using detail::IndexedSource;
-using detail::long_sums;
 using detail::with_extent;
 using detail::workspace_for;
 using kernel::AccurateSum;
@@ -95,7 +95,7 @@ Tensor IndexAdd::forward(const Tensor& source) const {
   dispatch_float(source.dtype(), name, [&]<class T>() {
     const T* from = dense.data<T>();
     T* to = y.mutable_data<T>();
-    AccurateSum<T>* sums = long_sums<T>(workspace);
+    AccurateSum<T>* sums = accurate_sums<T>(workspace);
     view.for_each(count, [&](std::int64_t o, std::int64_t begin, std::int64_t end) {
       const auto long_row = [&](std::int64_t i) { return sums + (o * rows.count + row_of[i]) * view.inner; };
       for (std::int64_t i = 0; i < count; ++i) {
@@ -163,7 +163,7 @@ Tensor index_add(const Tensor& source, int axis, const Tensor& index, std::int64
 Tensor one_hot(const Tensor& index, std::int64_t depth, DType dtype) {
   detail::check_defined("one_hot", "index", index);
   check_extent("one_hot", "depth", depth);
-  const Tensor checked = checked_index("one_hot", index, depth);
+  const Tensor checked = checked_index("one_hot", index, depth, detail::CountFrom::start);
   Shape shape = index.shape();
   shape.push_back(depth);
   Tensor y = zeros(shape, dtype);

@@ -18,7 +18,8 @@ DYGRAD_API Tensor index_add(const Tensor& source, int axis, const Tensor& index,
 DYGRAD_API Tensor gather(const Tensor& x, int axis, const Tensor& index);
 /// Adjoint of gather: zeros with `extent` along `axis`, to which source's elements are added at their indices.
 DYGRAD_API Tensor scatter_add(const Tensor& source, int axis, const Tensor& index, std::int64_t extent);
-/// int64 class numbers [...] -> [..., depth] of zeros with a one.
+/// int64 class numbers [...] in [0, depth) -> [..., depth] of zeros with a one. Throws ShapeError for any other number:
+/// a label of -1 means no class in datasets, not the last one.
 DYGRAD_API Tensor one_hot(const Tensor& index, std::int64_t depth, DType dtype = DType::float32);
 
 }  // namespace dygrad

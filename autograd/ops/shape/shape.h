@@ -55,8 +55,9 @@ struct PadAmount {
   std::int64_t after = 0;
 };
 /// Surrounds x with `value`. One amount per dimension; fewer apply to the last dimensions. Where nothing is added, the
-/// result is a view of x. Throws DtypeError if x's dtype does not hold the value: a fraction or a number out of range
-/// for whole numbers, one that float32 would make infinite; ShapeError.
+/// result is a view of x. Throws DtypeError unless the dtype holds `value`: a whole number in range for int64, uint8
+/// and bool; for float32 one that does not round to infinity (infinities and NaN are allowed). Throws ShapeError if
+/// more is cropped than there is.
 DYGRAD_API Tensor pad(const Tensor& x, std::span<const PadAmount> amounts, double value = 0);
 inline Tensor pad(const Tensor& x, std::initializer_list<PadAmount> amounts, double value = 0) {
   return pad(x, std::span<const PadAmount>(amounts.begin(), amounts.size()), value);

@@ -77,8 +77,8 @@ struct Select {
 /// Appends the sections of `x` that end at `ends`; `x` itself begins at `start` of the same count.
 void cut(const Tensor& x, int axis, std::int64_t start, std::span<const std::int64_t> ends,
          std::vector<Tensor>& sections) {
-  // The gradient of a slice is as large as what it was cut from, so that all sections of one x would take time in
-  // proportion to its square. Many sections are a tree of slices.
+  // The gradient of a slice has the shape of what it was cut from, so n slices of one tensor would take quadratic time.
+  // Many sections are cut by a tree of slices.
   constexpr std::size_t kFanOut = 8;
   std::int64_t begin = start;
   const std::size_t branches = std::min(ends.size(), kFanOut);

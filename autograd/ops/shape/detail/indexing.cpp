@@ -25,7 +25,7 @@ Shape coordinates_of(const Shape& shape, std::int64_t i) {
 
 /// `where` is the i-th element of `index`, counted row-major.
 [[noreturn]] void fail_index(std::string_view op, const Tensor& index, std::int64_t where, std::int64_t value,
-                             std::int64_t extent) {
+                             std::int64_t first, std::int64_t extent) {
   Message message(op, "an index is out of range.");
   (void)std::move(message).line("index {}, at {}", index.shape(), coordinates_of(index.shape(), where));
   if (extent == 0) {
@@ -36,16 +36,16 @@ Shape coordinates_of(const Shape& shape, std::int64_t i) {
             .fix("give an empty index, or an extent of at least {}", std::max<std::int64_t>(value, 0) + 1));
   }
   throw ShapeError(std::move(message)
-                       .expected("{} <= index < {}", -extent, extent)
+                       .expected("{} <= index < {}", first, extent)
                        .got("{}", value)
-                       .fix("count from 0, or from -1 for the last one"));
+                       .fix("{}", first == 0 ? "count from 0" : "count from 0, or from -1 for the last one"));
 }
 
 }  // namespace
 
 namespace detail {
 
-Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t extent) {
+Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t extent, CountFrom from) {
   if (index.dtype() != DType::int64) {
     throw DtypeError(Message(op, "the index tensor has the wrong dtype.")
                          .line("index {} {}", name_of(index.dtype()), index.shape())
@@ -56,7 +56,8 @@ Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t exte
   Tensor result = kernel::clone(index, MemoryFormat::row_major);
   const std::span<std::int64_t> values = result.write<std::int64_t>();
   for (std::int64_t& i : values) {
-    if (i < -extent || i >= extent) fail_index(op, index, &i - values.data(), i, extent);
+    const std::int64_t first = from == CountFrom::start ? 0 : -extent;
+    if (i < first || i >= extent) fail_index(op, index, &i - values.data(), i, first, extent);
     if (i < 0) i += extent;
   }
   return result;
@@ -74,7 +75,7 @@ int checked_axis(std::string_view op, const Tensor& x, int axis) {
 
 void check_extent(std::string_view op, std::string_view role, std::int64_t extent) {
   if (extent < 0) {
-    throw ShapeError(Message(op, fmt::format("the {} is negative.", role))
+    throw ShapeError(Message(op, "the {} is negative.", role)
                          .expected("{} >= 0", role)
                          .got("{}", extent)
                          .fix("pass the number of places that indices count"));

@@ -11,9 +11,12 @@
 
 namespace dygrad::detail {
 
+enum class CountFrom : std::uint8_t { start, either_end };
+
 /// A dense copy of `index` with its negative entries counted from the front; ops own it, so that later changes of the
 /// caller's tensor do not reach a recorded graph. Throws unless all entries are inside [-extent, extent).
-Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t extent);
+Tensor checked_index(std::string_view op, const Tensor& index, std::int64_t extent,
+                     CountFrom from = CountFrom::either_end);
 /// The axis, counted from the front. Throws ShapeError for a tensor of rank 0 or an axis out of range.
 int checked_axis(std::string_view op, const Tensor& x, int axis);
 /// Throws ShapeError if the extent, which `role` names, is negative.
@@ -63,7 +66,7 @@ struct IndexedSource {
 // Up to kMaxPlainTerms terms are added where the result is. Places that get more are summed as AccurateSums, which take
 // memory of their own: index_add has a row of them for each such index, scatter_add one for each element of the result.
 template <class T>
-kernel::AccurateSum<T>* long_sums(const Tensor& workspace) {
+kernel::AccurateSum<T>* accurate_sums(const Tensor& workspace) {
   return reinterpret_cast<kernel::AccurateSum<T>*>(workspace.mutable_data<double>());
 }
 /// Zeros for so many of them.

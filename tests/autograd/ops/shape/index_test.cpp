@@ -84,7 +84,7 @@ TEST_CASE("Changing the index tensor afterwards does not reach the recorded op")
 }
 
 TEST_CASE("one_hot puts a one at each index") {
-  CHECK(one_hot(tensor({1, -1}), 3).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1, 0, 0, 0, 1});
+  CHECK(one_hot(tensor({1, 2}), 3).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1, 0, 0, 0, 1});
   CHECK(one_hot(full({}, 2, int64), 3, int64).shape() == Shape(3));
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("index_select and gather read an expanded view where it lies") {
 TEST_CASE("an index out of range is shown with its place, and with what there is to count") {
   const Tensor index = tensor({{0, 1}, {-4, 2}});
   CHECK_THROWS_MATCHES(one_hot(index, 3), ShapeError,
-                       MessageContains("one_hot: ", "index [2, 2], at [1, 0]", "-3 <= index < 3, got -4"));
+                       MessageContains("one_hot: ", "index [2, 2], at [1, 0]", "0 <= index < 3, got -4"));
   CHECK_THROWS_MATCHES(gather(ones({2, 2}), 1, index), ShapeError, MessageContains("gather: ", "at [1, 0]", "got -4"));
   CHECK_THROWS_MATCHES(one_hot(tensor({2}), 0), ShapeError,
                        MessageContains("at [0]", "extent 0, got 2", "extent of at least 3"));
