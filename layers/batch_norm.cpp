@@ -43,6 +43,22 @@ void check_channels(const Tensor& x, const BatchNorm::Options& o) {
                        .fix("{}", x.dim(other) == o.num_channels ? turn : remake));
 }
 
+/// `moving` may have been replaced.
+void check_statistics(std::string_view role, const Tensor& moving, const Tensor& x, const BatchNorm::Options& o) {
+  if (moving.shape() != Shape{o.num_channels}) {
+    throw ShapeError(Message("batch_norm", "{} does not fit num_channels.", role)
+                         .expected("shape [{}]", o.num_channels)
+                         .got("{}", moving.shape())
+                         .fix("give one element per channel"));
+  }
+  if (moving.dtype() != x.dtype()) {
+    throw DtypeError(Message("batch_norm", "{} has another dtype than x.", role)
+                         .expected("{}", x.dtype())
+                         .got("{}", moving.dtype())
+                         .fix("convert one of them with to()"));
+  }
+}
+
 /// moving = momentum * moving + (1 - momentum) * batch, for both or, if they do not fit, neither. What has no weight in
 /// the sum is left out of it: 0 times infinity would be NaN.
 void update_moving(Tensor mean, Tensor variance, const BatchStatistics& batch, double momentum) {
@@ -106,6 +122,8 @@ Tensor BatchNorm::forward(const Tensor& x) {
     detail::check_defined("batch_norm", "variance", variance);
     check_channels(x, options_);
     detail::check_input_dtype("batch_norm", x, weight);
+    check_statistics("mean", mean, x, options_);
+    check_statistics("variance", variance, x, options_);
     BatchStatistics batch;
     Tensor y = detail::in_nchw(x, options_.data_format, [&](const Tensor& image) { return normalize(image, batch); });
     if (act_ && !fused_) y = act_(y);

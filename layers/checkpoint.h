@@ -26,7 +26,7 @@ struct LoadedState {
 /// Throws IoError if the file is missing, unreadable, malformed, or takes more memory than `options` allow.
 DYGRAD_API LoadedState load_state(const std::string& path, const LoadOptions& options = {});
 /// Reads a file into a layer, strictly; the layer is unchanged if anything does not fit. Returns the metadata. Throws
-/// IoError as above, InvalidArgument listing every missing, unexpected and misshapen name.
+/// IoError as above, InvalidArgument listing every missing or unexpected name, and those with another shape or dtype.
 DYGRAD_API StateMetadata load_state(const std::string& path, Layer& layer, const LoadOptions& options = {});
 
 /// A model and its optimizer (with step counts and schedule) in one file, under "model." and "optimizer.", and under

@@ -32,7 +32,7 @@ Tensor Dropout::forward(const Tensor& x) {
     Generator& generator = options_.seed == 0 ? default_generator() : generator_;
     detail::GeneratorRollback draws(generator);
     const Tensor mask = bernoulli(x.shape(), kept, {.dtype = x.dtype(), .generator = &generator});
-    Tensor y = x * mask;
+    Tensor y = kept > 0 ? x * mask : where(mask > 0, x, mask);  // not infinity times 0
     if (upscales && kept > 0) y = y * (1 / kept);
     draws.keep();
     return y;

@@ -1,6 +1,10 @@
 // All of dygrad in one include: tensors, derivatives, layers, optimizers. For users; the library itself includes less.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "dygrad needs C++20: compile with -std=c++20"
+#endif
+
 #include <dygrad/autograd/anomaly.h>
 #include <dygrad/autograd/apply.h>
 #include <dygrad/autograd/backward.h>

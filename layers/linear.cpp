@@ -42,13 +42,19 @@ Tensor Linear::forward(const Tensor& x) {
   return with_name([&] {
     detail::check_defined("linear", "x", x);
     detail::check_defined("linear", "weight", weight);
+    if (weight.rank() != 2) {
+      throw ShapeError(Message("linear", "the weight is no matrix.")
+                           .expected("shape [input_dim, output_dim]")
+                           .got("{}", weight.shape())
+                           .fix("assign a weight of shape [{}, {}]", options_.input_dim, options_.output_dim));
+    }
     if (x.rank() < 1 || x.dim(-1) != weight.dim(0)) {
       throw ShapeError(Message("linear", "input does not fit the weight.")
                            .line("x {}", x.shape())
                            .line("w {}  (input_dim, output_dim)", weight.shape())
-                           .expected("x.shape[-1] == {}", weight.dim(0))
+                           .expected("x.dim(-1) == {}", weight.dim(0))
                            .got("{}", x.rank() < 1 ? std::string("a tensor of rank 0") : fmt::format("{}", x.dim(-1)))
-                           .fix("construct the layer with input_dim = x.shape[-1], or reshape x"));
+                           .fix("construct the layer with input_dim = x.dim(-1), or reshape x, as flatten(x, 1) does"));
     }
     detail::check_input_dtype("linear", x, weight);
     Tensor y = matmul(x, weight);

@@ -9,12 +9,11 @@
 namespace dygrad {
 
 /// Shapes: x [N, C, H, W]; y [N, C, OH, OW], OH = floor((H + 2*padding - size) / stride) + 1; with ceil_mode that is
-/// rounded up, less a last window that would begin behind the image, in the padding alone: ceil, and one fewer if
-/// (OH - 1) * stride >= H + padding; 1 where the window exceeds the padded image by less than a stride.
-/// global_pooling: y [N, C, 1, 1].
-/// Throws at construction: InvalidArgument for another pool_type, or sizes or strides below 1 or padding outside
-/// [0, size) without global_pooling. At forward: ShapeError, DtypeError, and InvalidArgument for sizes or strides above
-/// 2^31.
+/// rounded up, less a last window that would begin past the end of the image, in the padding alone: ceil, and one fewer
+/// if (OH - 1) * stride >= H + padding; 1 where the window exceeds the padded image by less than a stride.
+/// global_pooling: y [N, C, 1, 1]. Throws at construction: InvalidArgument for another pool_type, or sizes or strides
+/// below 1 or padding outside [0, size) without global_pooling. At forward: ShapeError, DtypeError, and InvalidArgument
+/// for sizes or strides above 2^31.
 class DYGRAD_API Pool2D : public Layer {
  public:
   struct Options {

@@ -37,7 +37,7 @@ Shape weight_shape(const PRelu::Options& o) {
 
 void check_input(const Tensor& x, const PRelu::Options& o) {
   const auto fail = [&](const std::string& expected, const char* fix) {
-    throw ShapeError(Message("prelu", fmt::format("x does not fit mode \"{}\".", o.mode))
+    throw ShapeError(Message("prelu", "x does not fit mode \"{}\".", o.mode)
                          .expected("x of shape {}", expected)
                          .got("{}", x.shape())
                          .fix("{}", fix));
@@ -74,6 +74,12 @@ Tensor PRelu::forward(const Tensor& x) {
     detail::check_defined("prelu", "weight", weight);
     check_input(x, options_);
     detail::check_input_dtype("prelu", x, weight);
+    if (const Shape expected = weight_shape(options_); weight.shape() != expected) {
+      throw ShapeError(Message("prelu", "the weight does not fit mode \"{}\".", options_.mode)
+                           .expected("shape {}", expected)
+                           .got("{}", weight.shape())
+                           .fix("assign a weight of that shape"));
+    }
     // Broadcasting adds extents in front only, and would give a number a shape of [1].
     const bool fits = options_.mode == "channel" ? x.rank() == 4 : options_.mode == "element" || x.rank() > 0;
     const Tensor slope = fits ? static_cast<const Tensor&>(weight) : weight.reshape(slope_shape(x, options_));

@@ -67,9 +67,10 @@ void Schedule::check_and_load(const std::vector<double>& numbers) {
   if (const std::string problem = compare_state(numbers); !problem.empty()) fail(problem);
   const std::vector<double> before = state();
   if (numbers == before) return;
-  const auto load = [this](const std::vector<double>& from) {
+  const auto own = state_;  // lr() may run a user's formula, which may assign to this schedule
+  const auto load = [&own](const std::vector<double>& from) {
     const double* next = from.data();
-    state_->load(next);
+    own->load(next);
   };
   load(numbers);
   try {

@@ -98,6 +98,23 @@ TEST_CASE("BatchNorm refuses impossible options") {
                        MessageContains("x float64, weight float32", ".dtype = dygrad::float64"));
 }
 
+TEST_CASE("statistics that were replaced by others must fit the channels, in training too") {
+  const Tensor x = arange(0, 12, 1, float32).reshape({3, 4});
+  for (const std::int64_t count : {2, 8}) {
+    BatchNorm layer({.num_channels = 4});
+    layer.mean = Parameter(zeros({count}));
+    CHECK_THROWS_MATCHES(layer(x), ShapeError,
+                         MessageContains("batch_norm: mean does not fit num_channels", "expected shape [4]", "fix: "));
+    BatchNorm other({.num_channels = 4});
+    other.variance = Parameter(ones({count}));
+    CHECK_THROWS_MATCHES(other(x), ShapeError, MessageContains("batch_norm: variance does not fit"));
+    CHECK(other.mean.to_vector<double>() == std::vector<double>(4));
+  }
+  BatchNorm layer({.num_channels = 4});
+  layer.mean = Parameter(zeros({4}, float64));
+  CHECK_THROWS_MATCHES(layer(x), DtypeError, MessageContains("batch_norm: mean has another dtype than x"));
+}
+
 TEST_CASE("statistics without weight in a moving average do not enter it") {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   BatchNorm keeps({.num_channels = 2, .momentum = 1, .dtype = float64});

@@ -4,7 +4,9 @@
 #include <limits>
 
 #include <dygrad/autograd/backward.h>
+#include <dygrad/autograd/debug/graph.h>
 #include <dygrad/autograd/ops/elementwise/elementwise.h>
+#include <dygrad/autograd/ops/matmul.h>
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/activation.h>
@@ -63,7 +65,7 @@ TEST_CASE("Linear multiplies the last dimension") {
   CHECK(layer(zeros({4, 5, 2})).shape() == Shape{4, 5, 3});
   CHECK(layer(zeros({0, 2})).shape() == Shape{0, 3});
   CHECK_THROWS_MATCHES(layer(zeros({2, 3})), ShapeError,
-                       MessageContains("linear", "expected x.shape[-1] == 2, got 3", "in layer"));
+                       MessageContains("linear", "expected x.dim(-1) == 2, got 3", "in layer"));
   CHECK_THROWS_MATCHES(Linear({.input_dim = 2}), InvalidArgument,
                        MessageContains("Linear", "output_dim >= 1", "got 0"));
 }
@@ -124,6 +126,33 @@ TEST_CASE("Dropout lets gradients through where it keeps") {
   const Tensor y = layer(x);
   y.backward();
   CHECK(values(x.grad()) == values(y));
+}
+
+TEST_CASE("Dropout of everything is 0, whatever it drops") {
+  Dropout layer({.p = 1, .dropout_implementation = "upscale_in_train"});
+  const Tensor x = tensor({1., std::numeric_limits<double>::infinity(), std::nan("")}).set_stop_gradient(false);
+  const Tensor y = layer(x);
+  CHECK(y.to_vector<double>() == std::vector<double>{0, 0, 0});
+  CHECK(grad(y.sum(), x).to_vector<double>() == std::vector<double>{0, 0, 0});
+}
+
+TEST_CASE("weights that were replaced by others must have the layer's shape") {
+  Linear linear({.input_dim = 3, .output_dim = 2});
+  linear.weight = Parameter(zeros({3}));
+  CHECK_THROWS_MATCHES(linear(ones({2, 3})), ShapeError, MessageContains("linear: the weight is no matrix", "got [3]"));
+  PRelu prelu({.mode = "channel", .channel = 3});
+  prelu.weight = Parameter(zeros({5}));
+  CHECK_THROWS_MATCHES(prelu(ones({1, 3, 1, 1})), ShapeError,
+                       MessageContains("prelu: the weight does not fit", "expected shape [1, 3, 1, 1], got [5]"));
+}
+
+TEST_CASE("graphs print names of parameters without control characters") {
+  const Linear layer({.input_dim = 3, .output_dim = 2, .param_attr = ParamAttr{.name = "a\nb\x1b"}});
+  const Tensor y = matmul(ones({1, 3}), layer.weight);
+  for (const std::string& text : {graph_text(y), graph_dot(y)}) {
+    CHECK_THAT(text, ContainsSubstring("a\\nb\\x1b") || ContainsSubstring("a\\\\nb\\\\x1b"));
+    CHECK(text.find('\x1b') == std::string::npos);
+  }
 }
 
 TEST_CASE("Flatten keeps the batch dimension") {

@@ -50,6 +50,8 @@ TEST_CASE("exponential, natural and inverse-time decay") {
 
 TEST_CASE("PolynomialDecay ends or cycles") {
   near(rates(PolynomialDecay{.learning_rate = 1, .decay_steps = 2, .end_learning_rate = 0}, 4), {1, .5, 0, 0});
+  near(rates(PolynomialDecay{.learning_rate = 1, .decay_steps = 2, .end_learning_rate = .2, .power = 2}, 4),
+       {1, .4, .2, .2});
   near(rates(PolynomialDecay{.learning_rate = 1, .decay_steps = 2, .end_learning_rate = 0, .cycle = true}, 5),
        {1, .5, 0, .25, 0});
 }
@@ -236,6 +238,22 @@ TEST_CASE("a formula may assign to its own schedule, and lives until its call en
   CHECK(schedule.lr() == 0.25);
   CHECK(schedule.lr() == 0.5);
   CHECK(watch.use_count() == 1);
+}
+
+TEST_CASE("a formula that assigns to its own schedule does not mix up states that are loaded") {
+  Schedule* own = nullptr;
+  Schedule schedule([&own](std::int64_t count) {
+    if (own && count == 7)
+      *std::exchange(own, nullptr) = Schedule(CosineDecay{.learning_rate = .5, .step_each_epoch = 2, .epochs = 3});
+    return count == 7 ? -1. : .1;
+  });
+  const Schedule first = schedule;  // shares the state
+  schedule.step();
+  own = &schedule;
+  CHECK_THROWS_AS(schedule.set_state({7}), InvalidArgument);
+  CHECK(first.count() == 1);
+  CHECK(schedule.count() == 0);
+  CHECK(schedule.lr() == .5);
 }
 
 TEST_CASE("a schedule that was moved from still shares the count") {
