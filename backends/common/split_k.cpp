@@ -121,7 +121,7 @@ Range second_half(Range whole) { return {whole.first + (whole.size() + 1) / 2, w
 using Halves = std::array<std::optional<Part>, 2>;
 
 Halves halves_of_matmul(const Problem& problem, const Tensor& a, const Tensor& b) {
-  constexpr std::int64_t kTogether = 64;  // numbers of a row that stay together, for the sake of cache lines
+  constexpr std::int64_t kTogether = 64;  // elements of a row that stay together, for the sake of cache lines
   const std::int64_t k = a.dim(-1), middle = (k / 2 + kTogether - 1) / kTogether * kTogether;
   Halves halves;
   for (const Range own : {Range{0, middle}, Range{middle, k}}) {
@@ -166,7 +166,7 @@ struct BatchOfParts {
   Tensor a, b;
 
   static bool is_profitable(const Problem& problem, std::int64_t part) {
-    constexpr std::int64_t kMax = 1 << 20;  // numbers in all partial results
+    constexpr std::int64_t kMax = 1 << 20;  // elements of all partial results
     const std::int64_t parts = problem.x.back() / part;
     return problem.x.rank() < kMaxRank && num_elements(problem.y) <= kMax / parts;
   }

@@ -17,7 +17,7 @@ struct Position {
   std::int64_t n, h, w;
 };
 
-/// Neighbouring taps of one kernel row touch neighbouring pixels, so that a whole run of (j, o) is one stretch of
+/// Neighbouring taps of one kernel row touch neighbouring pixels, so that a whole run of (j, o) is one span of
 /// memory.
 bool taps_are_adjacent(const Conv2DSizes& s) { return s.dw == 1 && s.groups == 1; }
 

@@ -43,22 +43,20 @@ LruCache<Key, Convolution, Hash>& cache() {
 // refers to freed memory, so that creating it again throws or crashes, and so does evicting it. So oneDNN is not asked
 // for such a problem again, and another algorithm computes it.
 
-/// Hashes of those problems, for the whole process, in memory of their own. Where they are too many, every problem that
-/// is not compiled yet counts as one.
+/// Hashes of those problems, for the whole process, in memory of their own. Once the table is full, every problem that
+/// is not compiled yet is refused.
 class FailedProblems {
  public:
   bool contains(std::uint64_t hash) const noexcept {
-    const std::size_t count = count_.load(std::memory_order_acquire);
-    return count > hashes_.size() ||
-           std::any_of(hashes_.begin(), hashes_.begin() + count, [&](const auto& each) { return each == hash; });
+    return count_ > hashes_.size() ||
+           std::any_of(hashes_.begin(), hashes_.end(), [&](const auto& each) { return each == (hash | 1); });
   }
   void add(std::uint64_t hash) noexcept {
-    const std::size_t place = count_.fetch_add(1, std::memory_order_acq_rel);
-    if (place < hashes_.size()) hashes_[place] = hash;
+    if (const std::size_t index = count_++; index < hashes_.size()) hashes_[index] = hash | 1;
   }
 
  private:
-  std::array<std::atomic<std::uint64_t>, 64> hashes_{};
+  std::array<std::atomic<std::uint64_t>, 64> hashes_{};  // with the lowest bit set; 0 is an empty slot
   std::atomic<std::size_t> count_{0};
 };
 constinit FailedProblems failed_problems;

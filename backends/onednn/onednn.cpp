@@ -163,6 +163,8 @@ class Primitive final : public SplitK {
                      const Epilogue& epilogue) const override {
     const Conv2DSizes s = conv2d_sizes(problem);
     const Convolution& c = onednn::cached_convolution(problem.kind, s);
+    // Chosen before, and not made again: see Note [Primitives that fail while they are made].
+    if (!c.primitive) return compute_direct(problem, a, b, epilogue);
     // Some primitives multiply zeros beside the image, see Note [Padding zeros and non-finite values].
     if (problem.kind != Kind::conv2d_weights && !magnitude_of_weights(b).is_finite())
       return compute_direct(problem, a, b, epilogue);

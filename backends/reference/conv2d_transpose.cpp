@@ -12,7 +12,7 @@ namespace {
 /// Multiplications worth waking another thread for.
 constexpr std::int64_t kGrain = 1 << 16;
 
-/// Calls f(plane, row, columns) for stretches of the rows of a result, when each element costs `cost` multiplications.
+/// Calls f(plane, row, columns) for spans of the rows of a result, when each element costs `cost` multiplications.
 template <class F>
 void for_each_segment(std::int64_t planes, std::int64_t rows, std::int64_t columns, std::int64_t cost, const F& f) {
   constexpr std::int64_t kMax = RowOfSums<double>::kMax;

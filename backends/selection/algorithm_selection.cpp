@@ -89,10 +89,12 @@ Choice make_choice(const Problem& problem, const Backend* forced) {
   }
   if (choice.algorithm) return choice;
   if (forced) {
-    throw BackendError(Message(name_of(problem.kind), "the forced backend cannot compute this problem.")
-                           .line("backend {}, dtype {}", forced->name(), problem.dtype)
-                           .line("x {}, w {}, y {}", problem.x, problem.w, problem.y)
-                           .fix("unset DYGRAD_BACKEND or leave the BackendGuard, so that another backend can take it"));
+    const bool is_conv2d = problem.kind == Problem::Kind::conv2d;  // its input is the y of the transposed convolution
+    throw BackendError(
+        Message(name_of(problem.kind), "the forced backend cannot compute this problem.")
+            .line("backend {}, dtype {}", forced->name(), problem.dtype)
+            .line("x {}, w {}, y {}", is_conv2d ? problem.y : problem.x, problem.w, is_conv2d ? problem.x : problem.y)
+            .fix("unset DYGRAD_BACKEND or leave the BackendGuard, so that another backend can take it"));
   }
   throw BackendError(Message(name_of(problem.kind), "no backend computes this problem.")
                          .line("dtype {}", problem.dtype)

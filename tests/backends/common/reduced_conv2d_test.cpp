@@ -55,7 +55,7 @@ std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> terms_of(const Re
   std::set<std::tuple<std::int64_t, std::int64_t, std::int64_t>> terms;
   for (const auto& [h, i, o] :
        conv_terms(axis.inputs, axis.reduced_outputs(), axis.taps, axis.stride, axis.padding, axis.dilation)) {
-    const std::int64_t place = axis.places.empty() ? o : axis.places[static_cast<std::size_t>(o)];
+    const std::int64_t place = axis.output_index.empty() ? o : axis.output_index[static_cast<std::size_t>(o)];
     if (place >= 0)
       terms.insert({h + axis.first_input, i + axis.first_tap, place * axis.output_step + axis.first_output});
   }
