@@ -53,7 +53,7 @@ struct Listing {
 
 std::string title(const Node& node) {
   const auto* leaf = node.is_leaf() ? static_cast<const LeafNode*>(&node) : nullptr;
-  return leaf && !leaf->label.empty() ? leaf->label : std::string(node.name());
+  return detail::printable(leaf && !leaf->label.empty() ? std::string_view(leaf->label) : node.name());
 }
 
 std::string quoted(const std::string& text) {

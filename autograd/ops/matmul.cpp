@@ -94,7 +94,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (inner_a != inner_b) {
     throw ShapeError(Message(MatMul::name, "inner sizes differ.")
                          .line("a {}, b {}", a.shape(), b.shape())
-                         .expected("a.shape[-1] == b.shape[{}]", b.rank() == 1 ? -1 : -2)
+                         .expected("a.dim(-1) == b.dim({})", b.rank() == 1 ? -1 : -2)
                          .got("{} and {}", inner_a, inner_b)
                          .fix("{}", remedy_for(a.shape(), b.shape())));
   }

@@ -51,9 +51,9 @@ struct Epilogue {
 /// may have any strides; results are fresh and dense, in a stride order of the algorithm's choice. Nothing here records
 /// or reads gradients. Convolutions with an extent of 0 never get here. Algorithms are stateless and live as long as
 /// the program.
-/// Accuracy: with u half the machine epsilon, a plain sum of n products is off by at most e u times the sum of their
-/// absolute values, where e = n up to 2^14 products, as for one chain of additions, and e = 2048 + log2(n) beyond, as
-/// for blocks whose sums are added pairwise. Tiles of Winograd multiply this by a constant.
+/// Accuracy: with u half the machine epsilon, a sum of n products is off by at most e u times the sum of their absolute
+/// values, where e = n up to 2^14 products, as for recursive summation, and e = 2048 + log2(n) beyond, as for blocks
+/// whose sums are added pairwise. Tiles of Winograd multiply this by a constant.
 class DYGRAD_API Algorithm {
  public:
   virtual ~Algorithm() = default;

@@ -18,7 +18,7 @@ namespace {
 
 // Note [Blocks of channels]
 // Channels-last, a block is some rows of up to kTileColumns channels; where channels are few, several pixels count as
-// one wide row of more, which are combined in the end. Row-major, a block is a stretch of one plane of one channel.
+// one wide row of more, which are combined in the end. Row-major, a block is a span of one plane of one channel.
 // A block fits the L1 cache, so it may be looked at twice. Blocks are combined pairwise, in chunks that are the unit
 // of parallel work.
 constexpr std::int64_t kBlockElements = 4096;
@@ -199,7 +199,7 @@ class ChannelReduction {
  private:
   struct Blocks {
     std::int64_t count;
-    std::int64_t extent;        // rows of a block, or elements of a stretch
+    std::int64_t extent;        // rows of a block, or elements of a span
     std::int64_t together = 1;  // pixels in a row
   };
   struct Tile {
@@ -232,9 +232,9 @@ class ChannelReduction {
   }
 
   void add_span(const Blocks& blocks, std::int64_t channel, std::int64_t block, Columns<T>& out) const {
-    const std::int64_t stretches = (pixels_ + blocks.extent - 1) / blocks.extent;
-    const std::int64_t begin = block % stretches * blocks.extent;
-    const std::int64_t offset = (block / stretches * channels_ + channel) * pixels_ + begin;
+    const std::int64_t spans = (pixels_ + blocks.extent - 1) / blocks.extent;
+    const std::int64_t begin = block % spans * blocks.extent;
+    const std::int64_t offset = (block / spans * channels_ + channel) * pixels_ + begin;
     sums_.take_line(offset, std::min(blocks.extent, pixels_ - begin), centre_[channel], out);
   }
 

@@ -22,9 +22,9 @@ namespace {
 // whose tile is dense is used where it lies; any other is copied into a buffer in the L1 cache (or, if written, out
 // of it), and a repeated one is copied once for as long as its address stays the same.
 //   Short rows (kShortRow) are joined until they fill a tile, unless rows of at least kDirectRow elements are dense and
-//   differ, as in a window of an image: then each is a stretch.
-//   Long rows are cut into stretches. Only if an operand runs across them (a transposed one) does a tile have several
-//   rows, so that each cache line of that operand is used up at once. A streamed result wants longer stretches than
+//   differ, as in a window of an image: then each is a span.
+//   Long rows are cut into spans. Only if an operand runs across them (a transposed one) does a tile have several
+//   rows, so that each cache line of that operand is used up at once. A streamed result wants longer spans than
 //   the operand across them, whose neighbouring lines are fetched for the tile below anyway.
 constexpr std::int64_t kTileElements = 1024;
 constexpr std::int64_t kAcrossElements = 4096;
@@ -137,7 +137,7 @@ class TiledLoop {
     const auto fills_lines = [&](std::int64_t elements) {
       return elements * static_cast<std::int64_t>(out.element_size) % static_cast<std::int64_t>(kLine) == 0;
     };
-    bool has_whole_rows = rows_ == 1 || out.row_stride == columns_;  // of one stretch
+    bool has_whole_rows = rows_ == 1 || out.row_stride == columns_;  // of one span
     if (!has_whole_rows && bytes_into_line(out.data) == 0 && fills_lines(columns_) && fills_lines(column_extent_)) {
       has_whole_rows = true;
       for (int dim = 0; dim < loop_.rank() - 1; ++dim) has_whole_rows &= fills_lines(loop_.stride(dim, 0));

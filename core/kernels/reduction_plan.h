@@ -17,7 +17,7 @@ namespace dygrad::kernel {
 //   kept dimensions  x  columns  <-  outer reduced dimensions  x  a run of rows
 //
 // where `columns` is the innermost kept dimension if every reduced one has a larger stride (channels of a channels-last
-// image), else a single column. A block is a stretch of one run; blocks are combined pairwise, neighbours first, and so
+// image), else a single column. A block is a span of one run; blocks are combined pairwise, neighbours first, and so
 // are the rows of a block: see Note [Pairwise reduction]. Where a row is narrow and rows follow each other densely
 // (three channels), several rows are taken as one wide row, folded in the end, so that additions fill vectors.
 // Blocks are grouped into chunks, the unit of parallel work. Block and chunk sizes depend on the problem alone, hence

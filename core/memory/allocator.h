@@ -20,7 +20,8 @@ struct AllocatorStatistics {
 DYGRAD_API AllocatorStatistics allocator_statistics();
 DYGRAD_API void reset_peak_bytes();
 
-/// Most bytes kept for reuse in the shared cache; more go back to the system at once. Default 512 MiB. Besides, each
+/// Most bytes kept for reuse in the shared cache; more go back to the system at once; 0 or less keeps none.
+/// Default 512 MiB. Besides, each
 /// thread keeps at most 1 MiB of small blocks.
 DYGRAD_API void set_allocator_cache_limit(std::int64_t num_bytes);
 

@@ -95,7 +95,9 @@ class DYGRAD_API Tensor {
     return {data<T>(), static_cast<std::size_t>(num_elements())};
   }
   /// The same, writable; counts as one in-place change, by which saved values and packed weights notice. Later writes
-  /// into a span that was kept do not count: call write() again for each change.
+  /// into a span that was kept do not count: call write() again for each change. Never recorded, as fill() and
+  /// set_value(): gradients are those of the op that made the tensor. For what is differentiable use where(), pad() or
+  /// arithmetic.
   template <class T>
   std::span<T> write() {
     check_access(dtype_of<T>());
@@ -121,7 +123,9 @@ class DYGRAD_API Tensor {
 
   /// Copies the values of `source`, whose shape and dtype must be equal, into this tensor's storage; they may overlap.
   /// Throws ShapeError, DtypeError; InvalidArgument if several elements of this tensor lie in one place.
+  /// Not recorded, see write().
   void set_value(const Tensor& source);
+  /// Not recorded, see write().
   void fill(double value);
 
   /// First element, for kernels: no check of dtype or strides. `mutable_data` does not bump the version.

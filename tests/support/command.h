@@ -29,7 +29,11 @@ inline CommandResult run_test_in_new_process(const std::string& test, const std:
   char path[4096];
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
   if (length <= 0) throw std::runtime_error("no path of this program");
-  return run_command(variables + " '" + std::string(path, static_cast<std::size_t>(length)) + "' '" + test + "'");
+  CommandResult result =
+      run_command(variables + " '" + std::string(path, static_cast<std::size_t>(length)) + "' '" + test + "'");
+  const bool ran = result.output.find("All tests passed (") != std::string::npos;
+  if (result.status == 0 && !ran) result.status = -1;  // no test has this name
+  return result;
 }
 
 }  // namespace dygrad::testing

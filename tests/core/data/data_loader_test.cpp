@@ -89,7 +89,7 @@ TEST_CASE("a loader gives every sample once, in order, in batches", "[smoke][thr
   }
 }
 
-TEST_CASE("a last batch that is not full can be dropped") {
+TEST_CASE("a last batch that is not full can be dropped", "[threads]") {
   DataLoader loader(count_to(10), {.batch_size = 4, .drop_last = true});
   CHECK(loader.num_batches() == 2);
   CHECK(loader.num_samples() == 8);
@@ -152,7 +152,7 @@ TEST_CASE("errors of the dataset reach the caller at the batch they belong to", 
   }
 }
 
-TEST_CASE("a pass that failed is over") {
+TEST_CASE("a pass that failed is over", "[threads]") {
   DataLoader loader(std::make_shared<Fragile>(20, 9), {.batch_size = 4});
   auto pass = loader.begin();
   ++pass;
@@ -175,7 +175,7 @@ TEST_CASE("leaving a pass early stops its thread", "[threads]") {
   CHECK(dataset->calls < 100);
 }
 
-TEST_CASE("a pass outlives its loader") {
+TEST_CASE("a pass outlives its loader", "[threads]") {
   auto pass = DataLoader(count_to(10), {.batch_size = 5}).begin();
   CHECK((*pass)[0].to_vector<std::int64_t>() == Order{0, 1, 2, 3, 4});
   ++pass;
@@ -233,7 +233,7 @@ TEST_CASE("dataset and transform run in the modes of the thread that began the p
   }
 }
 
-TEST_CASE("a dataset of a negative size is refused, and one of any other gives its batches") {
+TEST_CASE("a dataset of a negative size is refused, and one of any other gives its batches", "[threads]") {
   for (std::int64_t size : {std::int64_t{-1}, std::int64_t{-1000}, std::numeric_limits<std::int64_t>::min()}) {
     for (bool shuffle : {false, true}) {
       DataLoader loader(std::make_shared<Claiming>(size), {.shuffle = shuffle, .drop_last = shuffle});
@@ -326,7 +326,7 @@ TEST_CASE("impossible options are refused", "[threads]") {
   CHECK_THROWS_AS(loader.set_epoch(0, -1), InvalidArgument);
 }
 
-TEST_CASE("sixty thousand images pass through with one allocation per tensor of a batch") {
+TEST_CASE("sixty thousand images pass through with one allocation per tensor of a batch", "[threads]") {
   const auto dataset =
       std::make_shared<TensorDataset>(std::vector<Tensor>{zeros({60000, 28, 28}, uint8), zeros({60000}, int64)});
   DataLoader loader(dataset, {.batch_size = 128, .shuffle = true});

@@ -56,11 +56,12 @@ TEST_CASE("channels that are the last extent hint at the data format, and the ot
 TEST_CASE("output_size is refused with the interval of both axes and what it follows from") {
   const Tensor x = zeros({1, 1, 3, 4}), w = zeros({1, 1, 3, 2});
   const Conv2DTransposeOptions both{.stride = {2, 3}, .padding = {1, 0}, .dilation = {2, 1}, .output_size = {5, 14}};
-  CHECK_THROWS_MATCHES(conv2d_transpose(x, w, {}, both), ShapeError,
-                       MessageContains("conv2d_transpose: output_size is too small and large.", "x [1, 1, 3, 4]",
-                                       "w [1, 1, 3, 2]", "stride (2, 3)", "padding top 1, bottom 1, left 0, right 0",
-                                       "dilation (2, 1)", "an output height in [7, 9) and an output width in [11, 14)",
-                                       "got 5 and 14", "7 for the height and 13 for the width"));
+  CHECK_THROWS_MATCHES(
+      conv2d_transpose(x, w, {}, both), ShapeError,
+      MessageContains("conv2d_transpose: output_size is too small along one axis and large along the other.",
+                      "x [1, 1, 3, 4]", "w [1, 1, 3, 2]", "stride (2, 3)", "padding top 1, bottom 1, left 0, right 0",
+                      "dilation (2, 1)", "an output height in [7, 9) and an output width in [11, 14)", "got 5 and 14",
+                      "7 for the height and 13 for the width"));
   const Conv2DTransposeOptions one{.stride = {2, 3}, .padding = {1, 0}, .dilation = {2, 1}, .output_size = {9, 13}};
   CHECK_THROWS_MATCHES(
       conv2d_transpose(x, w, {}, one), ShapeError,
