@@ -72,15 +72,16 @@ template <class T>
   }
 }
 
-/// The products, and the sums that they were computed from. With kScaled, those of g / scale, times scale.
+/// Returns whether the sums that the products are computed from are finite. With kScaled, computes from g / scale.
 template <Product kProduct, bool kScaled, class T>
-[[gnu::always_inline]] inline void multiply_lines(const kernel::LineBlock<const T>& g,
+[[gnu::always_inline]] inline bool multiply_lines(const kernel::LineBlock<const T>& g,
                                                   const kernel::LineBlock<const T>& p, const kernel::LineBlock<T>& out,
-                                                  PerLine<T>& sum, T scale) {
+                                                  T scale) {
   const auto scaled = [scale](T v) { return kScaled ? v / scale : v; };
   const auto unscaled = [scale](T v) { return kScaled ? v * scale : v; };
-  alignas(64) PerLine<T> shift, others_p, others_g;
-  const auto lines = static_cast<std::size_t>(out.lines);
+  alignas(64) PerLine<T> shift, sum, others_p, others_g;
+  if (g.length < 1 || g.lines < 1) return true;
+  const auto lines = static_cast<std::size_t>(g.lines);
   find_dominant<T>(g, p, shift.data());
   for (std::size_t j = 0; j < lines; ++j) shift[j] = scaled(shift[j]);
   if constexpr (kProduct == Product::log_softmax_vjp) {
@@ -103,24 +104,27 @@ template <Product kProduct, bool kScaled, class T>
       return unscaled(kProduct == Product::softmax_vjp ? q * distance : distance);
     });
   }
+  bool is_finite = true;
+  for (std::size_t j = 0; j < lines; ++j) is_finite = is_finite & (std::abs(sum[j]) <= std::numeric_limits<T>::max());
+  return is_finite;
 }
 
 template <Product kProduct, class T>
 void multiply_block(const kernel::LineBlock<const T>& g, const kernel::LineBlock<const T>& p,
                     const kernel::LineBlock<T>& out) {
-  alignas(64) PerLine<T> sum{};
-  kernel::vectorize([g, p, out, &sum] { multiply_lines<kProduct, false, T>(g, p, out, sum, T{1}); });
+  bool is_finite = true;
+  kernel::vectorize([g, p, out, &is_finite] { is_finite = multiply_lines<kProduct, false, T>(g, p, out, T{1}); });
+  if (is_finite) return;
   // Sums of huge gradients may overflow where the products do not: such lines once more, of smaller ones.
+  const T scale = std::ldexp(T{1}, 3 + std::ilogb(static_cast<T>(g.length)));
   for (std::int64_t j = 0; j < out.lines; ++j) {
-    if (std::isfinite(sum[static_cast<std::size_t>(j)])) continue;
     const auto line = [j]<class U>(kernel::LineBlock<U> all) {
       all.data += j;
       all.lines = 1;
       return all;
     };
-    const T scale = std::ldexp(T{1}, 3 + std::ilogb(static_cast<T>(g.length)));
-    PerLine<T> own{};
-    multiply_lines<kProduct, true, T>(line(g), line(p), line(out), own, scale);
+    if (!multiply_lines<kProduct, false, T>(line(g), line(p), line(out), T{1}))
+      multiply_lines<kProduct, true, T>(line(g), line(p), line(out), scale);
   }
 }
 

@@ -174,22 +174,23 @@ template <class T, class F>
     sums[0] = static_cast<T>(sum_of_parts<T>(x.length, [=](std::int64_t i) { return f(from[i], weight[i], own); }));
     return;
   }
-  std::array<AccurateSum<double>, static_cast<std::size_t>(kBlockLines)> totals;
-  alignas(64) std::array<T, static_cast<std::size_t>(kBlockLines)> part;
-  T* const own = part.data();
   const std::int64_t lines = x.lines;
-  for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
-    for (std::int64_t j = 0; j < lines; ++j) own[j] = 0;
-    for (std::int64_t i = begin; i < std::min(begin + kAddedRows, x.length); ++i) {
+  const auto add_rows = [&](std::int64_t begin, std::int64_t end, T* to) {
+    for (std::int64_t j = 0; j < lines; ++j) to[j] = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
       const T *const from = x.data + i * x.step, *const weight = p.data + i * p.step;
       DYGRAD_IVDEP
-      for (std::int64_t j = 0; j < lines; ++j) own[j] += f(from[j], weight[j], number[j]);
+      for (std::int64_t j = 0; j < lines; ++j) to[j] += f(from[j], weight[j], number[j]);
     }
-    for (std::int64_t j = 0; x.length > kAddedRows && j < lines; ++j) totals[static_cast<std::size_t>(j)].add(own[j]);
+  };
+  if (x.length <= kAddedRows) return add_rows(0, x.length, sums);
+  std::array<AccurateSum<double>, static_cast<std::size_t>(kBlockLines)> totals;
+  alignas(64) std::array<T, static_cast<std::size_t>(kBlockLines)> part;
+  for (std::int64_t begin = 0; begin < x.length; begin += kAddedRows) {
+    add_rows(begin, std::min(begin + kAddedRows, x.length), part.data());
+    for (std::size_t j = 0; j < static_cast<std::size_t>(lines); ++j) totals[j].add(part[j]);
   }
-  for (std::int64_t j = 0; j < lines; ++j) {
-    sums[j] = static_cast<T>(x.length > kAddedRows ? totals[static_cast<std::size_t>(j)].value() : own[j]);
-  }
+  for (std::size_t j = 0; j < static_cast<std::size_t>(lines); ++j) sums[j] = static_cast<T>(totals[j].value());
 }
 
 /// The largest element of each line of a block, and the sum of exp(x - largest), in float64 and blocked: its error is
