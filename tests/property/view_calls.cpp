@@ -215,7 +215,7 @@ Call split_call(Random& random) {
   const std::int64_t sections = random.wild(1, std::max<std::int64_t>(extent, 1));
   const bool is_even = random.one_in(2);
   if (is_even) {
-    if (sections > 0 && sections <= 100 && extent % sections == 0)
+    if (sections > 0 && sections <= std::max<std::int64_t>(extent, 100) && extent % sections == 0)
       sizes.assign(static_cast<std::size_t>(sections), extent / sections);
   } else {
     for (std::int64_t rest = extent; rest > 0; rest -= sizes.back()) sizes.push_back(random.between(0, rest));
