@@ -159,6 +159,14 @@ TEST_CASE("ReduceLROnPlateau waits, lowers, and cools down") {
   CHECK_THROWS_AS(plateau.step(ones({2})), ShapeError);
 }
 
+TEST_CASE("ReduceLROnPlateau leaves a rate that it would change by no more than eps") {
+  for (const double eps : {.25, .5, .75}) {
+    ReduceLROnPlateau plateau({.learning_rate = 1, .decay_rate = .5, .patience = 0, .eps = eps});
+    for (int i = 0; i < 2; ++i) plateau.step(1.);
+    CHECK(plateau.lr() == (eps < .5 ? .5 : 1.));
+  }
+}
+
 TEST_CASE("ReduceLROnPlateau's relative threshold fits losses of either sign") {
   for (const double sign : {1., -1.}) {
     for (const char* mode : {"min", "max"}) {
