@@ -2,15 +2,11 @@
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/activation.h>
+#include <dygrad/tests/layers/values.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
-
-namespace {
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
-using Values = std::vector<double>;
-}  // namespace
 
 TEST_CASE("activation layers apply their functions") {
   const Tensor x = tensor({-1., 0.5, 3.});

@@ -6,18 +6,11 @@
 #include <dygrad/layers/conv2d.h>
 #include <dygrad/layers/init/assign.h>
 #include <dygrad/layers/init/distributions.h>
+#include <dygrad/tests/layers/values.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
-
-namespace {
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
-Tensor count_up(const Shape& shape) {
-  return arange(0, static_cast<double>(num_elements(shape)), 1, float32).reshape(shape);
-}
-using Values = std::vector<double>;
-}  // namespace
 
 TEST_CASE("Conv2D slides its kernel and adds the bias", "[smoke]") {
   Conv2D layer({.num_channels = 1,

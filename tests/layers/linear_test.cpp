@@ -3,15 +3,11 @@
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/init/assign.h>
 #include <dygrad/layers/linear.h>
+#include <dygrad/tests/layers/values.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
-
-namespace {
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
-using Values = std::vector<double>;
-}  // namespace
 
 TEST_CASE("Linear multiplies the last dimension") {
   Linear layer({.input_dim = 2,

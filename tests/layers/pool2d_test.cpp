@@ -2,18 +2,11 @@
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/pool2d.h>
+#include <dygrad/tests/layers/values.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
-
-namespace {
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
-Tensor count_up(const Shape& shape) {
-  return arange(0, static_cast<double>(num_elements(shape)), 1, float32).reshape(shape);
-}
-using Values = std::vector<double>;
-}  // namespace
 
 TEST_CASE("Pool2D takes maxima and means") {
   const Tensor x = count_up({1, 1, 4, 4});

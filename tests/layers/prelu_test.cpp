@@ -6,15 +6,11 @@
 #include <dygrad/core/base/error.h>
 #include <dygrad/core/creation/factories.h>
 #include <dygrad/layers/prelu.h>
+#include <dygrad/tests/layers/values.h>
 #include <dygrad/tests/support/catch.h>
 
 using namespace dygrad;
 using namespace dygrad::testing;
-
-namespace {
-std::vector<double> values(const Tensor& x) { return x.to_vector<double>(); }
-using Values = std::vector<double>;
-}  // namespace
 
 TEST_CASE("PRelu learns the slope of its negative side") {
   PRelu layer;
