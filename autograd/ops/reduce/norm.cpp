@@ -227,10 +227,14 @@ struct BatchNorm {
 
   /// Whether 1 / deviation times scale left the range of normal numbers.
   static bool is_lost(const Tensor& factor, const Tensor& scale) {
-    const Tensor lost = kernel::map(
-        name, [](auto f, auto s) { return decltype(f)(!std::isnormal(f) && s != 0); }, factor,
-        kernel::contiguous(scale));
-    return any_of_values(lost, [](auto v) { return v != 0; });
+    const Tensor scales = kernel::contiguous(scale);
+    return dispatch_float(factor.dtype(), name, [&]<class T>() {
+      const T *const f = factor.data<T>(), *const s = scales.data<T>();
+      for (std::int64_t c = 0; c < factor.num_elements(); ++c) {
+        if (!std::isnormal(f[c]) && s[c] != 0) return true;
+      }
+      return false;
+    });
   }
   static void divide(const Tensor& values, double by) {
     dispatch_float(values.dtype(), name, [&]<class T>() {
